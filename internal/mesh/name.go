@@ -1,0 +1,73 @@
+package mesh
+
+import (
+	"fmt"
+	"strings"
+)
+
+// maxName is the longest name, in bytes, that is still one DNS label (RFC 1035 section 2.3.4).
+const maxName = 63
+
+// Domain is the suffix under which every service answers: users and users.mesh are the same host.
+const Domain = "mesh"
+
+// ServiceName names a Service or an External. It is one DNS label in lower case (RFC 1123
+// section 2.1), because it is used as a host.
+type ServiceName string
+
+// EdgeName names an Edge; same form as ServiceName.
+type EdgeName string
+
+// PortName names one port of a service; same form as ServiceName. The main port has the
+// name "" in places where a port is chosen, and its own name otherwise.
+type PortName string
+
+// ZoneName names a zone: one failure domain with cheap traffic inside. Same form as
+// ServiceName; "" is "not known".
+type ZoneName string
+
+// Revision names one complete, valid set of documents by the hash of its content.
+type Revision string
+
+// ParseServiceName returns s as a name, or an error that says what a name looks like.
+func ParseServiceName(s string) (ServiceName, error) { return parse[ServiceName]("service", s) }
+
+// ParseEdgeName is ParseServiceName for edges.
+func ParseEdgeName(s string) (EdgeName, error) { return parse[EdgeName]("edge", s) }
+
+// ParsePortName is ParseServiceName for ports.
+func ParsePortName(s string) (PortName, error) { return parse[PortName]("port", s) }
+
+// ParseZoneName is ParseServiceName for zones; "" is accepted as "not known".
+func ParseZoneName(s string) (ZoneName, error) {
+	if s == "" {
+		return "", nil
+	}
+	return parse[ZoneName]("zone", s)
+}
+
+func parse[T ~string](what, s string) (T, error) {
+	if why := malformed(s); why != "" {
+		return "", fmt.Errorf("%s name %q %s: want 1-%d of a-z, 0-9 and '-', starting with a letter and not ending with '-'", what, s, why, maxName)
+	}
+	return T(s), nil
+}
+
+func malformed(s string) string {
+	switch {
+	case s == "":
+		return "is empty"
+	case len(s) > maxName:
+		return fmt.Sprintf("has %d bytes", len(s))
+	case s[0] < 'a' || s[0] > 'z':
+		return "does not start with a letter"
+	case s[len(s)-1] == '-':
+		return "ends with '-'"
+	}
+	if i := strings.IndexFunc(s, func(r rune) bool {
+		return r != '-' && (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	}); i >= 0 {
+		return fmt.Sprintf("has %q", s[i])
+	}
+	return ""
+}

@@ -1,0 +1,47 @@
+package mesh
+
+// Role is what a node does in the mesh.
+type Role string
+
+// The roles a node can have.
+const (
+	Sidecar   Role = "sidecar"   // an Envoy beside one instance of a service
+	EdgeProxy Role = "edge"      // an Envoy where traffic enters the mesh
+	Proxyless Role = "proxyless" // a gRPC program that is its own proxy
+)
+
+// Default ports of a sidecar, those of the field's first deployment.
+const (
+	DefaultEgressPort  = 9001
+	DefaultIngressPort = 9211
+	DefaultAdminPort   = 9901
+)
+
+// MetadataKey is the key of a node's metadata (envoy.config.core.v3.Node) that holds its Node, as JSON.
+const MetadataKey = "doyen"
+
+// Node is what an xDS client says of itself in its bootstrap, under MetadataKey of its metadata.
+// Its JSON form is an interface: bootstraps in the field have it.
+type Node struct {
+	Role    Role        `json:"role"`
+	Service ServiceName `json:"service,omitempty"` // sidecar and proxyless: the service whose manifest says what it may call
+	Edge    EdgeName    `json:"edge,omitempty"`    // edge: the Edge document it runs
+	Zone    ZoneName    `json:"zone,omitempty"`
+	Ports   Ports       `json:"ports,omitzero"`
+}
+
+// Ports are the local ports of one node, each 1-65535. Nodes with different ports need different
+// listeners and so have different views. Whatever is absent has its default.
+type Ports struct {
+	Egress  int                 `json:"egress,omitempty"`  // on 127.0.0.1: HTTP, routed by host
+	Ingress map[PortName]int    `json:"ingress,omitempty"` // where callers reach each served port
+	App     map[PortName]int    `json:"app,omitempty"`     // where the application itself listens for each served port, on loopback
+	TCP     map[ServiceName]int `json:"tcp,omitempty"`     // on 127.0.0.1: each TCP service or external it calls
+	Edge    map[string]int      `json:"edge,omitempty"`    // edge: listener name to port
+}
+
+// View is the class of all nodes that get exactly the same bytes.
+type View struct {
+	Node
+	Revision Revision
+}
