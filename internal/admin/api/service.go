@@ -1,0 +1,49 @@
+package api
+
+// Service answers GET /v1/services/{name}; GET /v1/services answers a Services.
+type Service struct {
+	Name      string    `json:"name"`
+	Owner     string    `json:"owner,omitempty"`
+	Origin    string    `json:"origin"` // file:line of its manifest
+	Ports     []Port    `json:"ports"`  // the first is the main port
+	Health    *Health   `json:"health"` // nil when the manifest names none
+	Calls     []Call    `json:"calls"`
+	Instances Instances `json:"instances"`
+}
+
+// Services answers GET /v1/services: every service that has a manifest, by name.
+type Services struct {
+	Services []Service `json:"services"`
+}
+
+// Port is one port that a service serves.
+type Port struct {
+	Name     string `json:"name"`
+	Protocol string `json:"protocol"`       // http, http2, grpc or tcp
+	Port     int    `json:"port,omitempty"` // where the application listens by its manifest; 0 when it does not say
+}
+
+// Health is how an instance is asked whether it can take traffic: exactly one of HTTP, GRPC and TCP.
+// Interval and Timeout are Go durations: "5s".
+type Health struct {
+	HTTP     string  `json:"http,omitempty"`
+	GRPC     *string `json:"grpc,omitempty"`
+	TCP      bool    `json:"tcp,omitempty"`
+	Interval string  `json:"interval,omitempty"`
+	Timeout  string  `json:"timeout,omitempty"`
+}
+
+// Call is one service or external that a service calls.
+type Call struct {
+	To        string `json:"to"`
+	Port      string `json:"port,omitempty"` // "" is the main port
+	Protocol  string `json:"protocol"`
+	LocalPort int    `json:"localPort,omitempty"` // TCP: the port on the caller's loopback
+}
+
+// Instances counts the instances of a service by state.
+type Instances struct {
+	Healthy  int `json:"healthy"`
+	Starting int `json:"starting"`
+	Draining int `json:"draining"`
+}

@@ -1,0 +1,96 @@
+package api
+
+import "time"
+
+// Status answers GET /v1/status: the whole mesh as one server sees it.
+type Status struct {
+	Server  Server  `json:"server"`
+	Config  Config  `json:"config"`
+	Expiry  []Doubt `json:"expiry"`  // paused expiry, by service; empty when leases end as they should
+	Proxies []Proxy `json:"proxies"` // by node
+}
+
+// Server is the server that answered.
+type Server struct {
+	Version  string    `json:"version"`
+	Started  time.Time `json:"started"`
+	Revision string    `json:"revision"` // what it publishes now
+}
+
+// Config is the state of the folder of documents.
+type Config struct {
+	Revision string    `json:"revision"`       // the last set of documents that was accepted
+	Problems []Problem `json:"problems"`       // why what stands in the folder now is not in force; empty when it is
+	Held     *Held     `json:"held"`           // a valid change that waits for a person; nil when none
+	Error    string    `json:"error"`          // why the folder cannot be read; "" when it can
+	Folder   string    `json:"folder"`         // where the documents are
+	Since    time.Time `json:"since,omitzero"` // when Revision was accepted
+}
+
+// Problem is one mistake in a document.
+type Problem struct {
+	File    string `json:"file"` // relative to the folder
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Owner   string `json:"owner,omitempty"`
+	Message string `json:"message"` // what was wrong and what was expected, with the nearest right name
+}
+
+// Held is a change that would remove most of the mesh. `doyen accept REVISION` lets it through.
+type Held struct {
+	Revision string    `json:"revision"`
+	Removes  []string  `json:"removes"` // what would go, by kind and name: "service users"
+	Reason   string    `json:"reason"`  // the bound it goes beyond
+	Since    time.Time `json:"since,omitzero"`
+}
+
+// Doubt is a service whose instances stopped checking in all at once. Until a person or the bound
+// decides, they stay. `doyen expiry SERVICE --expire` or `--keep` ends it.
+type Doubt struct {
+	Service   string    `json:"service"`
+	Instances []string  `json:"instances"` // address:port of those in doubt
+	Of        int       `json:"of"`        // how many instances the service has in all
+	Since     time.Time `json:"since"`
+	Until     time.Time `json:"until"` // when expiry resumes by itself
+}
+
+// Proxy is one xDS client, connected now or seen a short while ago.
+type Proxy struct {
+	Node      string    `json:"node"`
+	Role      string    `json:"role"` // sidecar, edge or proxyless
+	Service   string    `json:"service,omitempty"`
+	Edge      string    `json:"edge,omitempty"`
+	Zone      string    `json:"zone,omitempty"`
+	Kind      string    `json:"kind"` // envoy or grpc
+	Connected bool      `json:"connected"`
+	Since     time.Time `json:"since,omitzero"` // of Connected
+	InSync    bool      `json:"inSync"`         // it has acknowledged all there is for it
+	Why       string    `json:"why"`            // why it is not in sync, in one sentence; "" when it is
+	Revision  string    `json:"revision"`       // of the documents its configuration was made from
+	// Types is keyed by clusters, endpoints, listeners, routes, virtualHosts, secrets or runtime.
+	Types map[string]TypeStatus `json:"types"`
+}
+
+// TypeStatus is how far a proxy is with one type of resource.
+type TypeStatus struct {
+	Sent         string     `json:"sent"`         // version sent last; "" when none
+	Acknowledged string     `json:"acknowledged"` // version acknowledged last
+	Rejected     *Rejection `json:"rejected,omitempty"`
+	Held         []Hold     `json:"held,omitempty"`
+}
+
+// Rejection is what a proxy refused, until it accepts something newer.
+type Rejection struct {
+	Message string    `json:"message"` // the proxy's words
+	Version string    `json:"version"`
+	Time    time.Time `json:"time"`
+	Origins []string  `json:"origins,omitempty"` // file:line:column of the documents that caused it
+}
+
+// Hold is a change that was not sent yet.
+type Hold struct {
+	Change   string    `json:"change"`   // type and name: "route users"
+	WaitsFor []string  `json:"waitsFor"` // likewise
+	Since    time.Time `json:"since"`
+	Reason   string    `json:"reason"`
+}
