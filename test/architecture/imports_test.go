@@ -1,0 +1,124 @@
+// Package architecture tests what holds between packages rather than in one.
+package architecture
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/doyen-mesh/doyen/"
+
+// allowed is the table of imports between packages of ours. Paths are below the module; a package
+// may always import its own subfolders' parents' siblings only through a row of its own. Imports
+// point down the way of the data: documents and instances -> ir -> resources -> streams.
+var allowed = []struct {
+	pkg     string   // a package, or a folder with everything below it when it ends in /...
+	imports []string // what it may import, in the same notation
+	why     string
+}{
+	{"cmd/doyen", []string{"internal/cli"}, "main only hands over to the command line"},
+
+	{"xds/internal/...", []string{"xds/internal/..."}, "parts of the engine that importers must not see"},
+	{"xds", []string{"xds/internal/..."}, "the engine is a product of its own and knows nothing of meshes"},
+	{"xds/...", []string{"xds", "xds/..."}, "companions of the engine need only the engine"},
+	{"examples/...", []string{"xds", "xds/..."}, "examples show what an importer can do, so they use public packages only"},
+
+	{"internal/mesh", nil, "the words everyone speaks depend on nobody"},
+	{"internal/config", []string{"internal/mesh", "internal/config/..."}, "documents are read without knowing what becomes of them"},
+	{"internal/config/...", []string{"internal/mesh", "internal/config", "internal/config/..."}, "where documents come from"},
+	{"internal/registry", []string{"internal/mesh"}, "instances exist without documents"},
+	{"internal/registry/...", []string{"internal/mesh", "internal/registry"}, "wire forms and stores of the registry"},
+	{"internal/ir", []string{"internal/mesh"}, "the intermediate model has no protobuf and no I/O"},
+	{"internal/compile", []string{"internal/mesh", "internal/config", "internal/ir"}, "documents and a view become ir"},
+	{"internal/envoy", []string{"internal/mesh", "internal/ir", "xds", "xds/envoyrefs"}, "ir becomes resources"},
+	{"internal/envoy/...", []string{"internal/mesh", "internal/ir", "internal/envoy", "xds"}, "bootstraps and static files name what resources name"},
+	{"internal/control", []string{
+		"internal/mesh", "internal/config", "internal/config/source", "internal/registry",
+		"internal/ir", "internal/compile", "internal/envoy", "xds",
+	}, "the loop that joins the inputs and publishes"},
+	{"internal/admin/api", []string{"internal/mesh"}, "the API's types are shared by server and command line"},
+	{"internal/admin", []string{
+		"internal/mesh", "internal/admin/api", "internal/config", "internal/config/source",
+		"internal/registry", "internal/registry/...", "internal/control", "xds",
+	}, "read models over everything that runs"},
+	{"internal/agent", []string{
+		"internal/mesh", "internal/admin/api", "internal/registry", "internal/registry/...", "internal/envoy/bootstrap", "xds", "xds/client",
+	}, "the agent knows the server only by its API"},
+	{"internal/demo", []string{"internal/mesh", "internal/admin/api", "internal/agent", "internal/registry/..."}, "the demo runs the product's own commands"},
+	{"internal/server", []string{"internal/...", "xds", "xds/..."}, "the one place that builds everything"},
+	{"internal/cli", []string{"internal/...", "xds", "xds/..."}, "commands over all of it"},
+	{"test/...", []string{"internal/...", "xds", "xds/...", "test/..."}, "tests may look anywhere"},
+}
+
+// TestImports fails on an import of ours that the table does not allow, and on a row that nothing needs.
+func TestImports(t *testing.T) {
+	used := make([]bool, len(allowed))
+	for pkg, imports := range packages(t) {
+		i := slices.IndexFunc(allowed, func(r struct {
+			pkg     string
+			imports []string
+			why     string
+		}) bool {
+			return matches(r.pkg, pkg)
+		})
+		if i < 0 {
+			t.Errorf("%s is in no row of the table: add one, with the reason", pkg)
+			continue
+		}
+		used[i] = true
+		row := allowed[i]
+		for _, imported := range imports {
+			if !slices.ContainsFunc(row.imports, func(pattern string) bool { return matches(pattern, imported) }) {
+				t.Errorf("%s imports %s; it may import %v, because %s", pkg, imported, row.imports, row.why)
+			}
+		}
+	}
+	for i, row := range allowed {
+		if !used[i] {
+			t.Errorf("the row for %s fits no package: remove it", row.pkg)
+		}
+	}
+}
+
+// packages are ours with what they import of ours, tests left out.
+func packages(t *testing.T) map[string][]string {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	found := map[string][]string{}
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return found
+		} else if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		var ours []string
+		for _, imported := range p.Imports {
+			if path, ok := strings.CutPrefix(imported, module); ok {
+				ours = append(ours, path)
+			}
+		}
+		found[strings.TrimPrefix(p.ImportPath, module)] = ours
+	}
+}
+
+// matches reports whether path is the pattern, or below it where the pattern ends in /... .
+func matches(pattern, path string) bool {
+	if folder, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return strings.HasPrefix(path, folder+"/")
+	}
+	return pattern == path
+}
