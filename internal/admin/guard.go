@@ -1,0 +1,62 @@
+package admin
+
+import (
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/doyen-mesh/doyen/internal/admin/api"
+)
+
+// guard keeps web pages out. A browser on the same machine reaches loopback ports, so a page from
+// anywhere could call the API (DNS rebinding, cross-site forms). Requests must therefore name a host
+// that no attacker's DNS can point here: an IP address, localhost or one of hosts. Whatever changes
+// state must besides be JSON, which a page cannot send across origins without being asked first.
+func guard(hosts []string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !trustedHost(r.Host, hosts) {
+			writeJSON(w, http.StatusMisdirectedRequest, api.Error{
+				Error: "host " + quote(r.Host) + " is not a name of this server",
+				Hint:  "use its IP address or localhost, or start the server with --http-host " + hostname(r.Host),
+			})
+			return
+		}
+		if hasBody(r) && !isJSON(r.Header.Get("Content-Type")) {
+			writeJSON(w, http.StatusUnsupportedMediaType, api.Error{
+				Error: "content type " + quote(r.Header.Get("Content-Type")) + " is not application/json",
+				Hint:  "send the header Content-Type: application/json",
+			})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func trustedHost(host string, hosts []string) bool {
+	name := hostname(host)
+	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
+		return true
+	}
+	return strings.EqualFold(name, "localhost") || slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, name) })
+}
+
+func hostname(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return host
+}
+
+// hasBody is true for every method that changes state but DELETE, which names all in its path and
+// which a page cannot send across origins unasked.
+func hasBody(r *http.Request) bool {
+	return r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodPatch
+}
+
+func isJSON(contentType string) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && media == "application/json"
+}

@@ -1,0 +1,110 @@
+package e2e
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// appVariable makes the test binary run as an application of the mesh; its value is the application's name.
+const appVariable = "DOYEN_E2E_APP"
+
+// answer is what an application says of the request it got.
+type answer struct {
+	App  string `json:"app"`
+	Path string `json:"path"`
+	Body string `json:"body,omitempty"` // of a further hop
+}
+
+// runApp serves HTTP on the address in PORT until SIGTERM, then finishes what it has:
+//
+//	/              says who answered
+//	/call/NAME/... calls NAME through the sidecar and passes on status and body
+//	/tcp/NAME      sends a line through the sidecar's TCP port for NAME and passes on the answer
+//	/sleep?for=1s  answers later
+//	/healthz       200, unless the file in UNHEALTHY exists
+func runApp() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	name := os.Getenv(appVariable)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewEncoder(w).Encode(answer{App: name, Path: r.URL.Path})
+	})
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := os.Stat(cmp.Or(os.Getenv("UNHEALTHY"), "/nonexistent")); err == nil {
+			http.Error(w, "unhealthy on purpose", http.StatusServiceUnavailable)
+		}
+	})
+	mux.HandleFunc("/sleep", func(w http.ResponseWriter, r *http.Request) {
+		d, _ := time.ParseDuration(r.FormValue("for"))
+		select {
+		case <-time.After(d):
+		case <-r.Context().Done():
+		}
+		_ = json.NewEncoder(w).Encode(answer{App: name, Path: r.URL.Path})
+	})
+	mux.HandleFunc("/call/", func(w http.ResponseWriter, r *http.Request) {
+		to, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/call/"), "/")
+		request, err := http.NewRequestWithContext(r.Context(), r.Method, os.Getenv("DOYEN_EGRESS")+"/"+path, r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		request.Host = to
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer response.Body.Close()
+		w.WriteHeader(response.StatusCode)
+		_, _ = io.Copy(w, response.Body)
+	})
+	mux.HandleFunc("/tcp/", func(w http.ResponseWriter, r *http.Request) {
+		target := os.Getenv("DOYEN_TCP_" + strings.ToUpper(strings.ReplaceAll(strings.TrimPrefix(r.URL.Path, "/tcp/"), "-", "_")))
+		line, err := exchange(target, "hello\n")
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(answer{App: name, Path: r.URL.Path, Body: line})
+	})
+
+	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: mux}
+	go func() {
+		<-ctx.Done()
+		finish, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		_ = server.Shutdown(finish)
+	}()
+	if err := server.ListenAndServe(); err != nil && err != http.ErrServerClosed {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// exchange sends text to a TCP address and returns the first line of the answer.
+func exchange(address, text string) (string, error) {
+	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := io.WriteString(conn, text); err != nil {
+		return "", err
+	}
+	buffer := make([]byte, 256)
+	n, err := conn.Read(buffer)
+	return strings.TrimSpace(string(buffer[:n])), err
+}

@@ -1,0 +1,194 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/doyen-mesh/doyen/internal/admin/api"
+)
+
+// mesh is one server with its folder of documents, and what is started around it.
+type mesh struct {
+	t      *testing.T
+	folder string // documents
+	data   string // the server's state
+	grpc   string // addresses of the server
+	http   string
+	server *process
+}
+
+// newMesh starts a server on a folder with the given documents, keyed by file name.
+func newMesh(t *testing.T, documents map[string]string) *mesh {
+	t.Helper()
+	ports := freePorts(t, 2)
+	m := &mesh{
+		t: t, folder: t.TempDir(), data: t.TempDir(),
+		grpc: "127.0.0.1:" + strconv.Itoa(ports[0]), http: "127.0.0.1:" + strconv.Itoa(ports[1]),
+	}
+	for name, text := range documents {
+		m.write(name, text)
+	}
+	m.startServer()
+	return m
+}
+
+// write puts a document into the folder the way careful editors do: whole, by rename.
+func (m *mesh) write(name, text string) {
+	m.t.Helper()
+	path := filepath.Join(m.folder, name)
+	if err := os.WriteFile(path+"~", []byte(text), 0o644); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := os.Rename(path+"~", path); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func (m *mesh) startServer() {
+	m.t.Helper()
+	m.server = start(m.t, "server", nil, doyen, "server", "--config", m.folder, "--data", m.data, "--grpc", m.grpc, "--http", m.http)
+	eventually(m.t, "the server answers", func() string {
+		select {
+		case <-m.server.ended:
+			m.t.Fatalf("the server ended: %s", m.server.output)
+		default:
+		}
+		_, err := m.tryStatus()
+		return reason(err)
+	})
+}
+
+// stopServer ends the server in an orderly way.
+func (m *mesh) stopServer() {
+	m.t.Helper()
+	m.server.terminate()
+	if code := m.server.wait(m.t); code != 0 {
+		m.t.Errorf("the server ended with status %d: %s", code, m.server.output)
+	}
+}
+
+// instance is one running copy of an application with its agent and sidecar.
+type instance struct {
+	*process
+	egress, ingress, admin, app int
+	tcp                         map[string]int
+}
+
+// options are what an instance may have besides its service.
+type options struct {
+	zone string
+	tcp  []string // TCP services and externals it calls: each gets a port of its own
+	env  []string
+	args []string // more flags for the agent
+}
+
+// startInstance runs an application that calls itself name, as an instance of service, and waits until it is checked in.
+func (m *mesh) startInstance(service, name string, o options) *instance {
+	m.t.Helper()
+	i := m.launchInstance(service, name, o)
+	eventually(m.t, name+" is checked in as healthy", func() string { return m.stateOf(service, i.ingress, "healthy") })
+	return i
+}
+
+// launchInstance is startInstance without the wait.
+func (m *mesh) launchInstance(service, name string, o options) *instance {
+	m.t.Helper()
+	ports := freePorts(m.t, 4+len(o.tcp))
+	i := &instance{egress: ports[0], ingress: ports[1], admin: ports[2], app: ports[3], tcp: map[string]int{}}
+	self, err := os.Executable()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	args := []string{
+		"agent", "--service", service, "--port", strconv.Itoa(i.app), "--address", "127.0.0.1",
+		"--server", "http://" + m.http, "--xds", m.grpc, "--zone", o.zone,
+		"--egress-port", strconv.Itoa(i.egress), "--ingress-port", strconv.Itoa(i.ingress), "--admin-port", strconv.Itoa(i.admin),
+	}
+	for n, to := range o.tcp {
+		i.tcp[to] = ports[4+n]
+		args = append(args, "--tcp-port", fmt.Sprintf("%s=%d", to, ports[4+n]))
+	}
+	args = append(append(args, o.args...), "--", self)
+	env := append([]string{appVariable + "=" + name, "PORT=" + strconv.Itoa(i.app)}, o.env...)
+	i.process = start(m.t, name, env, doyen, args...)
+	return i
+}
+
+// startEdge runs an Envoy for the Edge document and waits until its listener answers.
+func (m *mesh) startEdge(edge string) (url string) {
+	m.t.Helper()
+	ports := freePorts(m.t, 2)
+	start(m.t, "edge "+edge, nil, doyen, "edge", "--edge", edge, "--server", "http://"+m.http, "--xds", m.grpc,
+		"--admin-port", strconv.Itoa(ports[1]), "--listener-port", fmt.Sprintf("http=%d", ports[0]))
+	url = fmt.Sprintf("http://127.0.0.1:%d", ports[0])
+	eventually(m.t, "the edge listens", func() string {
+		response, err := http.Get(url)
+		if err != nil {
+			return err.Error()
+		}
+		return reason(response.Body.Close())
+	})
+	return url
+}
+
+// tryStatus is the server's status.
+func (m *mesh) tryStatus() (api.Status, error) {
+	var s api.Status
+	return s, getJSON("http://"+m.http+"/v1/status", &s)
+}
+
+// stateOf is "" when the instance of service on that port of 127.0.0.1 has the state, else what it is like.
+func (m *mesh) stateOf(service string, port int, state string) string {
+	var got struct {
+		State string `json:"state"`
+	}
+	if err := getJSON(fmt.Sprintf("http://%s/v1/instances/%s/127.0.0.1:%d", m.http, service, port), &got); err != nil {
+		return err.Error()
+	}
+	if got.State != state {
+		return "its state is " + got.State
+	}
+	return ""
+}
+
+// inSync waits until every connected proxy has acknowledged all there is for it.
+func (m *mesh) inSync() {
+	m.t.Helper()
+	eventually(m.t, "all proxies are in sync", func() string {
+		status, err := m.tryStatus()
+		if err != nil {
+			return err.Error()
+		}
+		for _, p := range status.Proxies {
+			if p.Connected && !p.InSync {
+				return p.Node + ": " + p.Why
+			}
+		}
+		return ""
+	})
+}
+
+func getJSON(url string, v any) error {
+	response, err := http.Get(url)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: %s", url, response.Status)
+	}
+	return json.NewDecoder(response.Body).Decode(v)
+}
+
+// reason is err's text, and "" for nil.
+func reason(err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}

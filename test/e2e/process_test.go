@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait of these tests. It is long because two cores run many Envoys; nothing waits for it to pass.
+const patience = 60 * time.Second
+
+// process is a program the test runs; it ends with the test at the latest.
+type process struct {
+	*exec.Cmd
+	name   string
+	output *log
+	ended  chan struct{} // closed once it has been reaped
+}
+
+// start runs a program in a process group of its own, so that nothing it starts survives the test.
+func start(t *testing.T, name string, env []string, path string, args ...string) *process {
+	t.Helper()
+	p := &process{Cmd: exec.Command(path, args...), name: name, output: &log{}, ended: make(chan struct{})}
+	p.Env = append(os.Environ(), env...)
+	p.Stdout, p.Stderr = p.output, p.output
+	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := p.Start(); err != nil {
+		t.Fatalf("start %s: %v", name, err)
+	}
+	go func() {
+		_ = p.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			t.Logf("--- output of %s\n%s", name, p.output.tail(4000))
+		}
+	})
+	return p
+}
+
+// kill ends the program and all it started with SIGKILL, as a lost machine would.
+func (p *process) kill() {
+	_ = syscall.Kill(-p.Process.Pid, syscall.SIGKILL)
+	<-p.ended
+}
+
+// terminate sends SIGTERM and returns without waiting.
+func (p *process) terminate() { _ = p.Process.Signal(syscall.SIGTERM) }
+
+// wait returns the exit status, and fails the test when the program does not end in time.
+func (p *process) wait(t *testing.T) int {
+	t.Helper()
+	select {
+	case <-p.ended:
+		return p.ProcessState.ExitCode()
+	case <-time.After(patience):
+		t.Fatalf("%s did not end within %v", p.name, patience)
+		return -1
+	}
+}
+
+// log is output that can be read while it is written.
+type log struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func (l *log) tail(n int) string {
+	s := l.String()
+	return s[max(0, len(s)-n):]
+}
+
+// eventually waits until check returns "", and fails the test with its last answer at the deadline.
+func eventually(t *testing.T, what string, check func() string) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		why := check()
+		if why == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %v: %s", what, patience, why)
+		}
+		time.Sleep(20 * time.Millisecond) // between two looks at the condition
+	}
+}
+
+// freePorts returns n ports that were free a moment ago on loopback, all different.
+func freePorts(t *testing.T, n int) []int {
+	t.Helper()
+	ports := make([]int, n)
+	for i := range ports {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		ports[i] = listener.Addr().(*net.TCPAddr).Port
+	}
+	return ports
+}

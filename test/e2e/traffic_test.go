@@ -1,0 +1,139 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+)
+
+// rate is how many requests a second a path gets while something happens to it.
+const rate = 250
+
+// traffic sends requests at a steady rate, however slow the answers are, until stopped.
+type traffic struct {
+	cancel context.CancelFunc
+	ended  chan struct{}
+
+	mu     sync.Mutex
+	result result
+}
+
+// result is what became of the requests of one traffic.
+type result struct {
+	Sent, Failed int
+	Reasons      map[string]int // why requests failed
+	Apps         map[string]int // who answered
+	LastFailure  time.Time
+	Elapsed      time.Duration
+}
+
+func (r result) String() string {
+	return fmt.Sprintf("%d requests in %v (%.0f/s), %d failed %v, answered by %v",
+		r.Sent, r.Elapsed.Round(time.Millisecond), float64(r.Sent)/r.Elapsed.Seconds(), r.Failed, r.Reasons, r.Apps)
+}
+
+// startTraffic sends GET requests to url with the given Host until the test or stop ends it.
+func startTraffic(t *testing.T, url, host string) *traffic {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	tr := &traffic{cancel: cancel, ended: make(chan struct{}), result: result{Reasons: map[string]int{}, Apps: map[string]int{}}}
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	client := &http.Client{Transport: transport, Timeout: 5 * time.Second}
+	go func() {
+		defer close(tr.ended)
+		defer transport.CloseIdleConnections()
+		var requests sync.WaitGroup
+		defer requests.Wait()
+		started := time.Now()
+		ticker := time.NewTicker(time.Second / rate)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				tr.mu.Lock()
+				tr.result.Elapsed = time.Since(started)
+				tr.mu.Unlock()
+				return
+			case <-ticker.C:
+				requests.Go(func() { tr.count(ask(client, url, host)) })
+			}
+		}
+	}()
+	t.Cleanup(func() { cancel(); <-tr.ended })
+	return tr
+}
+
+func (tr *traffic) count(app string, err error) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.result.Sent++
+	if err != nil {
+		tr.result.Failed++
+		tr.result.Reasons[err.Error()]++
+		tr.result.LastFailure = time.Now()
+		return
+	}
+	tr.result.Apps[app]++
+}
+
+// soFar is a copy of the result up to now.
+func (tr *traffic) soFar() result {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	r := tr.result
+	r.Reasons, r.Apps = maps.Clone(r.Reasons), maps.Clone(r.Apps)
+	return r
+}
+
+// stop ends the traffic and returns what became of it, every request counted.
+func (tr *traffic) stop() result {
+	tr.cancel()
+	<-tr.ended
+	return tr.soFar()
+}
+
+// mustNotFail stops the traffic and fails the test when a request failed or the rate was too low to prove anything.
+func (tr *traffic) mustNotFail(t *testing.T) result {
+	t.Helper()
+	r := tr.stop()
+	t.Log(r)
+	if r.Failed > 0 {
+		t.Errorf("%d of %d requests failed: %v", r.Failed, r.Sent, r.Reasons)
+	}
+	if perSecond := float64(r.Sent) / r.Elapsed.Seconds(); perSecond < 200 {
+		t.Errorf("only %.0f requests/s: want at least 200", perSecond)
+	}
+	return r
+}
+
+// ask sends one request and returns the name of the application that answered.
+func ask(client *http.Client, url, host string) (string, error) {
+	request, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	request.Host = host
+	response, err := client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return "", err
+	}
+	if response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%s: %.200s", response.Status, body)
+	}
+	var a answer
+	if err := json.Unmarshal(body, &a); err != nil {
+		return "", fmt.Errorf("answer %.100q: %w", body, err)
+	}
+	return a.App, nil
+}
