@@ -42,14 +42,15 @@ var allowed = []struct {
 		"internal/ir", "internal/compile", "internal/envoy", "xds",
 	}, "the loop that joins the inputs and publishes"},
 	{"internal/admin/api", []string{"internal/mesh"}, "the API's types are shared by server and command line"},
+	{"internal/admin/client", []string{"internal/admin/api"}, "the API as the agent and the command line call it"},
 	{"internal/admin", []string{
 		"internal/mesh", "internal/admin/api", "internal/config", "internal/config/source",
 		"internal/registry", "internal/registry/...", "internal/control", "xds",
 	}, "read models over everything that runs"},
 	{"internal/agent", []string{
-		"internal/mesh", "internal/admin/api", "internal/registry", "internal/registry/...", "internal/envoy/bootstrap", "xds", "xds/client",
+		"internal/mesh", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/...", "internal/envoy/bootstrap", "xds", "xds/client",
 	}, "the agent knows the server only by its API"},
-	{"internal/demo", []string{"internal/mesh", "internal/admin/api", "internal/agent", "internal/registry/..."}, "the demo runs the product's own commands"},
+	{"internal/demo", []string{"internal/mesh", "internal/admin/api", "internal/admin/client", "internal/agent", "internal/registry/..."}, "the demo runs the product's own commands"},
 	{"internal/server", []string{"internal/...", "xds", "xds/..."}, "the one place that builds everything"},
 	{"internal/cli", []string{"internal/...", "xds", "xds/..."}, "commands over all of it"},
 	{"test/...", []string{"internal/...", "xds", "xds/...", "test/..."}, "tests may look anywhere"},

@@ -1,0 +1,47 @@
+package agent
+
+import (
+	"bytes"
+	"io"
+	"sync"
+)
+
+// maxLine is the longest line, in bytes, that is held back until its end comes.
+const maxLine = 64 << 10
+
+// lineWriter passes on whole lines with a prefix, so that output of several programs on one terminal
+// stays legible. It is safe for use by several goroutines.
+type lineWriter struct {
+	prefix string
+	out    io.Writer
+
+	mu   sync.Mutex
+	rest []byte // a line whose end has not come
+}
+
+// Write never fails: a child must not die because its log cannot be written.
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rest = append(w.rest, p...)
+	for {
+		end := bytes.IndexByte(w.rest, '\n') + 1
+		if end == 0 && len(w.rest) < maxLine {
+			return len(p), nil
+		}
+		if end == 0 {
+			end = maxLine
+		}
+		w.line(w.rest[:end])
+		w.rest = w.rest[end:]
+	}
+}
+
+func (w *lineWriter) line(line []byte) {
+	whole := make([]byte, 0, len(w.prefix)+len(line)+1)
+	whole = append(append(whole, w.prefix...), line...)
+	if line[len(line)-1] != '\n' {
+		whole = append(whole, '\n')
+	}
+	_, _ = w.out.Write(whole)
+}

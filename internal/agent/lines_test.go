@@ -1,0 +1,34 @@
+package agent
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestLineWriterPassesOnWholeLines(t *testing.T) {
+	long := strings.Repeat("x", maxLine+1)
+	tests := []struct {
+		name   string
+		writes []string
+		want   string
+	}{
+		{"whole line", []string{"one\n"}, "envoy | one\n"},
+		{"line in parts", []string{"o", "n", "e\ntw"}, "envoy | one\n"},
+		{"several at once", []string{"one\ntwo\n\n"}, "envoy | one\nenvoy | two\nenvoy | \n"},
+		{"line without end is cut", []string{long}, "envoy | " + long[:maxLine] + "\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var out strings.Builder
+			w := &lineWriter{prefix: "envoy | ", out: &out}
+			for _, s := range test.writes {
+				if n, err := w.Write([]byte(s)); n != len(s) || err != nil {
+					t.Fatalf("Write = %d, %v, want %d, nil", n, err, len(s))
+				}
+			}
+			if got := out.String(); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
