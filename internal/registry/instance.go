@@ -1,12 +1,24 @@
-// Package registry holds the instances of all services: leases, drains and doubt about mass death.
 package registry
 
 import (
+	"cmp"
+	"maps"
 	"net/netip"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
+
+// Defaults of what a check-in leaves out.
+const (
+	DefaultWeight = 100
+	DefaultState  = Healthy
+	DefaultLease  = 10 * time.Minute
+)
+
+// CheckInsPerLease is how many check-ins fit into one lease: with the default lease of ten
+// minutes an instance checks in each minute, and is gone after ten minutes without.
+const CheckInsPerLease = 10
 
 // Key names an instance: a service, and the address and port where callers reach its main port.
 type Key struct {
@@ -14,33 +26,57 @@ type Key struct {
 	Address netip.AddrPort
 }
 
+// String returns "users at 10.0.0.7:9211".
+func (k Key) String() string { return string(k.Service) + " at " + k.Address.String() }
+
 // State is where an instance is in its life.
 type State string
 
+// The states an instance can have.
 const (
 	Starting State = "starting" // known, not sent traffic
 	Healthy  State = "healthy"
 	Draining State = "draining" // finishes what it has, gets nothing new
 )
 
-// Instance is one running copy of a service. Immutable.
+// States lists every state in the order of an instance's life.
+var States = [...]State{Starting, Healthy, Draining}
+
+// Instance is one running copy of a service, as it describes itself at check-in. Immutable
+// once it is in the registry; [Instance.Problems] says whether it is valid.
 type Instance struct {
 	Key
-	Ports   map[mesh.PortName]int // where callers reach further named ports, at the same address
-	Zone    mesh.ZoneName
-	Tags    map[string]string
-	Weight  uint32 // 1-128... default 100
-	State   State
-	Lease   time.Duration
-	Expires time.Time
-	// Identity is the workload's SPIFFE ID once it has one.
+	Ports  map[mesh.PortName]int // where callers reach further named ports, at the same address
+	Zone   mesh.ZoneName         // "" when not known
+	Tags   map[string]string     // free words for people, filters and routing; at most MaxTags
+	Weight uint32                // share of traffic relative to other instances, 1-MaxWeight; default 100
+	State  State
+	Lease  time.Duration // how long a check-in is believed, MinLease-MaxLease; default 600 s
+	// Identity is the workload's SPIFFE ID once it has one, "spiffe://...".
 	Identity string
 }
 
-// Snapshot is the registry at one moment. Immutable; Changed closes when it is stale. Renewals make no new snapshot.
-type Snapshot struct{}
+// CheckInInterval is how often the instance is expected to check in.
+func (i *Instance) CheckInInterval() time.Duration { return i.Lease / CheckInsPerLease }
 
-func (s *Snapshot) Instances(service mesh.ServiceName) []*Instance { panic("skeleton") } // by address
-func (s *Snapshot) Services() []mesh.ServiceName                   { panic("skeleton") } // sorted
-func (s *Snapshot) Version(service mesh.ServiceName) uint64        { panic("skeleton") } // changes whenever the service's instances change: cheap comparison of snapshots
-func (s *Snapshot) Changed() <-chan struct{}                       { panic("skeleton") }
+// WithDefaults returns i with the defaults in place of zero weight, state and lease.
+func (i Instance) WithDefaults() Instance {
+	i.Weight = cmp.Or(i.Weight, DefaultWeight)
+	i.State = cmp.Or(i.State, DefaultState)
+	i.Lease = cmp.Or(i.Lease, DefaultLease)
+	return i
+}
+
+// Equal reports whether i and j describe the same instance in the same way; a check-in
+// that is equal to the last one only renews the lease.
+func (i *Instance) Equal(j *Instance) bool {
+	return i.Key == j.Key && i.Zone == j.Zone && i.Weight == j.Weight && i.State == j.State &&
+		i.Lease == j.Lease && i.Identity == j.Identity &&
+		maps.Equal(i.Ports, j.Ports) && maps.Equal(i.Tags, j.Tags)
+}
+
+// clone returns a copy that shares nothing with i.
+func (i Instance) clone() *Instance {
+	i.Ports, i.Tags = maps.Clone(i.Ports), maps.Clone(i.Tags)
+	return &i
+}

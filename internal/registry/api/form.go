@@ -1,0 +1,119 @@
+package api
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/registry"
+)
+
+// Instance is an instance in answers. Of these fields a check-in's body may hold those that
+// CheckIn has; service and address stand in its path.
+type Instance struct {
+	Service  mesh.ServiceName      `json:"service"`
+	Address  netip.AddrPort        `json:"address"`
+	Ports    map[mesh.PortName]int `json:"ports,omitempty"`
+	Zone     mesh.ZoneName         `json:"zone,omitempty"`
+	Tags     map[string]string     `json:"tags,omitempty"`
+	Weight   uint32                `json:"weight"`
+	State    registry.State        `json:"state"`
+	Lease    Duration              `json:"lease"`
+	Identity string                `json:"identity,omitempty"`
+	Expires  time.Time             `json:"expires"` // when the lease lapses unless it is renewed
+}
+
+// CheckIn is the body of PUT /v1/instances/{service}/{address}. What is absent has its default.
+type CheckIn struct {
+	Ports    map[mesh.PortName]int `json:"ports,omitempty"`
+	Zone     mesh.ZoneName         `json:"zone,omitempty"`
+	Tags     map[string]string     `json:"tags,omitempty"`
+	Weight   uint32                `json:"weight,omitempty"`
+	State    registry.State        `json:"state,omitempty"`
+	Lease    Duration              `json:"lease,omitzero"`
+	Identity string                `json:"identity,omitempty"`
+}
+
+// CheckedIn answers a check-in.
+type CheckedIn struct {
+	Instance   Instance `json:"instance"`
+	RenewAfter Duration `json:"renewAfter"`        // when to check in again; jitter is in it already
+	Warning    string   `json:"warning,omitempty"` // accepted, but probably not what was meant
+}
+
+// Left answers DELETE /v1/instances/{service}/{address}.
+type Left struct {
+	// Acknowledged says that no proxy calls the instance any more: every caller's proxy
+	// acknowledged a configuration without it. False when nobody waited for that.
+	Acknowledged bool     `json:"acknowledged"`
+	Waited       Duration `json:"waited"`
+	Reason       string   `json:"reason,omitempty"` // why not acknowledged
+}
+
+// Instances answers GET of one service's instances, or of all.
+type Instances struct {
+	Version   string     `json:"version"`   // for the next ?after=
+	Instances []Instance `json:"instances"` // by service and address
+}
+
+// Doubts answers GET /v1/expiry.
+type Doubts struct {
+	Doubts []Doubt `json:"doubts"` // by service; empty when leases lapse as they should
+}
+
+// Doubt is a service whose instances stopped checking in all at once.
+type Doubt struct {
+	Service   mesh.ServiceName `json:"service"`
+	Instances []netip.AddrPort `json:"instances"` // those in doubt
+	Of        int              `json:"of"`        // how many the service has in all
+	Mesh      bool             `json:"mesh"`      // the cause is too many in the whole mesh, not in this service
+	Since     time.Time        `json:"since"`
+	Until     time.Time        `json:"until"` // when expiry resumes by itself
+}
+
+// Decision is the body of POST /v1/services/{service}/expiry and of POST /v1/expiry.
+type Decision struct {
+	Decision registry.Decision `json:"decision"`
+}
+
+// Decided answers a Decision.
+type Decided struct {
+	Instances int `json:"instances"` // how many it was about
+}
+
+// Error is the body of every answer that is not 2xx.
+type Error struct {
+	Error    string    `json:"error"`              // what was wrong
+	Hint     string    `json:"hint,omitempty"`     // what to do about it, when that can be known
+	Problems []Problem `json:"problems,omitempty"` // 400: everything that is wrong with the call
+}
+
+// Problem is one thing that is wrong with a call.
+type Problem struct {
+	Field    string `json:"field"`
+	Error    string `json:"error"`              // what was found
+	Expected string `json:"expected,omitempty"` // what would be right
+	Hint     string `json:"hint,omitempty"`     // the nearest right name
+}
+
+// Duration is a time.Duration that is a string in JSON, as Go and the documents write it: "10m".
+type Duration time.Duration
+
+// String returns "10m0s".
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// MarshalText writes the duration to the millisecond: nobody here is more exact.
+func (d Duration) MarshalText() ([]byte, error) {
+	return []byte(time.Duration(d).Round(time.Millisecond).String()), nil
+}
+
+// UnmarshalText reads a duration such as 90s or 10m.
+func (d *Duration) UnmarshalText(text []byte) error {
+	parsed, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is no duration", text)
+	}
+	*d = Duration(parsed)
+	return nil
+}

@@ -1,0 +1,106 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/registry"
+	"github.com/doyen-mesh/doyen/internal/registry/api"
+)
+
+// Client calls one server. It is safe for concurrent use.
+type Client struct {
+	base string // without a slash at its end
+	http *http.Client
+}
+
+// New returns a client of the server at base, such as http://127.0.0.1:18001. Requests go
+// through h; nil means http.DefaultClient. Each call's context bounds its time.
+func New(base string, h *http.Client) (*Client, error) {
+	parsed, err := url.Parse(base)
+	if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
+		return nil, fmt.Errorf("server %q: want a URL such as http://127.0.0.1:18001", base)
+	}
+	if h == nil {
+		h = http.DefaultClient
+	}
+	return &Client{base: strings.TrimRight(base, "/"), http: h}, nil
+}
+
+// CheckIn checks the instance in, or renews its lease: the same call. When it returns
+// without an error, a crash of the server does not lose the instance. The answer says when
+// to check in again.
+func (c *Client) CheckIn(ctx context.Context, i registry.Instance) (api.CheckedIn, error) {
+	body := api.CheckIn{
+		Ports: i.Ports, Zone: i.Zone, Tags: i.Tags, Weight: i.Weight,
+		State: i.State, Lease: api.Duration(i.Lease), Identity: i.Identity,
+	}
+	var answer api.CheckedIn
+	_, err := c.call(ctx, http.MethodPut, instancePath(i.Key), nil, body, &answer)
+	return answer, err
+}
+
+// Leave takes the instance out of the registry at once. With a wait above zero it returns
+// when the callers' proxies have acknowledged that, or after wait. An instance that the
+// server does not know has left already: that is no error.
+func (c *Client) Leave(ctx context.Context, key registry.Key, wait time.Duration) (api.Left, error) {
+	query := url.Values{}
+	if wait > 0 {
+		query.Set("wait", wait.String())
+	}
+	var answer api.Left
+	_, err := c.call(ctx, http.MethodDelete, instancePath(key), query, nil, &answer)
+	if isStatus(err, http.StatusNotFound) {
+		return api.Left{Reason: "it was not in the registry"}, nil
+	}
+	return answer, err
+}
+
+// Instances lists the instances of service, or of all services when it is "".
+func (c *Client) Instances(ctx context.Context, service mesh.ServiceName) (api.Instances, error) {
+	var answer api.Instances
+	_, err := c.call(ctx, http.MethodGet, listPath(service), nil, nil, &answer)
+	return answer, err
+}
+
+// Watch is Instances, but waits up to wait until there is something newer than the version
+// of an earlier answer. It returns false when nothing changed in that time. An unknown or
+// empty version is always old.
+func (c *Client) Watch(ctx context.Context, service mesh.ServiceName, after string, wait time.Duration) (api.Instances, bool, error) {
+	query := url.Values{"after": {after}, "wait": {wait.String()}}
+	var answer api.Instances
+	status, err := c.call(ctx, http.MethodGet, listPath(service), query, nil, &answer)
+	return answer, err == nil && status == http.StatusOK, err
+}
+
+// Doubts lists where expiry is paused.
+func (c *Client) Doubts(ctx context.Context) ([]api.Doubt, error) {
+	var answer api.Doubts
+	_, err := c.call(ctx, http.MethodGet, "/v1/expiry", nil, nil, &answer)
+	return answer.Doubts, err
+}
+
+// Decide ends the pause of expiry for service, or every pause when it is "", and returns
+// how many instances that was about.
+func (c *Client) Decide(ctx context.Context, service mesh.ServiceName, decision registry.Decision) (int, error) {
+	path := "/v1/expiry"
+	if service != "" {
+		path = "/v1/services/" + url.PathEscape(string(service)) + "/expiry"
+	}
+	var answer api.Decided
+	_, err := c.call(ctx, http.MethodPost, path, nil, api.Decision{Decision: decision}, &answer)
+	return answer.Instances, err
+}
+
+func listPath(service mesh.ServiceName) string {
+	return strings.TrimSuffix("/v1/instances/"+url.PathEscape(string(service)), "/")
+}
+
+func instancePath(key registry.Key) string {
+	return listPath(key.Service) + "/" + url.PathEscape(key.Address.String())
+}
