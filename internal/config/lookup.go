@@ -1,0 +1,45 @@
+package config
+
+import (
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// LookupPort returns the port of that name, or the main port for "". It reports false where there is none.
+func (s *Service) LookupPort(name mesh.PortName) (Port, bool) {
+	for i, p := range s.Ports {
+		if p.Name == name || name == "" && i == 0 {
+			return p, true
+		}
+	}
+	return Port{}, false
+}
+
+// Callee returns what is behind a name that a manifest calls: the protocol and number of a service's
+// main port or of an external. It reports false for a name without a document, or a service without ports.
+func (d *Documents) Callee(name mesh.ServiceName) (mesh.Protocol, int, bool) {
+	if s := d.Services[name]; s != nil {
+		p, ok := s.LookupPort("")
+		return p.Protocol, p.Port, ok
+	}
+	if e := d.Externals[name]; e != nil {
+		return e.Protocol, e.Port, true
+	}
+	return "", 0, false
+}
+
+// LocalPort returns where on 127.0.0.1 a caller reaches what c calls, unless its node says otherwise;
+// 0 for what is called by host name.
+func (d *Documents) LocalPort(c Call) int {
+	protocol, port, _ := d.Callee(c.To)
+	e := d.Externals[c.To]
+	switch {
+	case protocol != mesh.TCP:
+		return 0
+	case c.LocalPort != 0:
+		return c.LocalPort
+	case e != nil && e.LocalPort != 0:
+		return e.LocalPort
+	default:
+		return port
+	}
+}

@@ -1,0 +1,79 @@
+package config
+
+import (
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// Service is the manifest of one service, written and owned by the team that runs it. Callers reach
+// the service's first port as http://NAME or http://NAME.mesh, and further ports as
+// http://PORT.NAME or http://PORT.NAME.mesh.
+type Service struct {
+	Header
+
+	// The ports that the service serves. The first is its main port, the one that its plain name reaches.
+	// A program that only calls others has none.
+	Ports []Port `json:"ports,omitempty"`
+
+	// How an instance is asked whether it can take traffic. Without it an instance is ready as soon as its
+	// main port accepts connections.
+	Health *Health `json:"health,omitempty"`
+
+	// The services and externals that this one calls. Its proxies know of nothing else.
+	Calls []Call `json:"calls,omitempty"`
+
+	// How callers treat this service, unless a call says otherwise.
+	Traffic Traffic `json:"traffic,omitzero"`
+}
+
+// Port is one port that a service serves. A number alone is an http port; 9090/grpc is a grpc port.
+type Port struct {
+	// The port's name, unique in the service. Without it the port is named after its protocol.
+	Name mesh.PortName `json:"name" example:"admin"`
+
+	// What the port speaks. A tcp port is reached only as the first port of its service.
+	Protocol mesh.Protocol `json:"protocol" default:"http" example:"grpc"`
+
+	// Where the application listens, unless its agent is told otherwise.
+	Port int `json:"port" required:"true" unit:"port number" range:"1-65535" example:"8080"`
+
+	Origin mesh.Origin `json:"-"`
+}
+
+// Health is how an instance is asked whether it can take traffic: by exactly one of http, grpc and
+// tcp. A path alone is an HTTP check; so are the words grpc and tcp for the other two.
+type Health struct {
+	// A path that answers 200 while the instance can take traffic.
+	HTTP string `json:"http,omitzero" format:"path" example:"/healthz"`
+
+	// The service name to ask for by grpc.health.v1; "" asks for the server as a whole.
+	GRPC *string `json:"grpc,omitempty" format:"text" example:"shop.Payments"`
+
+	// A connection that is accepted is enough.
+	TCP bool `json:"tcp,omitzero" example:"true"`
+
+	// The port to ask, by name. Without it the main port is asked.
+	Port mesh.PortName `json:"port,omitzero" example:"admin"`
+
+	// The time from one check to the next.
+	Interval Duration `json:"interval" range:"100ms-5m" default:"5s" example:"10s"`
+
+	// How long an answer may take.
+	Timeout Duration `json:"timeout" range:"10ms-1m" default:"1s" example:"500ms"`
+
+	Origin mesh.Origin `json:"-"`
+}
+
+// Call is one service or external that a service calls. A name alone is enough.
+type Call struct {
+	// The name of the Service or External.
+	To mesh.ServiceName `json:"to" required:"true" example:"payments"`
+
+	// Where on 127.0.0.1 the caller reaches a tcp service or external. Without it the port is the
+	// External's localPort, or else the called port's own number. Calls by http, http2 and grpc have none: their host is the name.
+	LocalPort int `json:"localPort,omitzero" unit:"port number" range:"1-65535" example:"15432"`
+
+	// What this caller wants otherwise than the called document says.
+	Traffic Traffic `json:"traffic,omitzero"`
+
+	Origin mesh.Origin `json:"-"`
+}
