@@ -1,5 +1,7 @@
 package mesh
 
+import "net/netip"
+
 // Role is what a node does in the mesh.
 type Role string
 
@@ -27,7 +29,10 @@ type Node struct {
 	Service ServiceName `json:"service,omitempty"` // sidecar and proxyless: the service whose manifest says what it may call
 	Edge    EdgeName    `json:"edge,omitempty"`    // edge: the Edge document it runs
 	Zone    ZoneName    `json:"zone,omitempty"`
-	Ports   Ports       `json:"ports,omitzero"`
+	// Address is where a sidecar's ingress listens. Absent, it is every address of the host, IPv4 and
+	// IPv6 through one socket; a host without IPv6 says 0.0.0.0, a demo on one machine 127.0.0.1.
+	Address netip.Addr `json:"address,omitzero"`
+	Ports   Ports      `json:"ports,omitzero"`
 }
 
 // Ports are the local ports of one node, each 1-65535. Nodes with different ports need different

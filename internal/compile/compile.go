@@ -1,0 +1,38 @@
+package compile
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/doyen-mesh/doyen/internal/config"
+	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// ErrNoDocument is what a node gets whose service or edge is in no document of the revision.
+var ErrNoDocument = errors.New("no document describes it")
+
+// Compile resolves what the nodes of view do. docs must be valid.
+//
+// An error means that the node itself asks for something that cannot be: a service or edge that is in
+// no document (ErrNoDocument), or local ports that collide.
+func Compile(docs *config.Documents, view mesh.View) (ir.Proxy, error) {
+	switch view.Role {
+	case mesh.Sidecar:
+		return sidecar(docs, view.Node)
+	case mesh.EdgeProxy:
+		return edge(docs, view.Node)
+	case mesh.Proxyless:
+		return proxyless(docs, view.Node)
+	default:
+		return ir.Proxy{}, fmt.Errorf("role %q: want %s, %s or %s", view.Role, mesh.Sidecar, mesh.EdgeProxy, mesh.Proxyless)
+	}
+}
+
+// manifest is the document of the service that node runs.
+func manifest(docs *config.Documents, node mesh.Node) (*config.Service, error) {
+	if s := docs.Services[node.Service]; s != nil {
+		return s, nil
+	}
+	return nil, fmt.Errorf("service %q: %w", node.Service, ErrNoDocument)
+}

@@ -1,0 +1,97 @@
+package compile
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/doyen-mesh/doyen/internal/config"
+	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// destination is one port of a service that an edge's routes lead to.
+type destination struct {
+	service *config.Service
+	port    int              // index in the service's ports
+	traffic []config.Traffic // of the routes, in the order of the document
+	origin  mesh.Origin      // of the first of them
+}
+
+// edgeRoutes resolves the routes of an edge, by host, and everything that they lead to.
+//
+// A connection to a service serves all routes that lead there. So what is decided for the connection
+// and not for the request comes from the first route that asks for it.
+func edgeRoutes(docs *config.Documents, doc *config.Edge) ([]ir.VirtualHost, []ir.Upstream, error) {
+	hosts := map[string]*ir.VirtualHost{}
+	destinations := map[ir.Target]*destination{}
+	for _, r := range doc.Routes {
+		service, port, err := routeTo(docs, r)
+		if err != nil {
+			return nil, nil, err
+		}
+		target := serviceTarget(service, port)
+		d := destinations[target]
+		if d == nil {
+			d = &destination{service: service, port: port, origin: r.Origin}
+			destinations[target] = d
+		}
+		d.traffic = append(d.traffic, r.Traffic)
+		resolved := config.Resolve(r.Traffic, service.Traffic, docs.Mesh.Defaults)
+		addRoute(hosts, r, route(trimSlash(r.Path), target, service.Ports[port].Protocol, resolved, r.Origin))
+	}
+	return sortedHosts(hosts), destinationUpstreams(docs, destinations), nil
+}
+
+// routeTo finds the service and the index of the port that a route leads to.
+func routeTo(docs *config.Documents, r config.EdgeRoute) (*config.Service, int, error) {
+	s := docs.Services[r.To]
+	if s == nil {
+		return nil, 0, fmt.Errorf("%s: route to %q: %w", r.Origin, r.To, ErrNoDocument)
+	}
+	port := 0
+	if r.Port != "" {
+		port = slices.IndexFunc(s.Ports, func(p config.Port) bool { return p.Name == r.Port })
+	}
+	if port < 0 || port >= len(s.Ports) || !s.Ports[port].Protocol.IsHTTP() {
+		return nil, 0, fmt.Errorf("%s: route to %q: it serves no HTTP port %q", r.Origin, r.To, r.Port)
+	}
+	return s, port, nil
+}
+
+func addRoute(hosts map[string]*ir.VirtualHost, r config.EdgeRoute, to ir.Route) {
+	for _, host := range r.Hosts {
+		if hosts[host] == nil {
+			hosts[host] = &ir.VirtualHost{Hosts: []string{host}, Origin: r.Origin}
+		}
+		hosts[host].Routes = append(hosts[host].Routes, to)
+	}
+}
+
+// sortedHosts orders hosts by name, and the routes of each so that the longest path comes first.
+func sortedHosts(hosts map[string]*ir.VirtualHost) []ir.VirtualHost {
+	var all []ir.VirtualHost
+	for _, name := range slices.Sorted(maps.Keys(hosts)) {
+		host := *hosts[name]
+		slices.SortStableFunc(host.Routes, func(a, b ir.Route) int {
+			return cmp.Or(cmp.Compare(len(b.Path), len(a.Path)), cmp.Compare(a.Path, b.Path))
+		})
+		all = append(all, host)
+	}
+	return all
+}
+
+func destinationUpstreams(docs *config.Documents, destinations map[ir.Target]*destination) []ir.Upstream {
+	var all []ir.Upstream
+	for _, d := range destinations {
+		layers := append(slices.Clip(d.traffic), d.service.Traffic, docs.Mesh.Defaults)
+		all = append(all, serviceUpstream(d.service, d.port, config.Resolve(layers...), d.origin))
+	}
+	slices.SortFunc(all, byTarget)
+	return all
+}
+
+// trimSlash makes /users/ and /users one path, and leaves / alone.
+func trimSlash(path string) string { return cmp.Or(strings.TrimRight(path, "/"), "/") }

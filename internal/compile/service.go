@@ -1,0 +1,63 @@
+package compile
+
+import (
+	"slices"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/config"
+	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// The health check of services whose manifests have none: a connection, as often and as patiently as
+// by the manifests' own defaults.
+const (
+	defaultHealthInterval = 5 * time.Second
+	defaultHealthTimeout  = time.Second
+)
+
+// serviceUpstream is how callers connect to the i-th port of a service.
+func serviceUpstream(s *config.Service, i int, t config.Effective, origin mesh.Origin) ir.Upstream {
+	return ir.Upstream{
+		Target:         serviceTarget(s, i),
+		Protocol:       s.Ports[i].Protocol,
+		ConnectTimeout: t.ConnectTimeout.Value,
+		Health:         health(s, i),
+		Limits:         limits(t.CircuitBreaker),
+		Outliers:       outliers(t.Outliers),
+		Origin:         origin,
+	}
+}
+
+// health is how callers of a service's i-th port ask for its health. Without a word in the manifest
+// they see whether a connection can be made: an instance that was killed must not be tried again each
+// time its ejection ends, until its lease does.
+func health(s *config.Service, i int) *ir.Health {
+	if s.Health == nil {
+		return &ir.Health{TCP: true, Interval: defaultHealthInterval, Timeout: defaultHealthTimeout}
+	}
+	asked := s.Ports[healthPort(s)]
+	h := &ir.Health{
+		HTTP: s.Health.HTTP, GRPC: s.Health.GRPC, TCP: s.Health.TCP,
+		Interval: time.Duration(s.Health.Interval), Timeout: time.Duration(s.Health.Timeout),
+	}
+	switch {
+	case h.HTTP != "":
+		h.Host, h.HTTP2 = s.Name, asked.Protocol.IsHTTP2()
+	case h.GRPC != nil && !s.Ports[i].Protocol.IsHTTP2():
+		// Envoy makes health checks over the connections of the checked port's protocol, and a gRPC
+		// check needs HTTP/2. This port has none, so that only a connection can be asked for.
+		h.GRPC, h.TCP = nil, true
+	case h.GRPC != nil:
+		h.Host = s.Name
+	}
+	return h
+}
+
+// healthPort is the index of the port that health checks go to.
+func healthPort(s *config.Service) int {
+	if s.Health == nil || s.Health.Port == "" {
+		return 0
+	}
+	return max(0, slices.IndexFunc(s.Ports, func(p config.Port) bool { return p.Name == s.Health.Port }))
+}

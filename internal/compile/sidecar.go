@@ -1,0 +1,109 @@
+package compile
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/config"
+	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// loopback is where a sidecar and its application find each other.
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// localConnectTimeout is generous for a connection that never leaves the host.
+const localConnectTimeout = time.Second
+
+// sidecar resolves the Envoy beside one instance.
+func sidecar(docs *config.Documents, node mesh.Node) (ir.Proxy, error) {
+	service, err := manifest(docs, node)
+	if err != nil {
+		return ir.Proxy{}, err
+	}
+	called, err := calls(docs, service)
+	if err != nil {
+		return ir.Proxy{}, err
+	}
+	p := ir.Proxy{Node: node, Egress: egress(service, node, called)}
+	for _, c := range called {
+		if c.upstream.Protocol == mesh.TCP {
+			p.Tunnels = append(p.Tunnels, tunnel(node, c))
+		}
+		p.Upstreams = append(p.Upstreams, c.upstream)
+	}
+	for i := range service.Ports {
+		in, local := ingress(service, node, i)
+		p.Ingress = append(p.Ingress, in)
+		p.Upstreams = append(p.Upstreams, local)
+	}
+	slices.SortFunc(p.Upstreams, byTarget)
+	return p, collisions(p)
+}
+
+func byTarget(a, b ir.Upstream) int { return a.Target.Compare(b.Target) }
+
+// egress is the one listener for all HTTP calls; the host chooses.
+func egress(service *config.Service, node mesh.Node, called []call) *ir.Egress {
+	e := &ir.Egress{
+		Bind:   netip.AddrPortFrom(loopback, uint16(cmp.Or(node.Ports.Egress, mesh.DefaultEgressPort))),
+		Origin: service.Origin,
+	}
+	var names []string
+	for _, c := range called {
+		if !c.upstream.Protocol.IsHTTP() {
+			continue
+		}
+		target := c.upstream.Target
+		e.Hosts = append(e.Hosts, ir.VirtualHost{Hosts: target.Hosts(), Routes: []ir.Route{c.route}, Origin: c.route.Origin})
+		names = append(names, target.Hosts()[0])
+	}
+	e.NoRoute = noRoute(service, names)
+	return e
+}
+
+// noRoute tells an application's developer what is wrong and where to mend it.
+func noRoute(service *config.Service, names []string) ir.NoRoute {
+	calls := "calls nothing by HTTP"
+	if len(names) > 0 {
+		calls = "calls " + strings.Join(names, ", ")
+	}
+	return ir.NoRoute{
+		Before: `no route to host "`,
+		After: fmt.Sprintf("\": the manifest of service %q does not call it (%s; it %s)\n",
+			service.Name, service.Origin.File, calls),
+	}
+}
+
+// tunnel is the local port of a tcp target. The node's word goes before the documents'.
+func tunnel(node mesh.Node, c call) ir.Tunnel {
+	port := cmp.Or(node.Ports.TCP[c.upstream.Target.Name], c.localPort)
+	return ir.Tunnel{
+		Bind:   netip.AddrPortFrom(loopback, uint16(port)),
+		Target: c.upstream.Target,
+		Origin: c.upstream.Origin,
+	}
+}
+
+// ingress is the listener of the i-th served port, and the application's own port behind it.
+func ingress(service *config.Service, node mesh.Node, i int) (ir.Ingress, ir.Upstream) {
+	port := service.Ports[i]
+	address := node.Address
+	if !address.IsValid() {
+		address = netip.IPv6Unspecified()
+	}
+	target := ir.Target{Kind: ir.Local, Name: mesh.ServiceName(service.Name), Port: port.Name}
+	in := ir.Ingress{
+		Port: port.Name, Protocol: port.Protocol, Target: target, Origin: port.Origin,
+		Bind: netip.AddrPortFrom(address, uint16(cmp.Or(node.Ports.Ingress[port.Name], mesh.DefaultIngressPort+i))),
+	}
+	local := ir.Upstream{
+		Target: target, Protocol: port.Protocol, ConnectTimeout: localConnectTimeout, Origin: port.Origin,
+		Addresses: []netip.AddrPort{netip.AddrPortFrom(loopback, uint16(cmp.Or(node.Ports.App[port.Name], port.Port)))},
+	}
+	return in, local
+}

@@ -1,0 +1,24 @@
+package ir
+
+import (
+	"net/netip"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// EndpointSet is all endpoints of one target: what the registry knows of one port of one service.
+type EndpointSet struct {
+	Target    Target     `json:"target"`
+	Endpoints []Endpoint `json:"endpoints,omitempty"` // in any order; of two with one address the first counts
+}
+
+// Endpoint is one place where a target is reached. Instances that are still starting are no endpoints.
+type Endpoint struct {
+	Address netip.AddrPort `json:"address"`
+	// HealthPort is where health checks are sent, at the same address; 0 is the port of Address.
+	HealthPort int           `json:"healthPort,omitempty"`
+	Zone       mesh.ZoneName `json:"zone,omitempty"`
+	Weight     uint32        `json:"weight,omitempty"`   // relative to the others; 0 counts as 1
+	Draining   bool          `json:"draining,omitempty"` // finishes what it has, gets nothing new
+	Identity   string        `json:"identity,omitempty"` // the SPIFFE ID, once there is one
+}

@@ -1,0 +1,90 @@
+package ir
+
+import (
+	"net/netip"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// Proxy is everything that the nodes of one view do. Which fields are set follows from the node's
+// role: a sidecar has Egress, Tunnels and Ingress, an edge has Edge, a proxyless program has Channels.
+type Proxy struct {
+	Node     mesh.Node `json:"node"`
+	Egress   *Egress   `json:"egress,omitempty"`
+	Tunnels  []Tunnel  `json:"tunnels,omitempty"`  // by target
+	Ingress  []Ingress `json:"ingress,omitempty"`  // in the order of the manifest's ports
+	Edge     *Edge     `json:"edge,omitempty"`     //
+	Channels []Channel `json:"channels,omitempty"` // by target
+	// Upstreams is every target that the fields above send to, each once, by target.
+	Upstreams []Upstream `json:"upstreams,omitempty"`
+	// Unreachable is what the manifest calls and this kind of client cannot, with the reason.
+	Unreachable []Unreachable `json:"unreachable,omitempty"`
+}
+
+// Egress is where an application sends its HTTP requests. The host of a request chooses the target.
+type Egress struct {
+	Bind  netip.AddrPort `json:"bind"`
+	Hosts []VirtualHost  `json:"hosts,omitempty"` // one a target, by target
+	// NoRoute is the answer, with status 404, to a request for any other host. The host itself
+	// is put between Before and After.
+	NoRoute NoRoute     `json:"noRoute"`
+	Origin  mesh.Origin `json:"origin"`
+}
+
+// NoRoute is a message around the host that was asked for.
+type NoRoute struct {
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
+
+// Tunnel is a local port whose connections go to one target as they are.
+type Tunnel struct {
+	Bind   netip.AddrPort `json:"bind"`
+	Target Target         `json:"target"`
+	Origin mesh.Origin    `json:"origin"`
+}
+
+// Ingress is where callers reach one port of the application beside the proxy.
+type Ingress struct {
+	Port     mesh.PortName  `json:"port"`
+	Protocol mesh.Protocol  `json:"protocol"`
+	Bind     netip.AddrPort `json:"bind"`   // the address "::" is every address, IPv4 and IPv6
+	Target   Target         `json:"target"` // Local
+	Origin   mesh.Origin    `json:"origin"`
+}
+
+// Edge is where traffic enters the mesh. Every listener serves every host.
+type Edge struct {
+	Name      mesh.EdgeName  `json:"name"`
+	Listeners []EdgeListener `json:"listeners"` // in the order of the document
+	Hosts     []VirtualHost  `json:"hosts"`     // by host
+	Origin    mesh.Origin    `json:"origin"`
+}
+
+// EdgeListener is one address and port of an edge.
+type EdgeListener struct {
+	Name   string         `json:"name"`
+	Bind   netip.AddrPort `json:"bind"`          // the address "::" is every address, IPv4 and IPv6
+	TLS    *CertificateAt `json:"tls,omitempty"` // nil is plain text
+	Origin mesh.Origin    `json:"origin"`
+}
+
+// CertificateAt names the PEM files of a certificate on the proxy's own host. Their content is never read here.
+type CertificateAt struct {
+	Chain string `json:"chain"`
+	Key   string `json:"key"`
+}
+
+// Channel is a name that a proxyless gRPC program may dial, as xds:///HOST for each of the target's hosts.
+type Channel struct {
+	Target Target      `json:"target"`
+	Route  Route       `json:"route"`
+	Origin mesh.Origin `json:"origin"`
+}
+
+// Unreachable is a target that the manifest calls and that this kind of client cannot reach.
+type Unreachable struct {
+	Target Target      `json:"target"`
+	Why    string      `json:"why"`
+	Origin mesh.Origin `json:"origin"`
+}

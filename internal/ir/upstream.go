@@ -1,0 +1,64 @@
+package ir
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// Upstream is one target and how connections to it are made and limited.
+type Upstream struct {
+	Target   Target        `json:"target"`
+	Protocol mesh.Protocol `json:"protocol"`
+	// Where the endpoints are, for what is not a service: exactly one of DNS and Addresses is set.
+	// The endpoints of a service are an EndpointSet.
+	DNS       *HostPort        `json:"dns,omitempty"`
+	Addresses []netip.AddrPort `json:"addresses,omitempty"`
+
+	TLS            *UpstreamTLS  `json:"tls,omitempty"` // nil is plain text
+	ConnectTimeout time.Duration `json:"connectTimeout"`
+	Health         *Health       `json:"health,omitempty"`   // nil is no active checks
+	Limits         *Limits       `json:"limits,omitempty"`   // nil is no limits
+	Outliers       *Outliers     `json:"outliers,omitempty"` // nil is no detection
+	Origin         mesh.Origin   `json:"origin"`
+}
+
+// HostPort is a DNS name and a port.
+type HostPort struct {
+	Host string `json:"host"`
+	Port int    `json:"port"`
+}
+
+// UpstreamTLS is what is expected of the other side's certificate.
+type UpstreamTLS struct {
+	ServerName string `json:"serverName"`   // also sent as SNI
+	CA         string `json:"ca,omitempty"` // a PEM file on the proxy's host; "" is the operating system's authorities
+}
+
+// Health is how a proxy asks an endpoint whether it can take traffic, by exactly one of HTTP, GRPC and TCP.
+type Health struct {
+	HTTP     string        `json:"http,omitempty"` // a path that answers 200
+	HTTP2    bool          `json:"http2,omitempty"`
+	GRPC     *string       `json:"grpc,omitempty"` // a service name of grpc.health.v1; "" is the whole server
+	TCP      bool          `json:"tcp,omitempty"`
+	Host     string        `json:"host,omitempty"` // sent as host or authority
+	Interval time.Duration `json:"interval"`
+	Timeout  time.Duration `json:"timeout"`
+}
+
+// Limits are how much one proxy may have under way to one target.
+type Limits struct {
+	Connections     int `json:"connections"`
+	PendingRequests int `json:"pendingRequests"`
+	Requests        int `json:"requests"`
+	Retries         int `json:"retries"`
+}
+
+// Outliers say when an endpoint is left out because of what this proxy has seen of it.
+type Outliers struct {
+	ConsecutiveErrors int           `json:"consecutiveErrors"` // at least 1
+	Interval          time.Duration `json:"interval"`
+	EjectFor          time.Duration `json:"ejectFor"`
+	MaxEjectedPercent int           `json:"maxEjectedPercent"` // one endpoint may always be ejected
+}
