@@ -37,6 +37,18 @@ type Problem struct {
 // Error returns the problem in one line, so that it can stand alone as an error.
 func (p Problem) Error() string { return fmt.Sprintf("%s: %s: want %s", p.Field, p.Got, p.Expected) }
 
+// Invalid is everything that is wrong with one check-in, as an error.
+type Invalid []Problem
+
+// Error returns all problems in one line.
+func (v Invalid) Error() string {
+	var lines []string
+	for _, p := range v {
+		lines = append(lines, p.Error())
+	}
+	return strings.Join(lines, "; ")
+}
+
 // Problems returns everything that is wrong with i, in the order of its fields; none means valid.
 func (i *Instance) Problems() []Problem {
 	var found []Problem

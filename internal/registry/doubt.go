@@ -1,7 +1,10 @@
 package registry
 
 import (
+	"cmp"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/mesh"
@@ -19,11 +22,140 @@ type Doubt struct {
 	Until     time.Time // when expiry resumes by itself
 }
 
-// Decision is how an operator ends a doubt.
-type Decision string
+// Skeptic says how many deaths at once are too many to be believed. Counted are the leases
+// that lapsed in the last check-in interval and those that would lapse in the next one,
+// first in each service and then in the whole mesh. Zero fields have their defaults.
+type Skeptic struct {
+	Percent int           // more than this share is doubted; default 20
+	Least   int           // fewer than this many are believed; default 3
+	Bound   time.Duration // how long expiry pauses at most; default 30 min
+}
 
-// The two ways to end a doubt.
+// checkInInterval is the default one, over which deaths are counted.
+const checkInInterval = DefaultLease / CheckInsPerLease
+
+func (s Skeptic) withDefaults() Skeptic {
+	return Skeptic{
+		Percent: cmp.Or(s.Percent, 20),
+		Least:   cmp.Or(s.Least, 3),
+		Bound:   cmp.Or(s.Bound, 30*time.Minute),
+	}
+}
+
+// doubts the death of `dead` among `of`?
+func (s Skeptic) doubts(dead, of int) bool {
+	return dead >= s.Least && dead*100 > s.Percent*of
+}
+
+// wholeMesh is the scope of a pause for all services; no service has that name.
+const wholeMesh mesh.ServiceName = ""
+
+// doubts holds the pauses of expiry. It reads no clock and takes no lock.
+type doubts struct {
+	skeptic Skeptic
+	pauses  map[mesh.ServiceName]*pause // by scope
+	lapsed  []lapse                     // in the last check-in interval, oldest first
+}
+
+// pause is a pause of expiry in one scope.
+type pause struct {
+	since, until time.Time
+	calm         time.Time // since when the numbers could be believed again; zero: they cannot
+}
+
+// lapse is that n leases of a service lapsed at one time, believed.
+type lapse struct {
+	at      time.Time
+	service mesh.ServiceName
+	n       int
+}
+
+func newDoubts(s Skeptic) doubts {
+	return doubts{skeptic: s, pauses: make(map[mesh.ServiceName]*pause)}
+}
+
+// scope is what a pause is about, in numbers.
+type scope struct {
+	name    mesh.ServiceName
+	missing int // would lapse within a check-in interval, or are overdue
+	of      int // instances in all
+}
+
+// verdict says what became of the pause of a scope.
+type verdict int
+
 const (
-	Expire Decision = "expire" // they are dead: remove them now
-	Keep   Decision = "keep"   // they live: each gets a whole lease from now on
+	unchanged verdict = iota
+	paused            // expiry pauses from now on
+	calmed            // the numbers have been believable for a check-in interval
+	bounded           // the bound is reached: whoever is still overdue is dead
 )
+
+// judge decides on the pause of s at now.
+func (d *doubts) judge(s scope, now time.Time) verdict {
+	p := d.pauses[s.name]
+	lapsed := d.recent(s.name, now)
+	unlikely := d.skeptic.doubts(s.missing+lapsed, s.of+lapsed)
+	switch {
+	case p == nil && unlikely && s.missing > 0:
+		d.pauses[s.name] = &pause{since: now, until: now.Add(d.skeptic.Bound)}
+		return paused
+	case p == nil:
+		return unchanged
+	case !now.Before(p.until):
+		delete(d.pauses, s.name)
+		return bounded
+	case unlikely:
+		p.calm = time.Time{}
+	case p.calm.IsZero():
+		p.calm = now
+	}
+	if s.missing == 0 || !p.calm.IsZero() && now.Sub(p.calm) >= checkInInterval {
+		delete(d.pauses, s.name)
+		return calmed
+	}
+	return unchanged
+}
+
+// holds returns the pause under which a missing instance of service stands, or nil.
+func (d *doubts) holds(service mesh.ServiceName) *pause {
+	return cmp.Or(d.pauses[service], d.pauses[wholeMesh])
+}
+
+// recent counts the believed lapses of the last check-in interval in a scope.
+func (d *doubts) recent(scope mesh.ServiceName, now time.Time) int {
+	n := 0
+	for _, l := range d.lapsed {
+		if now.Sub(l.at) < checkInInterval && (scope == wholeMesh || l.service == scope) {
+			n += l.n
+		}
+	}
+	return n
+}
+
+// forget drops lapses that are too old to count.
+func (d *doubts) forget(now time.Time) {
+	d.lapsed = slices.DeleteFunc(d.lapsed, func(l lapse) bool { return now.Sub(l.at) >= checkInInterval })
+}
+
+// list describes the pauses by service, with the missing instances that they hold.
+func (d *doubts) list(all *leases, size func(mesh.ServiceName) int, now time.Time) []Doubt {
+	var found []Doubt
+	for _, service := range slices.Sorted(maps.Keys(all.missing)) {
+		p := d.holds(service)
+		if p == nil {
+			continue
+		}
+		doubt := Doubt{Service: service, Of: size(service), Mesh: d.pauses[service] == nil, Since: p.since, Until: p.until}
+		for l := range all.missing[service] {
+			if l.isMissing(now) {
+				doubt.Instances = append(doubt.Instances, l.instance.Address)
+			}
+		}
+		if len(doubt.Instances) > 0 {
+			slices.SortFunc(doubt.Instances, netip.AddrPort.Compare)
+			found = append(found, doubt)
+		}
+	}
+	return found
+}

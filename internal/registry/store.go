@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"errors"
-	"log/slog"
 )
 
 // MaxBatch is the largest number of changes that is handed to a Store at once.
@@ -35,11 +34,3 @@ type unstored struct{}
 
 func (unstored) Load(context.Context) ([]*Instance, error) { return nil, nil }
 func (unstored) Save(context.Context, []Change) error      { return nil }
-
-// logger returns l, or one that says nothing.
-func logger(l *slog.Logger) *slog.Logger {
-	if l == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return l
-}

@@ -1,0 +1,139 @@
+package registry
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// sweep looks at the leases: it settles who is missing, decides where that is to be
+// doubted, and takes out the instances whose lapse is believed. It comes late by the given
+// time.
+func (r *Registry) sweep(ctx context.Context, late time.Duration) {
+	now := time.Now()
+	if late > awayAfter {
+		r.log.Warn("registry was away: all leases are extended", "by", late)
+	} else {
+		late = 0
+	}
+	r.remove(ctx, r.lapse(now, late))
+}
+
+// lapse takes the leases that have lapsed out and returns their keys. An instance that
+// checks in from now on is a new one, so that no answered check-in is undone by remove.
+func (r *Registry) lapse(now time.Time, away time.Duration) []Key {
+	snapshot := r.Snapshot()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if away > 0 {
+		r.leases.extend(away)
+	}
+	r.leases.settle(now)
+	r.doubts.forget(now)
+	bounded := r.judge(snapshot, now)
+	var gone []Key
+	for service, missing := range r.leases.missing {
+		n := 0
+		for l := range missing {
+			if l.isOver(now) && r.believed(l, now) {
+				gone = append(gone, l.instance.Key)
+				n++
+			}
+		}
+		if n > 0 && !bounded[service] && !bounded[wholeMesh] {
+			r.doubts.lapsed = append(r.doubts.lapsed, lapse{now, service, n})
+		}
+	}
+	for _, key := range gone {
+		r.leases.remove(key)
+	}
+	return gone
+}
+
+// believed reports whether l, which is over, may be taken out.
+func (r *Registry) believed(l *lease, now time.Time) bool {
+	return r.doubts.holds(l.instance.Service) == nil || now.Sub(l.expires) >= r.doubts.skeptic.Bound
+}
+
+// judge decides on the pause of every scope that has one or may need one. It returns the
+// scopes whose pause came to its bound now: what lapses there was doubted once, and does
+// not count towards the next doubt.
+func (r *Registry) judge(snapshot *Snapshot, now time.Time) map[mesh.ServiceName]bool {
+	ended := make(map[mesh.ServiceName]bool)
+	for _, s := range r.scopes(snapshot) {
+		switch r.doubts.judge(s, now) {
+		case paused:
+			r.log.Warn("expiry pauses: too many instances stopped checking in at once", "service", s.label(),
+				"missing", s.missing, "of", s.of, "until", r.doubts.pauses[s.name].until)
+		case calmed:
+			r.log.Info("expiry resumes: the instances are back", "service", s.label(), "missing", s.missing, "of", s.of)
+		case bounded:
+			r.log.Warn("expiry resumes: it paused for as long as it may", "service", s.label(), "missing", s.missing, "of", s.of)
+			ended[s.name] = true
+		}
+	}
+	return ended
+}
+
+// scopes returns the services with missing instances or a pause, and the whole mesh.
+func (r *Registry) scopes(snapshot *Snapshot) []scope {
+	names := make(map[mesh.ServiceName]struct{})
+	for service := range r.leases.missing {
+		names[service] = struct{}{}
+	}
+	for service := range r.doubts.pauses {
+		names[service] = struct{}{}
+	}
+	delete(names, wholeMesh)
+	var found []scope
+	for _, service := range slices.Sorted(maps.Keys(names)) {
+		found = append(found, scope{service, len(r.leases.missing[service]), len(snapshot.Instances(service))})
+	}
+	return append(found, scope{wholeMesh, r.leases.absent, snapshot.Size()})
+}
+
+func (s scope) label() string {
+	if s.name == wholeMesh {
+		return "(all)"
+	}
+	return string(s.name)
+}
+
+// remove takes instances whose leases are gone out of the store and the snapshot.
+func (r *Registry) remove(ctx context.Context, gone []Key) {
+	if len(gone) == 0 {
+		if len(r.owed) > 0 {
+			_ = r.save(ctx, nil) // logged there; stays owed
+		}
+		return
+	}
+	for batch := range slices.Chunk(gone, MaxBatch) {
+		changes := make([]Change, 0, len(batch))
+		for _, key := range batch {
+			changes = append(changes, Change{Key: key})
+		}
+		_ = r.save(ctx, changes) // logged there; owed to the store, which does not keep the dead alive
+		r.apply(changes)
+	}
+	r.log.Info("instances are gone: their leases ended", "instances", len(gone))
+}
+
+// nextSweep is when to look at the leases next.
+func (r *Registry) nextSweep(now time.Time) time.Time {
+	soonest := now.Add(sweepEvery)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.leases.absent > 0 || len(r.doubts.pauses) > 0 || len(r.owed) > 0 {
+		return soonest
+	}
+	if len(r.leases.queue) == 0 {
+		return now.Add(DefaultLease)
+	}
+	if look := r.leases.queue[0].look; look.After(soonest) {
+		return look
+	}
+	return soonest
+}

@@ -1,0 +1,146 @@
+package registry
+
+import (
+	"container/heap"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// leases holds every lease and knows which instances are missing: those whose lease would
+// lapse within one check-in interval, who have therefore not been heard for nine tenths of
+// it. It reads no clock and takes no lock.
+//
+// A renewal writes one field. The queue is told nothing: it holds each lease by a time at
+// which to look at it, and a lease that was renewed meanwhile is put back.
+type leases struct {
+	byKey   map[Key]*lease
+	queue   queue                                    // the leases that are not missing
+	missing map[mesh.ServiceName]map[*lease]struct{} // the others; no empty entries
+	absent  int                                      // how many those are
+}
+
+type lease struct {
+	instance *Instance
+	expires  time.Time
+	look     time.Time // when to look whether it is missing; never too late
+	index    int       // in the queue; -1 while it is missing
+}
+
+func newLeases() leases {
+	return leases{byKey: make(map[Key]*lease), missing: make(map[mesh.ServiceName]map[*lease]struct{})}
+}
+
+// renew is a check-in at now.
+func (l *lease) renew(now time.Time) { l.expires = now.Add(l.instance.Lease) }
+
+// missingFrom is when l counts as missing unless it is renewed.
+func (l *lease) missingFrom() time.Time { return l.expires.Add(-l.instance.CheckInInterval()) }
+
+func (l *lease) isMissing(now time.Time) bool { return !now.Before(l.missingFrom()) }
+
+func (l *lease) isOver(now time.Time) bool { return !now.Before(l.expires) }
+
+// put gives i, new or described anew, a whole lease from now on.
+func (s *leases) put(i *Instance, now time.Time) {
+	l := s.byKey[i.Key]
+	if l == nil {
+		l = &lease{instance: i, index: -1}
+		s.byKey[i.Key] = l
+	} else {
+		s.detach(l)
+	}
+	l.instance = i
+	l.renew(now)
+	s.watch(l)
+}
+
+// remove forgets the instance that key names.
+func (s *leases) remove(key Key) {
+	if l := s.byKey[key]; l != nil {
+		s.detach(l)
+		delete(s.byKey, key)
+	}
+}
+
+// extend moves the end of every lease by d.
+func (s *leases) extend(d time.Duration) {
+	for _, l := range s.byKey {
+		l.expires = l.expires.Add(d)
+	}
+}
+
+// settle brings up to date who is missing at now.
+func (s *leases) settle(now time.Time) {
+	for _, of := range s.missing {
+		for l := range of {
+			if !l.isMissing(now) {
+				s.detach(l)
+				s.watch(l)
+			}
+		}
+	}
+	for len(s.queue) > 0 && !now.Before(s.queue[0].look) {
+		l := s.queue[0]
+		if !l.isMissing(now) {
+			l.look = l.missingFrom()
+			heap.Fix(&s.queue, 0)
+			continue
+		}
+		s.detach(l)
+		if s.missing[l.instance.Service] == nil {
+			s.missing[l.instance.Service] = make(map[*lease]struct{})
+		}
+		s.missing[l.instance.Service][l] = struct{}{}
+		s.absent++
+	}
+}
+
+// watch queues l, who is not missing.
+func (s *leases) watch(l *lease) {
+	l.look = l.missingFrom()
+	heap.Push(&s.queue, l)
+}
+
+// detach takes l out of the queue or from among the missing.
+func (s *leases) detach(l *lease) {
+	if l.index >= 0 {
+		heap.Remove(&s.queue, l.index)
+		return
+	}
+	service := l.instance.Service
+	if _, found := s.missing[service][l]; !found {
+		return
+	}
+	delete(s.missing[service], l)
+	if len(s.missing[service]) == 0 {
+		delete(s.missing, service)
+	}
+	s.absent--
+}
+
+// queue is a heap by lease.look.
+type queue []*lease
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return q[i].look.Before(q[j].look) }
+
+func (q queue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].index, q[j].index = i, j
+}
+
+// Push is for package heap.
+func (q *queue) Push(l any) {
+	l.(*lease).index = len(*q)
+	*q = append(*q, l.(*lease))
+}
+
+// Pop is for package heap.
+func (q *queue) Pop() any {
+	last := len(*q) - 1
+	l := (*q)[last]
+	(*q)[last], l.index = nil, -1
+	*q = (*q)[:last]
+	return l
+}

@@ -1,0 +1,117 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// Errors of the Registry's calls.
+var (
+	ErrUnknown = errors.New("no such instance")       // Leave of an instance that is not there
+	ErrNoDoubt = errors.New("nothing is in doubt")    // Decide where expiry is not paused
+	ErrStopped = errors.New("the registry has ended") // Run has returned
+)
+
+// Options are what a Registry is made of. The zero value keeps instances in memory only.
+type Options struct {
+	Store   Store        // nil: instances do not survive the process
+	Skeptic Skeptic      // zero fields have their defaults
+	Log     *slog.Logger // nil: says nothing
+}
+
+// Registry holds the instances of all services. Its methods may be called from any
+// goroutine, also before Run; those that change something wait for Run to do it.
+type Registry struct {
+	// Fixed after construction.
+	store     Store
+	log       *slog.Logger
+	requests  chan *request
+	decisions chan *decision
+	stopped   chan struct{} // closes when Run returns
+
+	// Written by Run alone, read by all.
+	current atomic.Pointer[Snapshot]
+
+	// Owned by Run.
+	owed map[Key]struct{} // removed, but the store could not be told yet
+
+	// Guarded by mu, which is a leaf: held for memory work only.
+	mu     sync.Mutex
+	leases leases
+	doubts doubts
+}
+
+// Lease is the registry's belief in one instance at one moment.
+type Lease struct {
+	*Instance
+	Expires time.Time // when it lapses unless it is renewed
+}
+
+// New returns a registry that holds what the store has, each instance with a whole new
+// lease. It starts nothing: Run does.
+func New(ctx context.Context, options Options) (*Registry, error) {
+	r := &Registry{
+		store:     options.Store,
+		log:       options.Log,
+		requests:  make(chan *request, MaxBatch),
+		decisions: make(chan *decision),
+		stopped:   make(chan struct{}),
+		owed:      make(map[Key]struct{}),
+		leases:    newLeases(),
+		doubts:    newDoubts(options.Skeptic.withDefaults()),
+	}
+	if r.store == nil {
+		r.store = unstored{}
+	}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	return r, r.load(ctx)
+}
+
+func (r *Registry) load(ctx context.Context) error {
+	loaded, err := r.store.Load(ctx)
+	if err != nil {
+		return fmt.Errorf("registry: %w", err)
+	}
+	now := time.Now()
+	changes := make([]Change, 0, len(loaded))
+	for _, i := range loaded {
+		if found := i.Problems(); len(found) > 0 {
+			return fmt.Errorf("registry: stored instance %v: %w", i.Key, found[0])
+		}
+		changes = append(changes, Change{i.Key, i})
+		r.leases.put(i, now)
+	}
+	r.current.Store(newSnapshot().with(changes))
+	return nil
+}
+
+// Snapshot returns the registry as it is now.
+func (r *Registry) Snapshot() *Snapshot { return r.current.Load() }
+
+// Lease returns the lease of the instance that key names; false when there is none.
+func (r *Registry) Lease(key Key) (Lease, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.leases.byKey[key]
+	if l == nil {
+		return Lease{}, false
+	}
+	return Lease{l.instance, l.expires}, true
+}
+
+// Doubts returns where expiry is paused, by service; none when leases lapse as they should.
+func (r *Registry) Doubts() []Doubt {
+	snapshot, now := r.Snapshot(), time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.doubts.list(&r.leases, func(s mesh.ServiceName) int { return len(snapshot.Instances(s)) }, now)
+}
