@@ -5,17 +5,26 @@ import (
 	"reflect"
 )
 
-// setDefaults gives each unset field of the struct v the value of its default tag. Pointers are left
-// alone unless deep is set: nil there means that a wider place decides.
-func setDefaults(v reflect.Value, deep bool) {
+// setDefaults gives each unset field of the struct v the value of its default tag. A nil pointer is a
+// field that may be absent, and stays.
+func setDefaults(v reflect.Value) {
 	for _, f := range fieldsOf(v.Type()) {
 		at := v.FieldByIndex(f.Index)
-		if text, ok := f.Tag.Lookup("default"); ok && at.IsZero() && (deep || at.Kind() != reflect.Pointer) {
+		if text, ok := f.Tag.Lookup("default"); ok && at.IsZero() && at.Kind() != reflect.Pointer {
 			setDefault(at, f, text)
 		}
-		if deep && at.Kind() == reflect.Pointer && at.Type().Elem().Kind() == reflect.Struct {
-			at.Set(reflect.New(at.Type().Elem()))
-			setDefaults(at.Elem(), deep)
+	}
+}
+
+// setAll gives each field of the struct v, and of the structs below it, the value of its default tag.
+func setAll(v reflect.Value) {
+	for _, f := range fieldsOf(v.Type()) {
+		at := v.FieldByIndex(f.Index)
+		if deref(f.Type).Kind() == reflect.Struct {
+			at.Set(reflect.New(deref(f.Type)))
+			setAll(at.Elem())
+		} else {
+			setDefault(at, f, f.Tag.Get("default"))
 		}
 	}
 }

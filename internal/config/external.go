@@ -24,7 +24,7 @@ type External struct {
 	// Where on 127.0.0.1 callers reach a tcp external, unless the call says otherwise. Without it the number is that of port.
 	LocalPort int `json:"localPort,omitzero" unit:"port number" range:"1-65535" example:"15432"`
 
-	// How the caller's proxy encrypts its connections to the host and checks the host's certificate; the word true alone uses
+	// How the caller's proxy encrypts its connections to the host and checks the host's certificate; {} uses
 	// the defaults. Without it connections are as the application makes them.
 	TLS *ExternalTLS `json:"tls,omitempty"`
 

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
 // A field's struct tags say all that is known of it but its prose, which is its doc comment:
@@ -100,19 +102,47 @@ func (b bounds) hold(n int64) bool { return b.text == "" || b.low <= n && n <= b
 
 // expected says in words what the field takes.
 func (f field) expected() string {
-	t := f.Type
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
+	t := deref(f.Type)
+	if t.Kind() == reflect.Slice {
+		t = deref(t.Elem())
 	}
 	low, high, _ := strings.Cut(f.bounds.text, "-")
+	short, hasShort := reflect.New(t).Interface().(shorthand)
 	switch {
 	case t == reflect.TypeFor[Duration]():
 		return fmt.Sprintf("a duration from %s to %s, such as %s", low, high, f.Tag.Get("example"))
+	case t == reflect.TypeFor[mesh.Protocol]():
+		return "one of " + strings.Join(protocols(), ", ")
+	case f.words != nil:
+		return "one of " + strings.Join(f.words, ", ")
 	case t.Kind() == reflect.Int && low == high:
 		return low
 	case t.Kind() == reflect.Int:
 		return fmt.Sprintf("a whole number from %s to %s", low, high)
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.String:
+		return "text, such as " + f.Tag.Get("example")
+	case hasShort:
+		return short.short() + ", or the fields " + names(t)
 	default:
-		return ""
+		return "the fields " + names(t)
 	}
+}
+
+// names lists the fields of t.
+func names(t reflect.Type) string {
+	var names []string
+	for _, f := range fieldsOf(t) {
+		names = append(names, f.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// sample is the field as one may write it.
+func (f field) sample() string {
+	if example := f.Tag.Get("example"); example != "" {
+		return fmt.Sprintf("such as %s: %s", f.name, example)
+	}
+	return f.name + " with " + f.expected()
 }

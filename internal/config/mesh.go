@@ -1,5 +1,9 @@
 package config
 
+import (
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
 // Mesh is the network team's document: defaults for every call, and the bounds within which other
 // documents may change them. A folder has at most one; without it the built-in defaults hold.
 type Mesh struct {
@@ -19,4 +23,7 @@ type Bounds struct {
 
 	// The most retries that may be asked for; 0 forbids them.
 	MaxRetries *int `json:"maxRetries,omitempty" unit:"retries" range:"0-10" example:"3"`
+
+	// Origins holds the place of each bound that is set, by its name.
+	Origins map[string]mesh.Origin `json:"-"`
 }

@@ -47,7 +47,7 @@ type EffectiveOutliers struct {
 
 // builtIn is what holds where no document says anything: the default tags of Traffic. Never written to.
 var builtIn = func() (t Traffic) {
-	setDefaults(reflect.ValueOf(&t).Elem(), true)
+	setAll(reflect.ValueOf(&t).Elem())
 	return t
 }()
 

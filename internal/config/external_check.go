@@ -1,0 +1,43 @@
+package config
+
+import (
+	"fmt"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+func (e *External) addTo(docs *Documents) *Header {
+	if first := docs.called(mesh.ServiceName(e.Name)); first != nil {
+		return first
+	}
+	docs.Externals[mesh.ServiceName(e.Name)] = e
+	return nil
+}
+
+// complete gives a certificate the name of its host.
+func (e *External) complete() {
+	if e.TLS != nil && e.TLS.ServerName == "" {
+		e.TLS.ServerName = e.Host
+	}
+}
+
+func (e *External) check(c *checker) {
+	c.traffic("traffic", e.Traffic, e.Protocol)
+	if e.LocalPort != 0 && e.Protocol.IsHTTP() {
+		c.report("localPort", &wrong{message: fmt.Sprintf("%s speaks %s, and localPort is for tcp", e.Name, e.Protocol),
+			hint: fmt.Sprintf("leave it out: callers reach http://%s through their proxy", e.Name)})
+	}
+	if c.broken[e] {
+		return
+	}
+	const expected = "exactly one of host and addresses"
+	switch {
+	case e.Host == "" && e.Addresses == nil:
+		c.report("", &wrong{message: "the external has neither host nor addresses", expected: expected})
+	case e.Host != "" && e.Addresses != nil:
+		c.report("addresses", &wrong{message: "the external has both host and addresses", expected: expected})
+	case e.TLS != nil && e.TLS.ServerName == "":
+		c.report("tls", &wrong{message: "tls to addresses does not know the name on the certificate", expected: "serverName",
+			hint: "tls: {serverName: db.example.com}"})
+	}
+}

@@ -1,0 +1,108 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// subject is a decoded document of any kind.
+type subject interface {
+	// header returns what every document begins with.
+	header() *Header
+	// addTo puts the document into its place, or returns the one that is already there.
+	addTo(docs *Documents) (earlier *Header)
+	// complete fills in what is absent and depends on other fields.
+	complete()
+	// check reports what is wrong with the document as a whole, and with what it says of others.
+	check(c *checker)
+}
+
+// kinds lists every kind of document, in the order in which the reference describes them.
+var kinds = []struct {
+	name string
+	make func() subject
+}{
+	{"Mesh", func() subject { return new(Mesh) }},
+	{"Service", func() subject { return new(Service) }},
+	{"Edge", func() subject { return new(Edge) }},
+	{"External", func() subject { return new(External) }},
+}
+
+func (h *Header) header() *Header { return h }
+
+// subject makes the empty value of the document's kind, or reports why it cannot.
+func (d *document) subject() subject {
+	var names []string
+	for _, k := range kinds {
+		names = append(names, k.name)
+	}
+	n := lookup(d.root, "kind")
+	if n == nil {
+		d.report(d.root, &wrong{message: "the document has no kind", expected: "kind: " + strings.Join(names, ", kind: ")})
+		return nil
+	}
+	for _, k := range kinds {
+		if n.Kind == yaml.ScalarNode && n.Value == k.name {
+			return k.make()
+		}
+	}
+	w := oneOf("kind", names)(n.Value)
+	if n.Kind != yaml.ScalarNode {
+		w.message, w.hint = "kind is "+form(n), ""
+	}
+	d.report(n, w)
+	return nil
+}
+
+// decode reads the whole document, nil where its kind cannot be known.
+func (d *document) decode(fields map[reflect.Type][]field) subject {
+	s := d.subject()
+	if s == nil {
+		return nil
+	}
+	dec := &decoder{document: d, fields: fields}
+	dec.value(d.root, reflect.ValueOf(s).Elem(), field{name: "the document", StructField: reflect.StructField{Type: reflect.TypeOf(s).Elem()}})
+	s.complete()
+	return s
+}
+
+// earlier is the header of what is at a name already, in the form that addTo returns.
+func earlier[K comparable, V subject](m map[K]V, name K) *Header {
+	if s, ok := m[name]; ok {
+		return s.header()
+	}
+	return nil
+}
+
+// join puts a decoded document into its place. Of two with one name the first is kept.
+func (d *document) join(docs *Documents, s subject) {
+	name := s.header().Name
+	if name == "" {
+		return
+	}
+	if first := s.addTo(docs); first != nil {
+		w := &wrong{message: fmt.Sprintf("there is a %s %q already", first.Kind, first.Name), hint: "rename or remove one of the two"}
+		d.reportWith(d.find("name"), w, first.Origin)
+	}
+}
+
+// checker lets the documents of a set say what is wrong with them, once all are there.
+type checker struct {
+	docs   *Documents
+	doc    *document
+	broken map[subject]bool
+	unread map[string]bool // names of documents of which no more than that is known
+}
+
+// report adds a problem with what stands at a path of the current document.
+func (c *checker) report(path string, w *wrong) { c.doc.report(c.doc.find(path), w) }
+
+// reportWith is report with a further place that has to do with it.
+func (c *checker) reportWith(path string, w *wrong, related mesh.Origin) {
+	c.doc.reportWith(c.doc.find(path), w, related)
+}

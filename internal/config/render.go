@@ -1,0 +1,84 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// Render writes problems as compilers do: each with its line of the file, the place in it marked. With
+// color it uses the terminal's colours.
+func Render(w io.Writer, problems Problems, color bool) error {
+	paint := plain
+	if color {
+		paint = ansi
+	}
+	var b strings.Builder
+	for i, p := range problems {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		p.render(&b, paint)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// The parts of a rendered problem that have a colour of their own.
+type part int
+
+const (
+	bold part = iota
+	red
+	blue
+)
+
+// plain leaves text as it is.
+func plain(_ part, text string) string { return text }
+
+// ansi wraps text in the escape sequences of ECMA-48.
+func ansi(p part, text string) string {
+	return [...]string{bold: "\x1b[1m", red: "\x1b[1;31m", blue: "\x1b[1;34m"}[p] + text + "\x1b[0m"
+}
+
+func (p Problem) render(b *strings.Builder, paint func(part, string) string) {
+	fmt.Fprintf(b, "%s %s\n", paint(bold, p.Origin.String()+":"), paint(red, p.Message))
+	margin := "  "
+	if p.Source != "" {
+		number := fmt.Sprint(p.Origin.Line)
+		margin = strings.Repeat(" ", len(number)+2)
+		fmt.Fprintf(b, "%s%s\n", paint(blue, fmt.Sprintf(" %s | ", number)), p.Source)
+		fmt.Fprintf(b, "%s%s%s\n", paint(blue, margin+"| "), under(p.Source, p.Origin.Column), paint(red, strings.Repeat("^", max(1, p.Length))))
+	}
+	note := func(label, text string) {
+		if text != "" {
+			fmt.Fprintf(b, "%s%s %s\n", margin, paint(blue, label+":"), text)
+		}
+	}
+	note("expected", p.Expected)
+	note("hint", p.Hint)
+	if p.Related != (mesh.Origin{}) {
+		note("see", p.Related.String())
+	}
+	if p.Origin.Owner != "" {
+		note("owner", p.Origin.Owner)
+	}
+}
+
+// under is the white space that leads to a column below a line, tabs kept so that it is as wide.
+func under(line string, column int) string {
+	var b strings.Builder
+	for i, r := range []rune(line) {
+		switch {
+		case i+1 >= column:
+			return b.String()
+		case r == '\t':
+			b.WriteByte('\t')
+		default:
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,93 @@
+package config
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// place is the origin of a line and column of the document.
+func (d *document) place(line, column int) mesh.Origin {
+	return mesh.Origin{File: d.file, Line: d.before + line, Column: column, Owner: d.owner}
+}
+
+// origin is where a node begins.
+func (d *document) origin(n *yaml.Node) mesh.Origin { return d.place(n.Line, n.Column) }
+
+// report adds a problem with the node that it is about.
+func (d *document) report(n *yaml.Node, w *wrong) { d.reportWith(n, w, mesh.Origin{}) }
+
+// reportWith is report with a further place that has to do with it.
+func (d *document) reportWith(n *yaml.Node, w *wrong, related mesh.Origin) {
+	d.add(Problem{Origin: d.origin(n), Message: w.message, Expected: w.expected, Hint: w.hint, Related: related, Length: width(n)})
+}
+
+// add completes a problem with the line that it points at.
+func (d *document) add(p Problem) {
+	if i := p.Origin.Line - 1; i >= 0 && i < len(d.lines) {
+		p.Source = strings.TrimSuffix(d.lines[i], "\r")
+		rest := utf8.RuneCountInString(p.Source) - max(0, p.Origin.Column-1)
+		p.Length = max(1, min(p.Length, rest))
+	}
+	d.broken = true
+	*d.problems = append(*d.problems, p)
+}
+
+// width is how many runes of its first line a node takes, as far as its tree tells.
+func width(n *yaml.Node) int {
+	switch {
+	case n.Kind == yaml.ScalarNode && n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0:
+		return utf8.RuneCountInString(n.Value) + 2
+	case n.Kind == yaml.ScalarNode:
+		return utf8.RuneCountInString(n.Value)
+	case n.Kind == yaml.AliasNode:
+		return utf8.RuneCountInString(n.Value) + 1
+	case len(n.Content) == 0 || n.Kind == yaml.SequenceNode && n.Style&yaml.FlowStyle == 0:
+		return 1
+	case n.Style&yaml.FlowStyle == 0:
+		return width(n.Content[0])
+	}
+	last := n.Content[len(n.Content)-1]
+	if last.Line != n.Line {
+		return 1
+	}
+	return last.Column - n.Column + width(last) + 1
+}
+
+// find returns the node at a path such as calls[0].to, or the nearest one around it that exists: a
+// field that has its default value, or that a short form implies, has no node of its own.
+func (d *document) find(path string) *yaml.Node {
+	n := d.root
+	for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
+		next := child(n, segment)
+		if next == nil {
+			return n
+		}
+		n = next
+	}
+	return n
+}
+
+// child returns the part of a node that a path's segment names. A single value stands for a list of one.
+func child(n *yaml.Node, segment string) *yaml.Node {
+	index := int(segment[0]) - '0'
+	isIndex := index >= 0 && index <= 9
+	switch {
+	case isIndex && n.Kind == yaml.SequenceNode:
+		for _, digit := range segment[1:] {
+			index = index*10 + int(digit-'0')
+		}
+		if index < len(n.Content) {
+			return n.Content[index]
+		}
+		return nil
+	case isIndex:
+		return n
+	case n.Kind == yaml.MappingNode:
+		return lookup(n, segment)
+	}
+	return nil
+}

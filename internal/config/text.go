@@ -1,0 +1,157 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// document is one document of a file: its syntax tree, and what is needed to point into its text.
+type document struct {
+	file     string
+	owner    string
+	lines    []string   // of the whole file
+	before   int        // lines of the file before the document
+	root     *yaml.Node // a mapping; nil when the text has no such form
+	name     string     // what the document says of its name, even when nothing else can be read
+	problems *Problems
+	broken   bool // a problem was found in it
+}
+
+// documents reads the syntax of one file. A file without any document is a problem: an editor or a
+// copy may have just emptied it.
+func documents(name string, text []byte, problems *Problems) []*document {
+	if place, ok := notUTF8(text); !ok {
+		place.File = name
+		*problems = append(*problems, Problem{Origin: place, Message: "the file is not UTF-8 text", Expected: "UTF-8",
+			Hint: "save it as UTF-8, or keep what is no document out of this folder"})
+		return nil
+	}
+	lines := strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n")
+	var docs []*document
+	for _, c := range split(text) {
+		if c.blank() {
+			continue
+		}
+		d := &document{file: name, lines: lines, before: c.before, name: salvageName(c.text), problems: problems}
+		d.parse(c.text)
+		docs = append(docs, d)
+	}
+	if docs == nil {
+		*problems = append(*problems, Problem{Origin: mesh.Origin{File: name}, Message: "the file holds no document",
+			Expected: "a document that begins with its kind", Hint: "remove the file if nothing belongs into it"})
+	}
+	return docs
+}
+
+// notUTF8 returns the place of the first byte that is not part of UTF-8 text.
+func notUTF8(text []byte) (mesh.Origin, bool) {
+	line, column := 1, 1
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return mesh.Origin{Line: line, Column: column}, false
+		case r == '\n':
+			line, column = line+1, 1
+		default:
+			column++
+		}
+		text = text[size:]
+	}
+	return mesh.Origin{}, true
+}
+
+// nameLine finds the name in a text that may have no syntax.
+var nameLine = regexp.MustCompile(`(?m)^name:[ \t]*["']?([a-z0-9-]+)`)
+
+func salvageName(text []byte) string {
+	if m := nameLine.FindSubmatch(text); m != nil {
+		return string(m[1])
+	}
+	return ""
+}
+
+// parse reads the document's syntax tree, or reports why there is none.
+func (d *document) parse(text []byte) {
+	var n yaml.Node
+	if err := yaml.Load(text, &n); err != nil {
+		d.syntax(err)
+		return
+	}
+	root := n.Content[0]
+	if root.Kind != yaml.MappingNode {
+		d.report(root, &wrong{message: "the document is " + form(root), expected: "fields, the first of them kind"})
+		return
+	}
+	d.root = root
+	if owner := lookup(root, "owner"); owner != nil && owner.Kind == yaml.ScalarNode {
+		d.owner = owner.Value
+	}
+}
+
+// syntax reports an error of the YAML library. Its position is where reading stopped; where it names the
+// beginning of the construct too, that is the related place.
+func (d *document) syntax(err error) {
+	p := Problem{Message: "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}
+	if e := (*yaml.LoadError)(nil); errors.As(err, &e) {
+		p.Message = "not YAML: " + e.Message
+		p.Hint = syntaxHint(e.Message)
+		p.Origin = d.place(e.Mark.Line, e.Mark.Column)
+		if e.ContextMsg != "" && e.ContextMark.Line > 0 {
+			p.Message = fmt.Sprintf("not YAML: %s %s", e.Message, e.ContextMsg)
+			p.Related = d.place(e.ContextMark.Line, e.ContextMark.Column)
+		}
+	}
+	if p.Origin.Line == 0 {
+		p.Origin = d.place(1, 0)
+	}
+	d.add(p)
+}
+
+// syntaxHint turns what the parser stumbled over into what the writer most likely did.
+func syntaxHint(message string) string {
+	switch {
+	case strings.Contains(message, "tab character"):
+		return "indent with spaces"
+	case strings.Contains(message, "mapping values are not allowed"):
+		return "put text that holds a colon and a space in quotes"
+	case strings.Contains(message, "unknown anchor"):
+		return "anchors and aliases are not used here: write the value out"
+	case strings.Contains(message, "could not find expected ':'"):
+		return "a field is written name: value"
+	case strings.Contains(message, "cannot start any token"):
+		return "put text that begins with a special character in quotes"
+	}
+	return ""
+}
+
+// form says in words what a node is.
+func form(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		return "a group of fields"
+	case n.Kind == yaml.SequenceNode:
+		return "a list"
+	case n.Tag == "!!null":
+		return "nothing"
+	default:
+		return fmt.Sprintf("the value %q", n.Value)
+	}
+}
+
+// lookup returns the value of a mapping's field, nil where it has none.
+func lookup(n *yaml.Node, name string) *yaml.Node {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == name {
+			return n.Content[i+1]
+		}
+	}
+	return nil
+}
