@@ -1,8 +1,6 @@
 package registry
 
 import (
-	"hash/fnv"
-	"io"
 	"iter"
 	"slices"
 	"strings"
@@ -145,10 +143,13 @@ func (b bucket) find(service mesh.ServiceName) (int, bool) {
 	})
 }
 
+// bucketOf hashes by FNV-1a.
 func bucketOf(service mesh.ServiceName) int {
-	h := fnv.New32a()
-	_, _ = io.WriteString(h, string(service)) // a hash takes every byte
-	return int(h.Sum32() % fanOut)
+	hash := uint32(2166136261)
+	for i := range len(service) {
+		hash = (hash ^ uint32(service[i])) * 16777619
+	}
+	return int(hash % fanOut)
 }
 
 func byAddress(i *Instance, key Key) int { return i.Address.Compare(key.Address) }

@@ -57,7 +57,7 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	}
 	defer answer.Body.Close()
 	body := io.LimitReader(answer.Body, maxAnswer)
-	if answer.StatusCode == http.StatusNotModified {
+	if answer.StatusCode == http.StatusNoContent {
 		return answer.StatusCode, nil
 	}
 	if answer.StatusCode/100 != 2 {

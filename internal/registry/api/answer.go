@@ -1,0 +1,86 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/doyen-mesh/doyen/internal/registry"
+)
+
+// answer writes value as JSON. An error of the connection has nobody to go to.
+func answer(w http.ResponseWriter, status int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(value)
+}
+
+// refuseCall answers 400 with everything that is wrong with the call.
+func refuseCall(w http.ResponseWriter, problems []Problem) {
+	text := fmt.Sprintf("%s: %s", problems[0].Field, problems[0].Error)
+	if len(problems) > 1 {
+		text = fmt.Sprintf("%d things are wrong with this call", len(problems))
+	}
+	answer(w, http.StatusBadRequest, Error{Error: text, Problems: problems})
+}
+
+// fail answers with what an error of the registry means to the caller.
+func fail(w http.ResponseWriter, err error) {
+	var invalid registry.Invalid
+	if errors.As(err, &invalid) {
+		refuseCall(w, fromRegistry(invalid))
+		return
+	}
+	refused := Error{Error: err.Error()}
+	status := http.StatusServiceUnavailable
+	switch {
+	case errors.Is(err, registry.ErrUnknown):
+		status = http.StatusNotFound
+	case errors.Is(err, registry.ErrNoDoubt):
+		status = http.StatusNotFound
+		refused.Hint = "GET /v1/expiry lists where expiry is paused"
+	case errors.Is(err, registry.ErrFull):
+		status = http.StatusInsufficientStorage
+		refused.Hint = "make room on the server's disk; known instances stay, and new ones are taken again by themselves once there is room"
+	case errors.Is(err, registry.ErrStopped), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		refused.Hint = "try again in a few seconds, or another server"
+	}
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
+	answer(w, status, refused)
+}
+
+func fromRegistry(found registry.Invalid) []Problem {
+	var problems []Problem
+	for _, p := range found {
+		problems = append(problems, Problem{Field: p.Field, Error: p.Got, Expected: p.Expected})
+	}
+	return problems
+}
+
+// refuse answers 405 and says what the path has.
+func (m methods) refuse(w http.ResponseWriter, r *http.Request) {
+	allowed := strings.Join(slices.Sorted(maps.Keys(m)), ", ")
+	w.Header().Set("Allow", allowed)
+	answer(w, http.StatusMethodNotAllowed, Error{
+		Error: fmt.Sprintf("%s has no method %s", r.URL.Path, r.Method),
+		Hint:  "it has " + allowed,
+	})
+}
+
+// nowhere answers 404 to a path that does not exist.
+func nowhere(w http.ResponseWriter, r *http.Request) {
+	answer(w, http.StatusNotFound, Error{
+		Error: fmt.Sprintf("there is no %s", r.URL.Path),
+		Hint:  "want /v1/instances, /v1/instances/SERVICE or /v1/instances/SERVICE/ADDRESS:PORT",
+	})
+}

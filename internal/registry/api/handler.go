@@ -1,0 +1,76 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/registry"
+)
+
+// Options are what the handler is made of.
+type Options struct {
+	Registry *registry.Registry
+	// Known reports whether a service has a manifest. A check-in for another one is
+	// accepted with a warning: its manifest may arrive later. nil: all are known.
+	Known func(mesh.ServiceName) bool
+	// Settled returns nil when every proxy that calls service has acknowledged what the
+	// registry's snapshot says at the time of the call, and an error when ctx ends or that
+	// cannot be known. nil: it never can.
+	Settled func(ctx context.Context, service mesh.ServiceName) error
+}
+
+type handler struct {
+	Options
+	epoch string // begins every version: those of another process mean nothing here
+}
+
+// Patterns returns the patterns under which to mount the handler in a mux.
+func Patterns() []string {
+	return []string{"/v1/instances", "/v1/instances/", "/v1/expiry", "/v1/services/{service}/expiry"}
+}
+
+// Handler returns the registry's HTTP API. Calls that wait end with their request's
+// context: give the http.Server a BaseContext that ends at shutdown.
+func Handler(options Options) http.Handler {
+	h := &handler{options, strconv.FormatInt(time.Now().UnixNano(), 36)}
+	mux := http.NewServeMux()
+	for pattern, methods := range h.routes() {
+		mux.Handle(pattern, methods)
+	}
+	mux.HandleFunc("/", nowhere)
+	return mux
+}
+
+func (h *handler) routes() map[string]methods {
+	return map[string]methods{
+		"/v1/instances":           {http.MethodGet: h.listAll},
+		"/v1/instances/{service}": {http.MethodGet: h.listService},
+		"/v1/instances/{service}/{address}": {
+			http.MethodGet:    h.show,
+			http.MethodPut:    h.checkIn,
+			http.MethodDelete: h.leave,
+		},
+		"/v1/expiry":                    {http.MethodGet: h.doubts, http.MethodPost: h.decideAll},
+		"/v1/services/{service}/expiry": {http.MethodPost: h.decide},
+	}
+}
+
+// methods serves one path: a handler for each method that it has.
+type methods map[string]http.HandlerFunc
+
+// ServeHTTP answers 405 to a method that the path has not (RFC 9110 section 15.5.6).
+func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	serve, found := m[method]
+	if !found {
+		m.refuse(w, r)
+		return
+	}
+	serve(w, r)
+}

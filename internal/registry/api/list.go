@@ -1,0 +1,98 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/registry"
+)
+
+// listing is what one call lists: all services, or one of them.
+type listing struct {
+	services func(*registry.Snapshot) []mesh.ServiceName
+	version  func(*registry.Snapshot) uint64
+}
+
+// listAll is GET of all instances.
+func (h *handler) listAll(w http.ResponseWriter, r *http.Request) {
+	h.list(w, r, listing{(*registry.Snapshot).Services, (*registry.Snapshot).Sequence})
+}
+
+// listService is GET of the instances of one service. One that nobody runs has none.
+func (h *handler) listService(w http.ResponseWriter, r *http.Request) {
+	service, problems := serviceIn(r)
+	if len(problems) > 0 {
+		refuseCall(w, problems)
+		return
+	}
+	h.list(w, r, listing{
+		func(*registry.Snapshot) []mesh.ServiceName { return []mesh.ServiceName{service} },
+		func(s *registry.Snapshot) uint64 { return s.Version(service) },
+	})
+}
+
+// list answers with the latest state. With ?after=VERSION it waits until there is a newer
+// one, and answers 204 when there is none in time: nobody is handed a queue of events, and
+// whoever was away asks for the latest with the version that it has.
+func (h *handler) list(w http.ResponseWriter, r *http.Request, what listing) {
+	values, problems := query(r, "after", "wait")
+	wait, more := waitIn(values, defaultWait)
+	problems = append(problems, more...)
+	if values.Has("wait") && !values.Has("after") {
+		problems = append(problems, Problem{Field: "?wait", Error: "there is nothing to wait for", Expected: "?after= with the version of an earlier answer"})
+	}
+	if len(problems) > 0 {
+		refuseCall(w, problems)
+		return
+	}
+	snapshot := h.Registry.Snapshot()
+	if values.Has("after") {
+		snapshot = h.newer(r.Context(), values.Get("after"), wait, what)
+	}
+	if snapshot == nil {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	answer(w, http.StatusOK, Instances{h.versionOf(what, snapshot), h.collect(what, snapshot)})
+}
+
+// newer returns the first snapshot whose version is not after; nil when wait is over.
+func (h *handler) newer(ctx context.Context, after string, wait time.Duration, what listing) *registry.Snapshot {
+	deadline := time.NewTimer(wait)
+	defer deadline.Stop()
+	for {
+		snapshot := h.Registry.Snapshot()
+		if h.versionOf(what, snapshot) != after {
+			return snapshot
+		}
+		select {
+		case <-snapshot.Changed():
+		case <-deadline.C:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (h *handler) versionOf(what listing, s *registry.Snapshot) string {
+	return h.epoch + "." + strconv.FormatUint(what.version(s), 36)
+}
+
+// collect lists the instances with their leases as they are now.
+func (h *handler) collect(what listing, s *registry.Snapshot) []Instance {
+	found := []Instance{}
+	for _, service := range what.services(s) {
+		for _, i := range s.Instances(service) {
+			lease, ok := h.Registry.Lease(i.Key)
+			if !ok {
+				continue // it left a moment ago
+			}
+			found = append(found, form(registry.Lease{Instance: i, Expires: lease.Expires}))
+		}
+	}
+	return found
+}

@@ -1,0 +1,88 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/registry"
+)
+
+const (
+	defaultWait = 30 * time.Second
+	maxWait     = 5 * time.Minute
+)
+
+// serviceIn reads {service} of the path.
+func serviceIn(r *http.Request) (mesh.ServiceName, []Problem) {
+	service, err := mesh.ParseServiceName(r.PathValue("service"))
+	if err != nil {
+		return "", []Problem{{Field: "service", Error: err.Error(), Expected: "a DNS label such as users"}}
+	}
+	return service, nil
+}
+
+// keyIn reads {service} and {address} of the path.
+func keyIn(r *http.Request) (registry.Key, []Problem) {
+	service, problems := serviceIn(r)
+	text := r.PathValue("address")
+	address, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return registry.Key{}, append(problems, Problem{
+			Field: "address", Error: fmt.Sprintf("%.80q is no IP address with a port", text),
+			Expected: "such as 10.0.0.7:9211 or [2001:db8::7]:9211", Hint: addressHint(text),
+		})
+	}
+	address = netip.AddrPortFrom(address.Addr().Unmap(), address.Port())
+	return registry.Key{Service: service, Address: address}, problems
+}
+
+// addressHint says what is probably missing.
+func addressHint(text string) string {
+	host, _, _ := strings.Cut(text, ":")
+	ip, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	switch {
+	case err == nil && ip.Is4():
+		return fmt.Sprintf("add the port: %s:9211", ip)
+	case err == nil:
+		return fmt.Sprintf("add brackets and the port: [%s]:9211", ip)
+	case strings.ContainsAny(host, "ghijklmnopqrstuvwxyz"):
+		return "host names are not looked up here: give the IP address"
+	}
+	return ""
+}
+
+// query reads the parameters of a call strictly: only those that are allowed, each once.
+func query(r *http.Request, allowed ...string) (url.Values, []Problem) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, []Problem{{Field: "query", Error: err.Error(), Expected: "URL-encoded parameters"}}
+	}
+	var problems []Problem
+	for _, name := range sortedKeys(values) {
+		switch {
+		case !slices.Contains(allowed, name):
+			problems = append(problems, unknown("?"+name, name, allowed))
+		case len(values[name]) > 1:
+			problems = append(problems, Problem{Field: "?" + name, Error: "it is there twice", Expected: "one value"})
+		}
+	}
+	return values, problems
+}
+
+// waitIn reads ?wait=; fallback when it is absent.
+func waitIn(values url.Values, fallback time.Duration) (time.Duration, []Problem) {
+	if !values.Has("wait") {
+		return fallback, nil
+	}
+	wait, err := time.ParseDuration(values.Get("wait"))
+	if err != nil || wait < 0 || wait > maxWait {
+		return 0, []Problem{{Field: "?wait", Error: fmt.Sprintf("%.40q is no time to wait", values.Get("wait")), Expected: "a duration of 0s-5m, such as 30s"}}
+	}
+	return wait, nil
+}
