@@ -1,0 +1,106 @@
+package diskstore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"strconv"
+	"strings"
+)
+
+const (
+	// format is the version of the file that this package writes and reads.
+	format   = 1
+	preamble = "doyen instances "
+
+	frameHead = 12
+	// maxFrame is the largest frame in bytes: MaxBatch instances at the registry's bounds
+	// need less than half of it.
+	maxFrame = 16 << 20
+)
+
+var (
+	mark       = []byte{0xff, 'd', 'y', 0xfe}
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+)
+
+// header is the first line of the file.
+func header() []byte { return fmt.Appendf(nil, "%s%d\n", preamble, format) }
+
+// appendFrame appends changes as a frame.
+func appendFrame(to, changes []byte) []byte {
+	var length [4]byte
+	binary.LittleEndian.PutUint32(length[:], uint32(len(changes)))
+	to = append(append(to, mark...), length[:]...)
+	to = binary.LittleEndian.AppendUint32(to, checksum(length[:], changes))
+	return append(to, changes...)
+}
+
+func checksum(length, changes []byte) uint32 {
+	return crc32.Update(crc32.Checksum(length, castagnoli), castagnoli, changes)
+}
+
+// firstFrame returns the changes of the frame that text begins with, and what follows it.
+func firstFrame(text []byte) (changes, rest []byte, ok bool) {
+	if len(text) < frameHead || !bytes.HasPrefix(text, mark) {
+		return nil, text, false
+	}
+	length := binary.LittleEndian.Uint32(text[4:8])
+	if length > maxFrame || int(length) > len(text)-frameHead {
+		return nil, text, false
+	}
+	end := frameHead + int(length)
+	if checksum(text[4:8], text[frameHead:end]) != binary.LittleEndian.Uint32(text[8:12]) {
+		return nil, text, false
+	}
+	return text[frameHead:end], text[end:], true
+}
+
+// hasFrame reports whether a whole frame stands anywhere in text.
+func hasFrame(text []byte) bool {
+	for {
+		at := bytes.Index(text, mark)
+		if at < 0 {
+			return false
+		}
+		text = text[at:]
+		if _, _, ok := firstFrame(text); ok {
+			return true
+		}
+		text = text[1:]
+	}
+}
+
+// frames takes the content of a file apart: the changes of every whole frame, in order, and
+// the number of bytes up to the end of the last. Bytes behind that are what is left of a
+// frame that was being written. Damage before it is an error.
+func frames(content []byte) (changes [][]byte, end int, err error) {
+	rest, err := afterHeader(content)
+	for err == nil && len(rest) > 0 {
+		frame, next, ok := firstFrame(rest)
+		if !ok {
+			break
+		}
+		changes, rest = append(changes, frame), next
+	}
+	end = len(content) - len(rest)
+	if err == nil && len(rest) > 0 && hasFrame(rest[1:]) {
+		err = fmt.Errorf("it is damaged from byte %d on, and whole changes stand behind the damage", end)
+	}
+	return changes, end, err
+}
+
+// afterHeader checks the first line.
+func afterHeader(content []byte) ([]byte, error) {
+	line, rest, found := bytes.Cut(content[:min(len(content), 64)], []byte("\n"))
+	number, ours := strings.CutPrefix(string(line), preamble)
+	version, err := strconv.Atoi(number)
+	switch {
+	case !found || !ours || err != nil:
+		return content, fmt.Errorf("it does not begin with %q", header())
+	case version != format:
+		return content, fmt.Errorf("it has format %d, and this doyen knows %d only", version, format)
+	}
+	return content[min(len(content), 64)-len(rest):], nil
+}

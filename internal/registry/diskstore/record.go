@@ -1,0 +1,77 @@
+package diskstore
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/registry"
+)
+
+// record is one change as the file holds it. Another field is another format.
+type record struct {
+	Service  mesh.ServiceName      `json:"service"`
+	Address  netip.AddrPort        `json:"address"`
+	Gone     bool                  `json:"gone,omitempty"`
+	Ports    map[mesh.PortName]int `json:"ports,omitempty"`
+	Zone     mesh.ZoneName         `json:"zone,omitempty"`
+	Tags     map[string]string     `json:"tags,omitempty"`
+	Weight   uint32                `json:"weight,omitempty"`
+	State    registry.State        `json:"state,omitempty"`
+	Lease    time.Duration         `json:"lease,omitempty"` // ns
+	Identity string                `json:"identity,omitempty"`
+}
+
+func recordOf(c registry.Change) record {
+	i := c.Instance
+	if i == nil {
+		return record{Service: c.Service, Address: c.Address, Gone: true}
+	}
+	return record{c.Service, c.Address, false, i.Ports, i.Zone, i.Tags, i.Weight, i.State, i.Lease, i.Identity}
+}
+
+func (r record) change() registry.Change {
+	key := registry.Key{Service: r.Service, Address: r.Address}
+	if r.Gone {
+		return registry.Change{Key: key}
+	}
+	return registry.Change{Key: key, Instance: &registry.Instance{
+		Key: key, Ports: r.Ports, Zone: r.Zone, Tags: r.Tags, Weight: r.Weight, State: r.State, Lease: r.Lease, Identity: r.Identity,
+	}}
+}
+
+// encode returns changes as the content of a frame.
+func encode(changes []registry.Change) ([]byte, error) {
+	records := make([]record, 0, len(changes))
+	for _, c := range changes {
+		records = append(records, recordOf(c))
+	}
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(records); err != nil {
+		return nil, err
+	}
+	if text.Len() > maxFrame {
+		return nil, fmt.Errorf("%d changes have %d bytes, more than a frame holds", len(changes), text.Len())
+	}
+	return text.Bytes(), nil
+}
+
+// decode reads the content of a frame.
+func decode(content []byte) ([]registry.Change, error) {
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.DisallowUnknownFields()
+	var records []record
+	if err := decoder.Decode(&records); err != nil {
+		return nil, err
+	}
+	changes := make([]registry.Change, 0, len(records))
+	for _, r := range records {
+		changes = append(changes, r.change())
+	}
+	return changes, nil
+}

@@ -1,0 +1,157 @@
+package diskstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"github.com/doyen-mesh/doyen/internal/registry"
+)
+
+const (
+	logName  = "instances.log"
+	newName  = "instances.log.new"  // while it is written anew
+	tornName = "instances.log.torn" // what was cut off last
+)
+
+// Store is a registry.Store on disk. Its methods are called by one goroutine at a time.
+type Store struct {
+	dir  string
+	log  *slog.Logger
+	lock *os.File
+	open opener
+
+	file    file
+	end     int64 // bytes of the file up to the end of the last whole frame
+	rewrite int64 // write the log anew when it is longer than this
+	suspect bool  // what is on the disk is not known: write the log anew first
+	live    map[registry.Key]*registry.Instance
+}
+
+// file is what the log is written to; tests let it fail.
+type file interface {
+	io.WriteCloser
+	Sync() error
+	Truncate(size int64) error
+}
+
+type opener func(name string, flag int) (file, error)
+
+// Open opens the store in the folder dir, which is made when it is not there. It reads the
+// whole file. Its errors: the folder is in use by another process or cannot be written, the
+// file is damaged or of another format. A nil log says nothing.
+func Open(dir string, log *slog.Logger) (*Store, error) {
+	return openWith(dir, log, func(name string, flag int) (file, error) {
+		return os.OpenFile(name, flag, 0o600)
+	})
+}
+
+func openWith(dir string, log *slog.Logger, open opener) (*Store, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{dir: dir, log: log, lock: lock, open: open, live: make(map[registry.Key]*registry.Instance)}
+	if err := s.start(); err != nil {
+		_ = lock.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// start reads the log and opens it for appending, or begins one.
+func (s *Store) start() error {
+	content, err := os.ReadFile(s.path(logName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return s.writeAnew()
+	}
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	end, err := s.replay(content)
+	if err != nil {
+		return fmt.Errorf("store %s: %w; nothing was changed: put back a copy of it that is whole, or move it away and start with no instances (each comes back with its next check-in, within a minute)", s.path(logName), err)
+	}
+	s.end, s.rewrite = int64(end), due(int64(end))
+	if s.file, err = s.open(s.path(logName), os.O_WRONLY|os.O_APPEND); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return s.cut(content[end:])
+}
+
+// replay makes the changes of a file's content and returns where its last whole frame ends.
+func (s *Store) replay(content []byte) (int, error) {
+	contents, end, err := frames(content)
+	if err != nil {
+		return 0, err
+	}
+	for n, c := range contents {
+		changes, err := decode(c)
+		if err != nil {
+			return 0, fmt.Errorf("change %d: %w", n+1, err)
+		}
+		s.keep(changes)
+	}
+	return end, nil
+}
+
+// cut takes a torn frame off the end of the log and keeps it beside it.
+func (s *Store) cut(torn []byte) error {
+	if len(torn) == 0 {
+		return nil
+	}
+	kept := os.WriteFile(s.path(tornName), torn, 0o600)
+	s.log.Warn("store was interrupted while it wrote: the unfinished change, for which no check-in was answered, is cut off",
+		"bytes", len(torn), "kept", s.path(tornName), "error", kept)
+	if err := s.file.Truncate(s.end); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
+// Load returns all instances.
+func (s *Store) Load(context.Context) ([]*registry.Instance, error) {
+	return slices.Collect(maps.Values(s.live)), nil
+}
+
+// Close releases the folder. Whatever was saved stays.
+func (s *Store) Close() error {
+	return errors.Join(s.file.Close(), s.lock.Close())
+}
+
+// keep makes changes in memory.
+func (s *Store) keep(changes []registry.Change) {
+	for _, c := range changes {
+		if c.Instance == nil {
+			delete(s.live, c.Key)
+		} else {
+			s.live[c.Key] = c.Instance
+		}
+	}
+}
+
+func (s *Store) path(name string) string { return filepath.Join(s.dir, name) }
+
+// because names the store in err, and says so when room is what it lacks.
+func (s *Store) because(err error) error {
+	for _, full := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
+		if errors.Is(err, full) {
+			return fmt.Errorf("%w: %w", registry.ErrFull, err)
+		}
+	}
+	return fmt.Errorf("store: %w", err)
+}

@@ -1,0 +1,226 @@
+package diskstore
+
+import (
+	"bytes"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/registry"
+)
+
+// instance returns instance number n of users, with build as the only thing to change.
+func instance(n int, build string) registry.Change {
+	i := &registry.Instance{
+		Key:   registry.Key{Service: "users", Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), 9211)},
+		Ports: map[mesh.PortName]int{"admin": 9212}, Zone: "a", Tags: map[string]string{"build": build},
+		Weight: 7, State: registry.Draining, Lease: 90 * time.Second, Identity: "spiffe://mesh/users",
+	}
+	return registry.Change{Key: i.Key, Instance: i}
+}
+
+func gone(n int) registry.Change { return registry.Change{Key: instance(n, "").Key} }
+
+func open(t *testing.T, dir string) *Store {
+	t.Helper()
+	s, err := Open(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func save(t *testing.T, s *Store, changes ...registry.Change) {
+	t.Helper()
+	if err := s.Save(t.Context(), changes); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reopened closes s and returns what the store in its folder has then.
+func reopened(t *testing.T, s *Store) map[registry.Key]*registry.Instance {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return stored(t, s.dir)
+}
+
+func stored(t *testing.T, dir string) map[registry.Key]*registry.Instance {
+	t.Helper()
+	s := open(t, dir)
+	defer s.Close()
+	loaded, err := s.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := make(map[registry.Key]*registry.Instance)
+	for _, i := range loaded {
+		found[i.Key] = i
+	}
+	return found
+}
+
+// of is the state in which exactly changes were made.
+func of(changes ...registry.Change) map[registry.Key]*registry.Instance {
+	made := make(map[registry.Key]*registry.Instance)
+	for _, c := range changes {
+		made[c.Key] = c.Instance
+	}
+	return made
+}
+
+func same(t *testing.T, got, want map[registry.Key]*registry.Instance) {
+	t.Helper()
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+}
+
+func TestChangesSurvive(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "made", "on", "demand"))
+	save(t, s, instance(1, "one"), instance(2, "one"))
+	save(t, s, instance(3, `"<quoted>"`))
+	save(t, s, instance(1, "two"), gone(2))
+	same(t, reopened(t, s), of(instance(1, "two"), instance(3, `"<quoted>"`)))
+}
+
+// TestTornEnd cuts the file at every byte of its last frame.
+func TestTornEnd(t *testing.T) {
+	s := open(t, t.TempDir())
+	save(t, s, instance(1, "one"))
+	whole := s.end
+	save(t, s, instance(2, "one"), instance(1, "two"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	content := read(t, s.dir)
+	for cut := whole + 1; cut < int64(len(content)); cut++ {
+		dir := folder(t, content[:cut])
+		var log bytes.Buffer
+		s, err := Open(dir, slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
+			t.Fatalf("cut at %d: %v", cut, err)
+		}
+		if !strings.Contains(log.String(), "unfinished") {
+			t.Fatalf("cut at %d: nothing was logged", cut)
+		}
+		if kept, err := os.ReadFile(s.path(tornName)); err != nil || !bytes.Equal(kept, content[whole:cut]) {
+			t.Fatalf("cut at %d: kept %d bytes, %v, want those that were cut off", cut, len(kept), err)
+		}
+		save(t, s, instance(3, "one"))
+		same(t, reopened(t, s), of(instance(1, "one"), instance(3, "one")))
+	}
+}
+
+// TestDamage flips each byte that is not in the last frame: nothing may be lost in silence.
+func TestDamage(t *testing.T) {
+	s := open(t, t.TempDir())
+	save(t, s, instance(1, "one"))
+	save(t, s, instance(2, "one"))
+	last := s.end
+	save(t, s, instance(3, "one"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	content := read(t, s.dir)
+	for at := range last {
+		damaged := bytes.Clone(content)
+		damaged[at] ^= 0x20
+		dir := folder(t, damaged)
+		s, err := Open(dir, nil)
+		if err == nil {
+			s.Close()
+			t.Fatalf("byte %d is damaged and Open says nothing", at)
+		}
+		for _, want := range []string{logName, "nothing was changed", "move it away"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Fatalf("byte %d: error %q does not say %q", at, err, want)
+			}
+		}
+		if !bytes.Equal(read(t, dir), damaged) {
+			t.Fatalf("byte %d: the file was changed", at)
+		}
+	}
+}
+
+func TestForeignFiles(t *testing.T) {
+	for name, test := range map[string]struct{ content, want string }{
+		"empty":         {"", "does not begin with"},
+		"other program": {"\x00\x01\x02 something else entirely that is rather longer than a line of ours would be", "does not begin with"},
+		"later format":  {"doyen instances 2\n", "has format 2, and this doyen knows 1 only"},
+		"another field": {string(appendFrame(header(), []byte(`[{"service":"users","address":"10.0.0.1:1","colour":"red"}]`))), "colour"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Open(folder(t, []byte(test.content)), nil)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestFolderHasOneServer(t *testing.T) {
+	s := open(t, t.TempDir())
+	_, err := Open(s.dir, nil)
+	if err == nil || !strings.Contains(err.Error(), "in use by process") {
+		t.Errorf("the second got %v, want to be told who has it", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(t, s.dir).Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFolderCannotBeUsed(t *testing.T) {
+	blocked := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(filepath.Join(blocked, "data"), nil); err == nil || !strings.Contains(err.Error(), "data folder") {
+		t.Errorf("got %v, want an error about the data folder", err)
+	}
+}
+
+func TestLogStaysShort(t *testing.T) {
+	s := open(t, t.TempDir())
+	s.rewrite = 4 << 10 // as if it had been small when it was new
+	long := strings.Repeat("x", 200)
+	for range 2000 {
+		save(t, s, instance(1, long), instance(2, long))
+		save(t, s, instance(1, "short"))
+		s.rewrite = min(s.rewrite, 16<<10)
+	}
+	if s.end > 32<<10 {
+		t.Errorf("the log has %d bytes for two instances", s.end)
+	}
+	same(t, reopened(t, s), of(instance(1, "short"), instance(2, long)))
+}
+
+func read(t *testing.T, dir string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(dir, logName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// folder returns a data folder whose log has content.
+func folder(t testing.TB, content []byte) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, logName), content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
