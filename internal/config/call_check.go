@@ -11,13 +11,15 @@ import (
 func (s *Service) checkCalls(c *checker) {
 	for i, call := range s.Calls {
 		path := fmt.Sprintf("calls[%d]", i)
-		if call.To == "" || !c.mayCall(path+".to", call.To) {
+		if call.To == "" {
 			continue
 		}
-		for _, before := range s.Calls[:i] {
-			if before.To == call.To {
-				c.reportWith(path, &wrong{message: fmt.Sprintf("%s is called twice", call.To), hint: "make one call of the two"}, before.Origin)
-			}
+		if first := slices.IndexFunc(s.Calls[:i], func(b Call) bool { return b.To == call.To }); first >= 0 {
+			c.reportWith(path, &wrong{message: fmt.Sprintf("%s is called twice", call.To), hint: "make one call of the two"}, s.Calls[first].Origin)
+			continue
+		}
+		if !c.mayCall(path+".to", call.To) {
+			continue
 		}
 		protocol, _, ok := c.docs.Callee(call.To)
 		if ok && call.LocalPort != 0 && protocol != mesh.TCP {

@@ -30,6 +30,10 @@ type shorthand interface {
 	short() string
 }
 
+// completer is a struct with fields whose defaults depend on others. complete is called once all that is
+// written has been read without a problem.
+type completer interface{ complete() }
+
 // value reads n into v, which field f holds, and reports whether it fits.
 func (d *decoder) value(n *yaml.Node, v reflect.Value, f field) bool {
 	if w := foreign(n, f); w != nil {
@@ -39,11 +43,11 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, f field) bool {
 	switch v.Kind() {
 	case reflect.Pointer:
 		to := reflect.New(v.Type().Elem())
-		if ok := d.value(n, to.Elem(), f); !ok && to.Elem().Kind() != reflect.Struct {
-			return false
+		ok := d.value(n, to.Elem(), f)
+		if ok || to.Elem().Kind() == reflect.Struct {
+			v.Set(to)
 		}
-		v.Set(to)
-		return true
+		return ok
 	case reflect.Slice:
 		return d.list(n, v, f)
 	case reflect.Struct:
@@ -53,45 +57,58 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, f field) bool {
 	}
 }
 
+// shareHint says what to do instead of sharing text between places.
+const shareHint = "what many documents share belongs into the Mesh's defaults"
+
 // foreign refuses the parts of YAML that documents do not use.
 func foreign(n *yaml.Node, f field) *wrong {
 	switch {
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
 		return &wrong{message: "anchors and aliases are not used here", expected: "the value itself",
-			hint: "what many documents share belongs into the Mesh's defaults"}
+			hint: shareHint}
 	case n.Style&yaml.TaggedStyle != 0:
 		return &wrong{message: fmt.Sprintf("tags such as %s are not used here", n.Tag), expected: "the value alone"}
-	case n.Tag == "!!null" && f.name != "":
-		return &wrong{message: f.name + " has no value", expected: f.expected(), hint: "leave the field out to get its default"}
 	case n.Tag == "!!null":
-		return &wrong{message: "the item has no value"}
+		return &wrong{message: f.name + " has no value", expected: f.expected(), hint: "leave the field out if there is none"}
 	}
 	return nil
 }
 
-// list reads a list. One item alone is a list of one.
+// list reads a list. One item alone is a list of one. Items that do not fit are kept as far as they do, so
+// that the others keep their places.
 func (d *decoder) list(n *yaml.Node, v reflect.Value, f field) bool {
 	items := []*yaml.Node{n}
 	if n.Kind == yaml.SequenceNode {
 		items = n.Content
 	}
 	if len(items) == 0 {
-		d.report(n, &wrong{message: f.name + " is an empty list", expected: "at least one item", hint: "leave the field out to get its default"})
+		d.report(n, &wrong{message: f.name + " is an empty list", expected: "at least one item", hint: "leave the field out if there is none"})
 		return false
 	}
+	ok := true
 	seen := map[string]*yaml.Node{}
 	for _, item := range items {
 		to := reflect.New(v.Type().Elem()).Elem()
-		if !d.value(item, to, f) && to.Kind() != reflect.Struct {
-			continue
-		}
-		if first := seen[item.Value]; first != nil && item.Kind == yaml.ScalarNode {
-			d.reportWith(item, &wrong{message: fmt.Sprintf("%s lists %s twice", f.name, item.Value)}, d.origin(first))
-			continue
-		}
-		seen[item.Value] = item
+		ok = d.item(item, to, f, seen) && ok
 		v.Set(reflect.Append(v, to))
 	}
+	return ok
+}
+
+// item reads one item of a list. In a list of plain values none may come twice.
+func (d *decoder) item(n *yaml.Node, v reflect.Value, f field, seen map[string]*yaml.Node) bool {
+	if n.Tag == "!!null" {
+		d.report(n, &wrong{message: "an item of " + f.name + " has no value", expected: f.expected()})
+		return false
+	}
+	if ok := d.value(n, v, f); !ok || v.Kind() == reflect.Struct {
+		return ok
+	}
+	if first := seen[n.Value]; first != nil {
+		d.reportWith(n, &wrong{message: fmt.Sprintf("%s lists %s twice", f.name, n.Value)}, d.origin(first))
+		return false
+	}
+	seen[n.Value] = n
 	return true
 }
 
@@ -117,7 +134,7 @@ func mistyped(n *yaml.Node, v reflect.Value, f field) *wrong {
 	case v.Type() == reflect.TypeFor[Duration]():
 		return nil
 	case kind == reflect.Int && (quoted || n.Tag != "!!int"), kind == reflect.Bool && quoted:
-		w := &wrong{message: fmt.Sprintf("%s is the text %q", f.name, n.Value), expected: f.expected()}
+		w := &wrong{message: fmt.Sprintf("%s is %s", f.name, form(n)), expected: f.expected()}
 		if quoted {
 			w.hint = "write it without quotes"
 		}
@@ -140,26 +157,31 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, f field) bool {
 		at.Set(reflect.ValueOf(d.origin(n)))
 	}
 	short, hasShort := v.Addr().Interface().(shorthand)
-	ok := true
+	given := map[string]bool{}
+	ok := false
 	switch {
 	case n.Kind == yaml.MappingNode:
-		ok = d.mapping(n, v)
+		ok = d.mapping(n, v, given)
 	case n.Kind == yaml.ScalarNode && hasShort:
-		ok = d.expand(n, v, short.expand(n.Value))
+		ok = d.expand(n, v, short.expand(n.Value), given)
 	default:
 		d.report(n, &wrong{message: fmt.Sprintf("%s is %s", f.name, form(n)), expected: f.expected()})
-		return false
 	}
-	if d.origins == nil {
-		setDefaults(v)
+	if d.origins == nil && ok {
+		setDefaults(v, d.fieldsOf(v.Type()), given)
+	}
+	if c, is := v.Addr().Interface().(completer); is && ok {
+		c.complete()
 	}
 	return ok
 }
 
-func (d *decoder) expand(n *yaml.Node, v reflect.Value, pairs [][2]string) bool {
+// expand reads the fields that a short form stands for.
+func (d *decoder) expand(n *yaml.Node, v reflect.Value, pairs [][2]string, given map[string]bool) bool {
 	ok := true
 	for _, pair := range pairs {
 		f, _ := find(d.fieldsOf(v.Type()), pair[0])
+		given[f.name] = true
 		at := v.FieldByIndex(f.Index)
 		to := reflect.New(deref(f.Type)).Elem()
 		w := setScalar(to, f, pair[1])
@@ -178,31 +200,37 @@ func (d *decoder) expand(n *yaml.Node, v reflect.Value, pairs [][2]string) bool 
 }
 
 // mapping reads the fields of v by name.
-func (d *decoder) mapping(n *yaml.Node, v reflect.Value) bool {
+func (d *decoder) mapping(n *yaml.Node, v reflect.Value, given map[string]bool) bool {
 	fields := d.fieldsOf(v.Type())
-	seen := map[string]*yaml.Node{}
+	keys := map[string]*yaml.Node{}
 	ok := true
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, val := n.Content[i], n.Content[i+1]
+		key := n.Content[i]
 		f, known := find(fields, key.Value)
-		switch {
+		switch first := keys[key.Value]; {
 		case key.Tag == "!!merge":
-			d.report(key, &wrong{message: "merge keys are not used here", expected: "the fields themselves",
-				hint: "what many documents share belongs into the Mesh's defaults"})
+			d.report(key, &wrong{message: "merge keys are not used here", expected: "the fields themselves", hint: shareHint})
 			ok = false
 		case !known || key.Kind != yaml.ScalarNode:
-			d.report(key, unknown(v.Type(), fields, key))
-			ok = false
-		case seen[key.Value] != nil:
-			d.reportWith(key, &wrong{message: fmt.Sprintf("the field %s is given twice", key.Value), hint: "keep one of the two"}, d.origin(seen[key.Value]))
+			w, meant := unknown(v.Type(), key)
+			d.report(key, w)
+			given[meant], ok = true, false
+		case first != nil:
+			d.reportWith(key, &wrong{message: fmt.Sprintf("the field %s is given twice", key.Value), hint: "keep one of the two"}, d.origin(first))
 			ok = false
 		default:
-			seen[key.Value] = key
-			ok = d.field(val, v.FieldByIndex(f.Index), f) && ok
+			keys[key.Value], given[key.Value] = key, true
+			ok = d.field(n.Content[i+1], v.FieldByIndex(f.Index), f) && ok
 		}
 	}
+	return d.missing(n, fields, given) && ok
+}
+
+// missing reports the required fields that are neither given nor misspelled, and whether there are none.
+func (d *decoder) missing(n *yaml.Node, fields []field, given map[string]bool) bool {
+	ok := true
 	for _, f := range fields {
-		if f.required && seen[f.name] == nil {
+		if f.required && !given[f.name] {
 			d.report(n, &wrong{message: fmt.Sprintf("the field %s is missing", f.name), expected: f.sample()})
 			ok = false
 		}
@@ -235,19 +263,20 @@ func (d *decoder) fieldsOf(t reflect.Type) []field {
 	return d.fields[t]
 }
 
-// unknown says what is wrong with a name that is no field of t.
-func unknown(t reflect.Type, fields []field, key *yaml.Node) *wrong {
-	var names []string
-	for _, f := range fields {
-		names = append(names, f.name)
+// unknown says what is wrong with a name that is no field of t, and which field was most likely meant.
+func unknown(t reflect.Type, key *yaml.Node) (w *wrong, meant string) {
+	if key.Kind != yaml.ScalarNode {
+		return &wrong{message: "the name of a field is " + form(key), expected: "one of " + names(t)}, ""
 	}
-	w := &wrong{message: fmt.Sprintf("there is no field %q here", key.Value), expected: "one of " + strings.Join(names, ", ")}
-	if w.hint = didYouMean(key.Value, names); w.hint == "" {
-		if paths := inside(t, key.Value); paths != nil {
-			w.hint = fmt.Sprintf("did you mean %s?", strings.Join(paths, " or "))
-		}
+	w = &wrong{message: fmt.Sprintf("there is no field %q here", key.Value), expected: "one of " + names(t)}
+	candidates := strings.Split(names(t), ", ")
+	if w.hint = didYouMean(key.Value, candidates); w.hint != "" {
+		return w, nearest(key.Value, candidates)
 	}
-	return w
+	if paths := inside(t, key.Value); paths != nil {
+		w.hint = fmt.Sprintf("did you mean %s?", strings.Join(paths, " or "))
+	}
+	return w, ""
 }
 
 // inside returns the paths of the fields of that name in the groups of t.

@@ -5,13 +5,11 @@ import (
 	"reflect"
 )
 
-// setDefaults gives each unset field of the struct v the value of its default tag. A nil pointer is a
-// field that may be absent, and stays.
-func setDefaults(v reflect.Value) {
-	for _, f := range fieldsOf(v.Type()) {
-		at := v.FieldByIndex(f.Index)
-		if text, ok := f.Tag.Lookup("default"); ok && at.IsZero() && at.Kind() != reflect.Pointer {
-			setDefault(at, f, text)
+// setDefaults gives the fields of the struct v that are not in given the values of their default tags.
+func setDefaults(v reflect.Value, fields []field, given map[string]bool) {
+	for _, f := range fields {
+		if text, ok := f.Tag.Lookup("default"); ok && !given[f.name] {
+			setDefault(v.FieldByIndex(f.Index), f, text)
 		}
 	}
 }

@@ -17,16 +17,14 @@ func (e *Edge) addTo(docs *Documents) *Header {
 	return nil
 }
 
-// complete names unnamed listeners after what they speak.
-func (e *Edge) complete() {
-	for i := range e.Listeners {
-		switch l := &e.Listeners[i]; {
-		case l.Name != "":
-		case l.TLS != nil:
-			l.Name = "https"
-		default:
-			l.Name = "http"
-		}
+// complete names an unnamed listener after what it speaks.
+func (l *EdgeListener) complete() {
+	switch {
+	case l.Name != "":
+	case l.TLS != nil:
+		l.Name = "https"
+	default:
+		l.Name = "http"
 	}
 }
 
@@ -43,27 +41,31 @@ func (e *Edge) check(c *checker) {
 
 func (e *Edge) checkListener(c *checker, path string, l EdgeListener, before []EdgeListener) {
 	for _, b := range before {
-		if b.Name == l.Name {
+		switch {
+		case b.Port == l.Port && overlap(b.Address, l.Address):
+			c.reportWith(path+".port", &wrong{message: fmt.Sprintf("port %d of %s is taken by listener %s", l.Port, l.Address, b.Name)}, b.Origin)
+		case b.Name == l.Name && l.Name != "":
 			c.reportWith(path+".name", &wrong{message: fmt.Sprintf("there are two listeners named %s", l.Name), expected: "a name of its own for each listener",
 				hint: fmt.Sprintf("write {name: internal, port: %d}", l.Port)}, b.Origin)
+		default:
+			continue
 		}
-		if b.Port == l.Port && l.Port != 0 && overlap(b.Address, l.Address) {
-			c.reportWith(path+".port", &wrong{message: fmt.Sprintf("port %d of %s is taken by listener %s", l.Port, l.Address, b.Name)}, b.Origin)
-		}
+		return
 	}
 }
 
-// overlap reports whether sockets at both addresses would clash on one port.
+// overlap reports whether sockets at both addresses would clash on one port. Text that is no address
+// clashes with nothing.
 func overlap(a, b string) bool {
 	x, _ := netip.ParseAddr(a)
 	y, _ := netip.ParseAddr(b)
-	return x == y || x.IsUnspecified() || y.IsUnspecified()
+	return x.IsValid() && x.BitLen() == y.BitLen() && (x == y || x.IsUnspecified() || y.IsUnspecified())
 }
 
 func (e *Edge) checkRoute(c *checker, path string, r EdgeRoute, before []EdgeRoute) {
 	for _, b := range before {
 		for _, host := range r.Hosts {
-			if b.Path == r.Path && slices.Contains(b.Hosts, host) {
+			if b.Path == r.Path && r.Path != "" && slices.Contains(b.Hosts, host) && host != "" {
 				c.reportWith(path, &wrong{message: fmt.Sprintf("host %s with path %s is routed twice", host, r.Path), hint: "only one of the two routes can be taken"}, b.Origin)
 			}
 		}

@@ -14,7 +14,7 @@ func (e *External) addTo(docs *Documents) *Header {
 	return nil
 }
 
-// complete gives a certificate the name of its host.
+// complete makes the name on the certificate that of the host.
 func (e *External) complete() {
 	if e.TLS != nil && e.TLS.ServerName == "" {
 		e.TLS.ServerName = e.Host

@@ -17,7 +17,7 @@ type rule func(text string) *wrong
 var formats = map[string]rule{
 	"":          anyText,
 	"text":      oneLine,
-	"name":      parsed(mesh.ParseServiceName),
+	"name":      name,
 	"path":      urlPath,
 	"file":      filePath,
 	"ip":        ipAddress,
@@ -43,6 +43,15 @@ func parsed[T any](parse func(string) (T, error)) rule {
 	}
 }
 
+// name is the form that all names have, whatever they name.
+func name(text string) *wrong {
+	w := parsed(mesh.ParseServiceName)(text)
+	if w != nil {
+		w.message = strings.TrimPrefix(w.message, "service ")
+	}
+	return w
+}
+
 // nameLike turns what people write for a name into the nearest thing that is one.
 func nameLike(text string) string {
 	return strings.Trim(strings.Map(func(r rune) rune {
@@ -56,8 +65,8 @@ func nameLike(text string) string {
 	}, text), "-")
 }
 
-// oneOf is the rule of a closed set of words.
-func oneOf(what string, words []string) rule {
+// oneOf is the rule of a closed set of words. refusal is what the message says before another word.
+func oneOf(refusal string, words []string) rule {
 	return func(text string) *wrong {
 		for _, w := range words {
 			if w == text {
@@ -65,7 +74,7 @@ func oneOf(what string, words []string) rule {
 			}
 		}
 		return &wrong{
-			message:  fmt.Sprintf("there is no %s %q", what, text),
+			message:  fmt.Sprintf("%s %q", refusal, text),
 			expected: "one of " + strings.Join(words, ", "),
 			hint:     didYouMean(text, words),
 		}
@@ -122,13 +131,28 @@ func hostName(text string) *wrong {
 	if _, err := netip.ParseAddr(text); err == nil {
 		return &wrong{fmt.Sprintf("host %q is an IP address", text), expected, "IP addresses stand in the field addresses"}
 	}
-	if host, port, ok := strings.Cut(text, ":"); ok && isDNS(host) {
-		return &wrong{fmt.Sprintf("host %q has a port", text), expected, fmt.Sprintf("write %s here and %s in the field port", host, port)}
+	if isDNS(text) {
+		return nil
 	}
-	if !isDNS(text) {
-		return &wrong{message: fmt.Sprintf("host %q is not a DNS name", text), expected: expected}
+	w := &wrong{message: fmt.Sprintf("host %q is not a DNS name", text), expected: expected}
+	if host, port := bareHost(text); host != "" && port != "" {
+		w.hint = fmt.Sprintf("write %s here and %s in the field port", host, port)
+	} else if host != "" {
+		w.hint = fmt.Sprintf("did you mean %s?", host)
 	}
-	return nil
+	return w
+}
+
+// bareHost takes host and port out of an address or a URL, "" where there is none.
+func bareHost(text string) (host, port string) {
+	if _, rest, ok := strings.Cut(text, "://"); ok {
+		text = rest
+	}
+	text, _, _ = strings.Cut(text, "/")
+	if host, port, _ = strings.Cut(text, ":"); !isDNS(host) {
+		return "", ""
+	}
+	return host, port
 }
 
 func isDNS(text string) bool {
@@ -160,8 +184,8 @@ func hostMatch(text string) *wrong {
 		return nil
 	}
 	w := &wrong{message: fmt.Sprintf("host %q is not a host", text), expected: expected}
-	if host, _, ok := strings.Cut(text, ":"); ok && isDNS(host) {
-		w.hint = fmt.Sprintf("write %s: a route holds for every port", host)
+	if host, _ := bareHost(text); host != "" {
+		w.hint = fmt.Sprintf("did you mean %s? A route holds for every port and scheme", host)
 	}
 	return w
 }

@@ -16,8 +16,6 @@ type subject interface {
 	header() *Header
 	// addTo puts the document into its place, or returns the one that is already there.
 	addTo(docs *Documents) (earlier *Header)
-	// complete fills in what is absent and depends on other fields.
-	complete()
 	// check reports what is wrong with the document as a whole, and with what it says of others.
 	check(c *checker)
 }
@@ -51,7 +49,7 @@ func (d *document) subject() subject {
 			return k.make()
 		}
 	}
-	w := oneOf("kind", names)(n.Value)
+	w := oneOf("there is no kind", names)(n.Value)
 	if n.Kind != yaml.ScalarNode {
 		w.message, w.hint = "kind is "+form(n), ""
 	}
@@ -67,7 +65,6 @@ func (d *document) decode(fields map[reflect.Type][]field) subject {
 	}
 	dec := &decoder{document: d, fields: fields}
 	dec.value(d.root, reflect.ValueOf(s).Elem(), field{name: "the document", StructField: reflect.StructField{Type: reflect.TypeOf(s).Elem()}})
-	s.complete()
 	return s
 }
 
@@ -86,7 +83,7 @@ func (d *document) join(docs *Documents, s subject) {
 		return
 	}
 	if first := s.addTo(docs); first != nil {
-		w := &wrong{message: fmt.Sprintf("there is a %s %q already", first.Kind, first.Name), hint: "rename or remove one of the two"}
+		w := &wrong{message: fmt.Sprintf("%s %q exists already", first.Kind, first.Name), hint: "rename or remove one of the two"}
 		d.reportWith(d.find("name"), w, first.Origin)
 	}
 }

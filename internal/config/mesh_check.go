@@ -10,8 +10,6 @@ func (m *Mesh) addTo(docs *Documents) *Header {
 	return nil
 }
 
-func (m *Mesh) complete() {}
-
 // check holds the defaults to the bounds: a service that says nothing must be within them.
 func (m *Mesh) check(c *checker) {
 	c.traffic("defaults", m.Defaults, "")

@@ -19,11 +19,11 @@ func setScalar(v reflect.Value, f field, text string) *wrong {
 	case Duration:
 		return setDuration(v, f, text)
 	case mesh.Protocol:
-		return setText(v, f, text, oneOf("protocol", protocols()))
+		return setText(v, text, oneOf("there is no protocol", protocols()))
 	case mesh.ServiceName:
-		return setText(v, f, text, parsed(mesh.ParseServiceName))
+		return setText(v, text, parsed(mesh.ParseServiceName))
 	case mesh.PortName:
-		return setText(v, f, text, parsed(mesh.ParsePortName))
+		return setText(v, text, parsed(mesh.ParsePortName))
 	}
 	switch v.Kind() {
 	case reflect.Int:
@@ -32,9 +32,9 @@ func setScalar(v reflect.Value, f field, text string) *wrong {
 		return setBool(v, f, text)
 	}
 	if f.words != nil {
-		return setText(v, f, text, oneOf("word", f.words))
+		return setText(v, text, oneOf(f.name+" does not take", f.words))
 	}
-	return setText(v, f, text, formats[f.format])
+	return setText(v, text, formats[f.format])
 }
 
 // protocols lists the words for mesh.Protocols.
@@ -46,7 +46,7 @@ func protocols() []string {
 	return words
 }
 
-func setText(v reflect.Value, f field, text string, rule rule) *wrong {
+func setText(v reflect.Value, text string, rule rule) *wrong {
 	if w := rule(text); w != nil {
 		return w
 	}
@@ -56,8 +56,8 @@ func setText(v reflect.Value, f field, text string, rule rule) *wrong {
 
 func setInt(v reflect.Value, f field, text string) *wrong {
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return &wrong{message: fmt.Sprintf("%s %q is not a number", f.name, text), expected: f.expected()}
+	if err != nil || strconv.FormatInt(n, 10) != text {
+		return &wrong{message: fmt.Sprintf("%s %q is not a plain whole number", f.name, text), expected: f.expected()}
 	}
 	if !f.bounds.hold(n) {
 		return &wrong{message: fmt.Sprintf("%s %d is out of range", f.name, n), expected: f.expected()}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
@@ -22,12 +23,10 @@ func (d *Documents) called(name mesh.ServiceName) *Header {
 	return earlier(d.Externals, name)
 }
 
-// complete names unnamed ports after their protocols.
-func (s *Service) complete() {
-	for i := range s.Ports {
-		if p := &s.Ports[i]; p.Name == "" {
-			p.Name = mesh.PortName(p.Protocol)
-		}
+// complete names an unnamed port after its protocol.
+func (p *Port) complete() {
+	if p.Name == "" {
+		p.Name = mesh.PortName(p.Protocol)
 	}
 }
 
@@ -49,14 +48,17 @@ func (s *Service) checkPorts(c *checker) {
 			c.report(path+".protocol", &wrong{message: fmt.Sprintf("port %s: tcp is reached only as the first port of a service", p.Name),
 				hint: "give it a Service of its own, or put it first"})
 		}
-		for _, before := range s.Ports[:i] {
-			if before.Name == p.Name {
-				c.reportWith(path+".name", &wrong{message: fmt.Sprintf("there are two ports named %s", p.Name), expected: "a name of its own for each port",
-					hint: fmt.Sprintf("write {name: admin, protocol: %s, port: %d}", p.Protocol, p.Port)}, before.Origin)
-			}
-			if before.Port == p.Port && p.Port != 0 {
-				c.reportWith(path+".port", &wrong{message: fmt.Sprintf("port %d is that of %s already", p.Port, before.Name)}, before.Origin)
-			}
+		clash := slices.IndexFunc(s.Ports[:i], func(b Port) bool {
+			return b.Port != 0 && b.Port == p.Port || b.Name != "" && b.Name == p.Name
+		})
+		if clash < 0 {
+			continue
+		}
+		if first := s.Ports[clash]; first.Port == p.Port {
+			c.reportWith(path+".port", &wrong{message: fmt.Sprintf("port %d is that of %s already", p.Port, first.Name)}, first.Origin)
+		} else {
+			c.reportWith(path+".name", &wrong{message: fmt.Sprintf("there are two ports named %s", p.Name), expected: "a name of its own for each port",
+				hint: fmt.Sprintf("write {name: admin, protocol: %s, port: %d}", p.Protocol, p.Port)}, first.Origin)
 		}
 	}
 }
@@ -72,7 +74,7 @@ func (s *Service) checkHealth(c *checker) {
 	if ways != 1 && !c.broken[s] {
 		c.report("health", &wrong{message: fmt.Sprintf("health has %d ways to ask", ways), expected: "exactly one of http, grpc and tcp"})
 	}
-	if h.Timeout > h.Interval {
+	if h.Timeout > h.Interval && h.Interval != 0 {
 		c.report("health.timeout", &wrong{message: fmt.Sprintf("timeout %s is longer than the interval of %s", h.Timeout, h.Interval), expected: fmt.Sprintf("at most %s", h.Interval)})
 	}
 	p, ok := s.LookupPort(h.Port)
@@ -98,7 +100,5 @@ func (s *Service) noPort(name mesh.PortName) *wrong {
 	if names == nil {
 		return &wrong{message: fmt.Sprintf("service %s has no ports", s.Name)}
 	}
-	w := oneOf("port", names)(string(name))
-	w.message = fmt.Sprintf("service %s has no port %q", s.Name, name)
-	return w
+	return oneOf(fmt.Sprintf("service %s has no port", s.Name), names)(string(name))
 }

@@ -27,10 +27,9 @@ type document struct {
 // documents reads the syntax of one file. A file without any document is a problem: an editor or a
 // copy may have just emptied it.
 func documents(name string, text []byte, problems *Problems) []*document {
-	if place, ok := notUTF8(text); !ok {
-		place.File = name
-		*problems = append(*problems, Problem{Origin: place, Message: "the file is not UTF-8 text", Expected: "UTF-8",
-			Hint: "save it as UTF-8, or keep what is no document out of this folder"})
+	if p, ok := notText(text); !ok {
+		p.Origin.File = name
+		*problems = append(*problems, p)
 		return nil
 	}
 	lines := strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n")
@@ -50,14 +49,19 @@ func documents(name string, text []byte, problems *Problems) []*document {
 	return docs
 }
 
-// notUTF8 returns the place of the first byte that is not part of UTF-8 text.
-func notUTF8(text []byte) (mesh.Origin, bool) {
+// notText reports the first thing in a file that keeps it from being text, or true.
+func notText(text []byte) (Problem, bool) {
 	line, column := 1, 1
 	for len(text) > 0 {
 		r, size := utf8.DecodeRune(text)
+		p := Problem{Origin: mesh.Origin{Line: line, Column: column}, Hint: "save it as UTF-8, or keep what is no document out of this folder"}
 		switch {
 		case r == utf8.RuneError && size == 1:
-			return mesh.Origin{Line: line, Column: column}, false
+			p.Message = fmt.Sprintf("the file is not UTF-8 text: byte 0x%02x", text[0])
+			return p, false
+		case r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f:
+			p.Message = fmt.Sprintf("the file is not text: control character %U", r)
+			return p, false
 		case r == '\n':
 			line, column = line+1, 1
 		default:
@@ -65,7 +69,7 @@ func notUTF8(text []byte) (mesh.Origin, bool) {
 		}
 		text = text[size:]
 	}
-	return mesh.Origin{}, true
+	return Problem{}, true
 }
 
 // nameLine finds the name in a text that may have no syntax.
@@ -91,26 +95,28 @@ func (d *document) parse(text []byte) {
 		return
 	}
 	d.root = root
-	if owner := lookup(root, "owner"); owner != nil && owner.Kind == yaml.ScalarNode {
+	if owner := lookup(root, "owner"); owner != nil && owner.Tag == "!!str" {
 		d.owner = owner.Value
 	}
 }
 
-// syntax reports an error of the YAML library. Its position is where reading stopped; where it names the
-// beginning of the construct too, that is the related place.
+// syntax reports an error of the YAML library. It names where reading stopped and often where the
+// construct that could not be read begins; of a construct that the text ends in only the latter helps.
 func (d *document) syntax(err error) {
-	p := Problem{Message: "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}
+	p := Problem{Message: "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: "), Origin: d.place(1, 0)}
 	if e := (*yaml.LoadError)(nil); errors.As(err, &e) {
-		p.Message = "not YAML: " + e.Message
+		p.Message = strings.TrimSuffix(fmt.Sprintf("not YAML: %s %s", e.Message, e.ContextMsg), " ")
 		p.Hint = syntaxHint(e.Message)
-		p.Origin = d.place(e.Mark.Line, e.Mark.Column)
-		if e.ContextMsg != "" && e.ContextMark.Line > 0 {
-			p.Message = fmt.Sprintf("not YAML: %s %s", e.Message, e.ContextMsg)
-			p.Related = d.place(e.ContextMark.Line, e.ContextMark.Column)
+		at, from := d.place(e.Mark.Line, e.Mark.Column), d.place(e.ContextMark.Line, e.ContextMark.Column)
+		switch {
+		case e.Mark.Line == 0:
+		case e.ContextMark.Line == 0 || at == from:
+			p.Origin = at
+		case at.Line > len(d.lines) || d.lines[at.Line-1] == "":
+			p.Origin = from
+		default:
+			p.Origin, p.Related = at, from
 		}
-	}
-	if p.Origin.Line == 0 {
-		p.Origin = d.place(1, 0)
 	}
 	d.add(p)
 }
@@ -126,6 +132,8 @@ func syntaxHint(message string) string {
 		return "anchors and aliases are not used here: write the value out"
 	case strings.Contains(message, "could not find expected ':'"):
 		return "a field is written name: value"
+	case strings.Contains(message, "<document start>"), strings.Contains(message, "incompatible YAML document"):
+		return "leave out lines that begin with %: documents need no directives"
 	case strings.Contains(message, "cannot start any token"):
 		return "put text that begins with a special character in quotes"
 	}
