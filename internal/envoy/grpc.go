@@ -1,9 +1,113 @@
 package envoy
 
-import "github.com/doyen-mesh/doyen/internal/ir"
+import (
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
-func grpcResources(p ir.Proxy) ([]Resource, error) { panic("skeleton") }
-func envoyResources(p ir.Proxy) ([]Resource, error) { panic("skeleton") }
+	"github.com/doyen-mesh/doyen/internal/ir"
+)
 
-// Assignment encodes the endpoints of one target.
-func Assignment(set ir.EndpointSet) (Resource, error) { panic("skeleton") }
+// grpcResources are the resources of a gRPC program: only what the xDS clients of grpc-go, grpc-java, grpc-js and
+// grpcio all take. They refuse a cluster for one field they cannot honour, and silently ignore others.
+func grpcResources(p ir.Proxy) ([]Resource, error) {
+	var all []message
+	for _, u := range p.Upstreams {
+		c := grpcCluster(u)
+		all = append(all, message{ClusterType, c.Name, c, u.Origin})
+	}
+	for _, c := range p.Channels {
+		for _, host := range c.Target.Hosts() {
+			all = append(all, message{ListenerType, host, grpcListener(host, c), c.Origin})
+		}
+	}
+	for _, c := range p.Channels {
+		name := ChannelName(c.Target)
+		all = append(all, message{RouteType, name, grpcRoutes(name, c.Route), c.Origin})
+	}
+	return encodeAll(all)
+}
+
+// grpcListener is an API listener: it has no address, and a gRPC program finds it under the name it dials (gRFC A27).
+func grpcListener(host string, c ir.Channel) *listenerv3.Listener {
+	manager := &hcmv3.HttpConnectionManager{
+		RouteSpecifier: discoveredRoutes(ChannelName(c.Target)),
+		HttpFilters:    []*hcmv3.HttpFilter{router(&routerv3.Router{})}, // must be there and last (gRFC A39)
+	}
+	return &listenerv3.Listener{Name: host, ApiListener: &listenerv3.ApiListener{ApiListener: typed(manager)}}
+}
+
+// grpcRoutes lead every call of a channel to one cluster, whatever authority the program gives it. The limit on a
+// call's time is that of the stream, because gRPC ignores a route's timeout (gRFC A31).
+func grpcRoutes(name string, r ir.Route) *routev3.RouteConfiguration {
+	action := &routev3.RouteAction{
+		ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: ClusterName(r.Target)},
+		RetryPolicy:      grpcRetries(r.Retries),
+	}
+	if r.Timeout > 0 {
+		action.MaxStreamDuration = &routev3.RouteAction_MaxStreamDuration{MaxStreamDuration: durationpb.New(r.Timeout)}
+	}
+	return &routev3.RouteConfiguration{Name: name, VirtualHosts: []*routev3.VirtualHost{{
+		Name:    name,
+		Domains: []string{"*"},
+		Routes: []*routev3.Route{{
+			Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{}},
+			Action: &routev3.Route_Route{Route: action},
+		}},
+	}}}
+}
+
+// grpcCluster has no health checks and no protocol options, which gRPC does not read, and round robin, the one policy
+// that all clients have.
+func grpcCluster(u ir.Upstream) *clusterv3.Cluster {
+	c := &clusterv3.Cluster{
+		Name:             ClusterName(u.Target),
+		LbPolicy:         clusterv3.Cluster_ROUND_ROBIN,
+		CircuitBreakers:  grpcCircuitBreakers(u.Limits),
+		OutlierDetection: grpcOutliers(u.Outliers),
+	}
+	if u.DNS != nil {
+		c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_LOGICAL_DNS}
+		c.LoadAssignment = hostAssignment(c.Name, *u.DNS)
+		return c
+	}
+	setDiscovery(c, u.Target)
+	return c
+}
+
+// grpcCircuitBreakers has the one limit that gRPC knows (gRFC A32).
+func grpcCircuitBreakers(l *ir.Limits) *clusterv3.CircuitBreakers {
+	if l == nil {
+		return nil
+	}
+	return &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
+		MaxRequests: wrapperspb.UInt32(uint32(l.Requests)),
+	}}}
+}
+
+// grpcOutlierPercent is the share of failed calls that ejects an endpoint. gRPC counts shares and not
+// consecutive errors (gRFC A50); so many failures in a row are this share of a small number of calls.
+const grpcOutlierPercent = 85
+
+// grpcOutliers ejects an endpoint when most of its calls in an interval fail and there were at least as many calls
+// as errors are allowed.
+func grpcOutliers(o *ir.Outliers) *clusterv3.OutlierDetection {
+	if o == nil {
+		return nil
+	}
+	return &clusterv3.OutlierDetection{
+		Interval:                       durationpb.New(o.Interval),
+		BaseEjectionTime:               durationpb.New(o.EjectFor),
+		MaxEjectionTime:                durationpb.New(max(o.EjectFor, maxEjection)),
+		MaxEjectionPercent:             wrapperspb.UInt32(uint32(o.MaxEjectedPercent)),
+		EnforcingSuccessRate:           wrapperspb.UInt32(0),
+		EnforcingFailurePercentage:     wrapperspb.UInt32(100),
+		FailurePercentageThreshold:     wrapperspb.UInt32(grpcOutlierPercent),
+		FailurePercentageMinimumHosts:  wrapperspb.UInt32(2),
+		FailurePercentageRequestVolume: wrapperspb.UInt32(uint32(o.ConsecutiveErrors)),
+	}
+}

@@ -1,0 +1,115 @@
+package envoy
+
+import (
+	"math"
+	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// panicPercent is the share of healthy endpoints below which Envoy doubts its judgement and sends to all
+// endpoints. Envoy's own 50 would send a third of the requests to dead instances when one of
+// three is left. Below 1 % nobody is healthy: then a wrong health check is as likely as the death of
+// all, and trying costs nothing.
+const panicPercent = 1
+
+// Dead connections are noticed by TCP keepalive where the protocol has no pings of its own.
+const (
+	keepaliveIdle     = 60 // seconds
+	keepaliveInterval = 10 // seconds
+	keepaliveProbes   = 3
+)
+
+// clusters are all clusters of the proxy.
+func (e encoder) clusters() []message {
+	var all []message
+	for _, u := range e.proxy.Upstreams {
+		c := e.cluster(u)
+		all = append(all, message{ClusterType, c.Name, c, u.Origin})
+	}
+	return all
+}
+
+func (e encoder) cluster(u ir.Upstream) *clusterv3.Cluster {
+	c := &clusterv3.Cluster{
+		Name:                          ClusterName(u.Target),
+		ConnectTimeout:                durationpb.New(u.ConnectTimeout),
+		LbPolicy:                      clusterv3.Cluster_LEAST_REQUEST,
+		CircuitBreakers:               circuitBreakers(u.Limits),
+		HealthChecks:                  healthChecks(u.Health),
+		OutlierDetection:              envoyOutliers(u.Outliers),
+		TypedExtensionProtocolOptions: protocolOptions(u),
+		TransportSocket:               upstreamTLS(u),
+		CommonLbConfig: &clusterv3.Cluster_CommonLbConfig{
+			HealthyPanicThreshold: &typev3.Percent{Value: panicPercent},
+			// An endpoint that begins to drain is avoided at once, not at the end of Envoy's window of 1 s.
+			UpdateMergeWindow: durationpb.New(0),
+		},
+		// An endpoint that the registry has let go leaves at once; its requests under way are finished.
+		IgnoreHealthOnHostRemoval: true,
+	}
+	if stat := StatName(c.Name); stat != c.Name {
+		c.AltStatName = stat
+	}
+	if u.Protocol == mesh.TCP {
+		c.UpstreamConnectionOptions = tcpKeepalive()
+	}
+	if e.proxy.Edge != nil {
+		c.PerConnectionBufferLimitBytes = wrapperspb.UInt32(edgeBufferBytes)
+	}
+	e.setEndpoints(c, u)
+	return c
+}
+
+func tcpKeepalive() *clusterv3.UpstreamConnectionOptions {
+	return &clusterv3.UpstreamConnectionOptions{TcpKeepalive: &corev3.TcpKeepalive{
+		KeepaliveTime:     wrapperspb.UInt32(keepaliveIdle),
+		KeepaliveInterval: wrapperspb.UInt32(keepaliveInterval),
+		KeepaliveProbes:   wrapperspb.UInt32(keepaliveProbes),
+	}}
+}
+
+// circuitBreakers limit what is under way; without limits Envoy's own of 1024 must be lifted.
+func circuitBreakers(l *ir.Limits) *clusterv3.CircuitBreakers {
+	if l == nil {
+		l = &ir.Limits{Connections: math.MaxUint32, PendingRequests: math.MaxUint32, Requests: math.MaxUint32, Retries: math.MaxUint32}
+	}
+	return &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
+		MaxConnections:     wrapperspb.UInt32(uint32(l.Connections)),
+		MaxPendingRequests: wrapperspb.UInt32(uint32(l.PendingRequests)),
+		MaxRequests:        wrapperspb.UInt32(uint32(l.Requests)),
+		MaxRetries:         wrapperspb.UInt32(uint32(l.Retries)),
+	}}}
+}
+
+// envoyOutliers ejects an endpoint after so many errors in a row, those that it answered and those where no
+// answer came counted apart: a killed instance is out after a handful of refused connections. A passed health
+// check does not end an ejection, since an instance can pass its check and fail its requests.
+func envoyOutliers(o *ir.Outliers) *clusterv3.OutlierDetection {
+	if o == nil {
+		return nil
+	}
+	return &clusterv3.OutlierDetection{
+		Consecutive_5Xx:                        wrapperspb.UInt32(uint32(o.ConsecutiveErrors)),
+		SplitExternalLocalOriginErrors:         true,
+		ConsecutiveLocalOriginFailure:          wrapperspb.UInt32(uint32(o.ConsecutiveErrors)),
+		Interval:                               durationpb.New(o.Interval),
+		BaseEjectionTime:                       durationpb.New(o.EjectFor),
+		MaxEjectionTime:                        durationpb.New(max(o.EjectFor, maxEjection)),
+		MaxEjectionPercent:                     wrapperspb.UInt32(uint32(o.MaxEjectedPercent)),
+		AlwaysEjectOneHost:                     wrapperspb.Bool(true),
+		SuccessfulActiveHealthCheckUnejectHost: wrapperspb.Bool(false),
+		EnforcingSuccessRate:                   wrapperspb.UInt32(0),
+		EnforcingLocalOriginSuccessRate:        wrapperspb.UInt32(0),
+	}
+}
+
+// maxEjection bounds how long an endpoint that fails again and again is left out.
+const maxEjection = 5 * time.Minute

@@ -1,0 +1,70 @@
+package envoy
+
+import (
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/doyen-mesh/doyen/internal/ir"
+)
+
+// Limits of an edge, which faces clients that nobody vouches for. They are those of Envoy's guide to
+// running at the edge, but for the time limit on whole requests, which would cut long uploads
+// and gRPC streams.
+const (
+	edgeBufferBytes       = 32 << 10 // per connection, on either side
+	edgeStreams           = 100      // at once on one HTTP/2 connection
+	edgeStreamWindowBytes = 64 << 10
+	edgeWindowBytes       = 1 << 20
+	edgeHeadersTimeout    = 10 * time.Second // until a request's headers are complete
+	edgeStreamIdleTimeout = 5 * time.Minute
+)
+
+func (e encoder) edgeListener(l ir.EdgeListener) *listenerv3.Listener {
+	name := EdgeListenerName(l.Name)
+	manager := edgeManager(name)
+	e.setRoutes(manager, edgeRoutes(*e.proxy.Edge))
+	return &listenerv3.Listener{
+		Name:                          name,
+		StatPrefix:                    StatName(name),
+		Address:                       bindAddress(l.Bind),
+		TrafficDirection:              corev3.TrafficDirection_INBOUND,
+		PerConnectionBufferLimitBytes: wrapperspb.UInt32(edgeBufferBytes),
+		FilterChains: []*listenerv3.FilterChain{{
+			Filters:         []*listenerv3.Filter{httpFilter(manager)},
+			TransportSocket: e.downstreamTLS(l),
+		}},
+	}
+}
+
+// edgeManager handles HTTP from outside: it takes the client's address from the connection, believes
+// no x-envoy header, makes paths unambiguous before routes see them, and refuses header names that
+// differ only in '_' and '-'.
+func edgeManager(name string) *hcmv3.HttpConnectionManager {
+	return &hcmv3.HttpConnectionManager{
+		StatPrefix:                   StatName(name),
+		HttpFilters:                  []*hcmv3.HttpFilter{router(&routerv3.Router{SuppressEnvoyHeaders: true})},
+		UseRemoteAddress:             wrapperspb.Bool(true),
+		ServerName:                   "doyen",
+		StripTrailingHostDot:         true,
+		NormalizePath:                wrapperspb.Bool(true),
+		MergeSlashes:                 true,
+		PathWithEscapedSlashesAction: hcmv3.HttpConnectionManager_UNESCAPE_AND_REDIRECT,
+		RequestHeadersTimeout:        durationpb.New(edgeHeadersTimeout),
+		StreamIdleTimeout:            durationpb.New(edgeStreamIdleTimeout),
+		UpgradeConfigs:               []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
+		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{
+			HeadersWithUnderscoresAction: corev3.HttpProtocolOptions_REJECT_REQUEST,
+		},
+		Http2ProtocolOptions: &corev3.Http2ProtocolOptions{
+			MaxConcurrentStreams:        wrapperspb.UInt32(edgeStreams),
+			InitialStreamWindowSize:     wrapperspb.UInt32(edgeStreamWindowBytes),
+			InitialConnectionWindowSize: wrapperspb.UInt32(edgeWindowBytes),
+		},
+	}
+}

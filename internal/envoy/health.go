@@ -1,0 +1,61 @@
+package envoy
+
+import (
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/doyen-mesh/doyen/internal/ir"
+)
+
+// One passed check makes an endpoint healthy, so that a new one takes part at once; it takes two
+// failed ones to lose that, so that a lost packet costs nothing.
+const (
+	healthyThreshold   = 1
+	unhealthyThreshold = 2
+)
+
+// healthJitterShare is the part of the interval by which checks of many proxies are spread.
+const healthJitterShare = 10
+
+// unhealthyEdgeInterval is how soon an endpoint is checked again that has just failed one check.
+const unhealthyEdgeInterval = time.Second
+
+// healthChecks are the checks that this proxy makes itself. They go on at the same pace where
+// there is no traffic: Envoy would otherwise look each minute only, and the first requests meet the dead.
+func healthChecks(h *ir.Health) []*corev3.HealthCheck {
+	if h == nil {
+		return nil
+	}
+	check := &corev3.HealthCheck{
+		Timeout:               durationpb.New(h.Timeout),
+		Interval:              durationpb.New(h.Interval),
+		IntervalJitter:        durationpb.New(h.Interval / healthJitterShare),
+		UnhealthyEdgeInterval: durationpb.New(min(h.Interval, unhealthyEdgeInterval)),
+		NoTrafficInterval:     durationpb.New(h.Interval),
+		HealthyThreshold:      wrapperspb.UInt32(healthyThreshold),
+		UnhealthyThreshold:    wrapperspb.UInt32(unhealthyThreshold),
+	}
+	switch {
+	case h.HTTP != "":
+		check.HealthChecker = &corev3.HealthCheck_HttpHealthCheck_{HttpHealthCheck: httpHealth(h)}
+	case h.GRPC != nil:
+		check.HealthChecker = &corev3.HealthCheck_GrpcHealthCheck_{GrpcHealthCheck: &corev3.HealthCheck_GrpcHealthCheck{
+			ServiceName: *h.GRPC, Authority: h.Host,
+		}}
+	default:
+		check.HealthChecker = &corev3.HealthCheck_TcpHealthCheck_{TcpHealthCheck: &corev3.HealthCheck_TcpHealthCheck{}}
+	}
+	return []*corev3.HealthCheck{check}
+}
+
+func httpHealth(h *ir.Health) *corev3.HealthCheck_HttpHealthCheck {
+	check := &corev3.HealthCheck_HttpHealthCheck{Host: h.Host, Path: h.HTTP}
+	if h.HTTP2 {
+		check.CodecClientType = typev3.CodecClientType_HTTP2
+	}
+	return check
+}

@@ -1,0 +1,84 @@
+package envoy
+
+import (
+	"net/netip"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	tcpproxyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// listeners are all listeners of the proxy.
+func (e encoder) listeners() []message {
+	var all []message
+	add := func(l *listenerv3.Listener, origin mesh.Origin) {
+		all = append(all, message{ListenerType, l.Name, l, origin})
+	}
+	if e.proxy.Egress != nil {
+		add(e.egressListener(*e.proxy.Egress), e.proxy.Egress.Origin)
+	}
+	for _, t := range e.proxy.Tunnels {
+		add(tunnelListener(t), t.Origin)
+	}
+	for _, in := range e.proxy.Ingress {
+		add(ingressListener(in), in.Origin)
+	}
+	if e.proxy.Edge != nil {
+		for _, l := range e.proxy.Edge.Listeners {
+			add(e.edgeListener(l), l.Origin)
+		}
+	}
+	return all
+}
+
+func (e encoder) egressListener(egress ir.Egress) *listenerv3.Listener {
+	manager := sidecarManager(EgressName)
+	manager.StripTrailingHostDot = true
+	e.setRoutes(manager, egressRoutes(egress))
+	return sidecarListener(EgressName, egress.Bind, corev3.TrafficDirection_OUTBOUND, httpFilter(manager))
+}
+
+func tunnelListener(t ir.Tunnel) *listenerv3.Listener {
+	name := TunnelName(t.Target)
+	return sidecarListener(name, t.Bind, corev3.TrafficDirection_OUTBOUND, tcpFilter(name, t.Target))
+}
+
+// ingressListener has its routes in it: there is one, and it changes only with the listener.
+func ingressListener(in ir.Ingress) *listenerv3.Listener {
+	name := IngressName(in.Port)
+	if in.Protocol == mesh.TCP {
+		return sidecarListener(name, in.Bind, corev3.TrafficDirection_INBOUND, tcpFilter(name, in.Target))
+	}
+	manager := sidecarManager(name)
+	manager.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: ingressRoutes(in)}
+	return sidecarListener(name, in.Bind, corev3.TrafficDirection_INBOUND, httpFilter(manager))
+}
+
+// sidecarListener is a listener without SO_REUSEPORT: with it, a second proxy that is started with the same
+// ports by mistake would quietly take half of the connections instead of being told.
+func sidecarListener(name string, at netip.AddrPort, direction corev3.TrafficDirection, filter *listenerv3.Filter) *listenerv3.Listener {
+	return &listenerv3.Listener{
+		Name:             name,
+		StatPrefix:       StatName(name),
+		Address:          bindAddress(at),
+		TrafficDirection: direction,
+		EnableReusePort:  wrapperspb.Bool(false),
+		FilterChains:     []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{filter}}},
+	}
+}
+
+// tcpFilter passes connections on as they are, for as long as both sides hold them: pools of database
+// connections stay idle for hours.
+func tcpFilter(name string, to ir.Target) *listenerv3.Filter {
+	return filter("envoy.filters.network.tcp_proxy", &tcpproxyv3.TcpProxy{
+		StatPrefix:       StatName(name),
+		ClusterSpecifier: &tcpproxyv3.TcpProxy_Cluster{Cluster: ClusterName(to)},
+		IdleTimeout:      durationpb.New(0),
+	})
+}

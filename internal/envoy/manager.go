@@ -1,0 +1,62 @@
+package envoy
+
+import (
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+// sidecarManager handles HTTP on a sidecar, which must not be noticed: it adds no hop to
+// x-forwarded-for, keeps request IDs and the application's server header, lets WebSockets through and
+// ends no idle stream, since the edge and the application already decide about that.
+func sidecarManager(name string) *hcmv3.HttpConnectionManager {
+	return &hcmv3.HttpConnectionManager{
+		StatPrefix:                 StatName(name),
+		HttpFilters:                []*hcmv3.HttpFilter{router(&routerv3.Router{})},
+		StreamIdleTimeout:          durationpb.New(0),
+		ServerHeaderTransformation: hcmv3.HttpConnectionManager_PASS_THROUGH,
+		UpgradeConfigs:             []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
+	}
+}
+
+// setRoutes lets manager find its routes by discovery, or in itself in a static file.
+func (e encoder) setRoutes(manager *hcmv3.HttpConnectionManager, routes *routev3.RouteConfiguration) {
+	if e.inline {
+		manager.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: routes}
+		return
+	}
+	manager.RouteSpecifier = discoveredRoutes(routes.Name)
+}
+
+// discoveredRoutes leads to a route configuration on the stream that the listener came on.
+func discoveredRoutes(name string) *hcmv3.HttpConnectionManager_Rds {
+	return &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{RouteConfigName: name, ConfigSource: ads()}}
+}
+
+// ads is the aggregated stream, as a source of configuration.
+func ads() *corev3.ConfigSource {
+	return &corev3.ConfigSource{
+		ConfigSourceSpecifier: &corev3.ConfigSource_Ads{Ads: &corev3.AggregatedConfigSource{}},
+		ResourceApiVersion:    corev3.ApiVersion_V3,
+	}
+}
+
+// router is the filter that must end every list of HTTP filters.
+func router(config *routerv3.Router) *hcmv3.HttpFilter {
+	return &hcmv3.HttpFilter{
+		Name:       "envoy.filters.http.router",
+		ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: typed(config)},
+	}
+}
+
+func httpFilter(manager *hcmv3.HttpConnectionManager) *listenerv3.Filter {
+	return filter("envoy.filters.network.http_connection_manager", manager)
+}
+
+func filter(name string, config proto.Message) *listenerv3.Filter {
+	return &listenerv3.Filter{Name: name, ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: typed(config)}}
+}

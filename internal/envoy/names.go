@@ -1,0 +1,76 @@
+package envoy
+
+import (
+	"strings"
+
+	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// The names in this file are an interface: dashboards, alerts and scripts hang on them. They are
+// described for users in docs/reference/names.md; a change here is a change there, and breaks people.
+//
+// Names of services and ports are DNS labels, so a '.', '/' or '_' in a name never comes from one.
+
+// Names of what there is at most one of.
+const (
+	EgressName = "egress" // a sidecar's listener for HTTP calls, its routes and its statistics
+	EdgeName   = "edge"   // the routes of an edge, shared by its listeners
+
+	// SystemCAName is the secret with the operating system's authorities, which a bootstrap defines: only
+	// the proxy's own host knows in which file they are.
+	SystemCAName = "system-ca"
+
+	// ServerClusterName is the cluster by which a bootstrap finds the doyen server.
+	ServerClusterName = "doyen/server"
+)
+
+// ClusterName names the cluster of t: users for the main port of a service and for an external,
+// admin.users for a further port, local/http for the application beside the proxy.
+func ClusterName(t ir.Target) string {
+	switch {
+	case t.Kind == ir.Local:
+		return "local/" + string(t.Port)
+	case t.Port != "":
+		return string(t.Port) + "." + string(t.Name)
+	default:
+		return string(t.Name)
+	}
+}
+
+// AssignmentName names the endpoints of t. It is the cluster's name.
+func AssignmentName(t ir.Target) string { return ClusterName(t) }
+
+// StatName is what a listener or cluster is called in statistics: its name with '_' for '.' and '/',
+// because Envoy and the systems behind it cut names at dots.
+func StatName(name string) string { return strings.NewReplacer(".", "_", "/", "_").Replace(name) }
+
+// TunnelName names the listener of a tcp target's local port: egress/ledger.
+func TunnelName(t ir.Target) string { return EgressName + "/" + ClusterName(t) }
+
+// IngressName names the listener of a served port: ingress/http.
+func IngressName(port mesh.PortName) string { return "ingress/" + string(port) }
+
+// EdgeListenerName names a listener of an edge: edge/public.
+func EdgeListenerName(name string) string { return EdgeName + "/" + name }
+
+// CertificateName names the secret of an edge's listener. It holds file names and no key.
+func CertificateName(listener string) string { return EdgeListenerName(listener) }
+
+// ChannelName names the routes of a gRPC program's channel. Its listeners are named after the target's
+// hosts, since a gRPC program asks for the listener that is named like what it dials.
+func ChannelName(t ir.Target) string { return ClusterName(t) }
+
+// NodeID names a node: sidecar/users/10.0.0.7:9211, edge/public/host1, proxyless/reports/host1-4711.
+// instance tells apart the nodes of one service or edge.
+func NodeID(n mesh.Node, instance string) string {
+	return string(n.Role) + "/" + NodeCluster(n) + "/" + instance
+}
+
+// NodeCluster is the name that all nodes of one service or edge share.
+func NodeCluster(n mesh.Node) string {
+	if n.Role == mesh.EdgeProxy {
+		return string(n.Edge)
+	}
+	return string(n.Service)
+}

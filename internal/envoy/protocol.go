@@ -1,0 +1,75 @@
+package envoy
+
+import (
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	upstreamhttpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/doyen-mesh/doyen/internal/ir"
+)
+
+// How long an unused connection is kept. It must be less than on the other side, or a request is sent
+// into a connection that is just being closed, and fails: applications close theirs commonly after 5 s,
+// web servers after 60 s, and sidecars after Envoy's hour.
+const (
+	localIdleTimeout    = 4 * time.Second
+	externalIdleTimeout = 50 * time.Second
+	serviceIdleTimeout  = 5 * time.Minute
+)
+
+// An HTTP/2 connection is pinged so that a dead host is noticed before TCP does.
+const (
+	pingInterval = 30 * time.Second
+	pingTimeout  = 5 * time.Second
+)
+
+const protocolOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+// protocolOptions say which HTTP an upstream speaks; for tcp there are none.
+func protocolOptions(u ir.Upstream) map[string]*anypb.Any {
+	if !u.Protocol.IsHTTP() {
+		return nil
+	}
+	options := httpOptions(u.Protocol.IsHTTP2())
+	options.CommonHttpProtocolOptions = &corev3.HttpProtocolOptions{IdleTimeout: durationpb.New(idleTimeout(u.Target.Kind))}
+	return map[string]*anypb.Any{protocolOptionsKey: typed(options)}
+}
+
+// HTTP2Options are the protocol options of a cluster that speaks HTTP/2 and pings idle connections, under
+// the key that Envoy wants.
+func HTTP2Options() map[string]*anypb.Any {
+	return map[string]*anypb.Any{protocolOptionsKey: typed(httpOptions(true))}
+}
+
+func httpOptions(http2 bool) *upstreamhttpv3.HttpProtocolOptions {
+	explicit := &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig{}
+	if http2 {
+		explicit.ProtocolConfig = &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{
+			Http2ProtocolOptions: &corev3.Http2ProtocolOptions{ConnectionKeepalive: &corev3.KeepaliveSettings{
+				Interval: durationpb.New(pingInterval),
+				Timeout:  durationpb.New(pingTimeout),
+			}},
+		}
+	} else {
+		explicit.ProtocolConfig = &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{
+			HttpProtocolOptions: &corev3.Http1ProtocolOptions{},
+		}
+	}
+	return &upstreamhttpv3.HttpProtocolOptions{
+		UpstreamProtocolOptions: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: explicit},
+	}
+}
+
+func idleTimeout(k ir.Kind) time.Duration {
+	switch k {
+	case ir.Local:
+		return localIdleTimeout
+	case ir.External:
+		return externalIdleTimeout
+	default:
+		return serviceIdleTimeout
+	}
+}

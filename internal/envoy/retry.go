@@ -1,0 +1,74 @@
+package envoy
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/doyen-mesh/doyen/internal/ir"
+)
+
+// The time before the first retry, and the longest: between them it doubles, with jitter.
+const (
+	retryBackOff    = 25 * time.Millisecond
+	maxRetryBackOff = 250 * time.Millisecond
+)
+
+// otherHostAttempts is how often a retry looks for an instance that has not failed this request yet.
+const otherHostAttempts = 5
+
+// grpcRetryWords are the conditions that gRPC clients know (gRFC A44).
+var grpcRetryWords = [...]string{"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"}
+
+// envoyRetries is a retry policy that prefers instances not tried before. The documents' words are Envoy's.
+func envoyRetries(r *ir.Retries) *routev3.RetryPolicy {
+	if r == nil {
+		return nil
+	}
+	policy := retryPolicy(r.Attempts, r.On)
+	policy.HostSelectionRetryMaxAttempts = otherHostAttempts
+	policy.RetryHostPredicate = []*routev3.RetryPolicy_RetryHostPredicate{{
+		Name: "envoy.retry_host_predicates.previous_hosts",
+		ConfigType: &routev3.RetryPolicy_RetryHostPredicate_TypedConfig{
+			TypedConfig: typed(&previoushostsv3.PreviousHostsPredicate{}),
+		},
+	}}
+	if r.PerTryTimeout > 0 {
+		policy.PerTryTimeout = durationpb.New(r.PerTryTimeout)
+	}
+	return policy
+}
+
+// grpcRetries is a retry policy of the words that gRPC clients know, nil if none is left. Requests that no
+// server has seen they repeat by themselves (gRFC A6, transparent retries).
+func grpcRetries(r *ir.Retries) *routev3.RetryPolicy {
+	if r == nil {
+		return nil
+	}
+	var known []string
+	for _, word := range r.On {
+		if slices.Contains(grpcRetryWords[:], word) {
+			known = append(known, word)
+		}
+	}
+	if len(known) == 0 {
+		return nil
+	}
+	return retryPolicy(r.Attempts, known)
+}
+
+func retryPolicy(attempts int, on []string) *routev3.RetryPolicy {
+	return &routev3.RetryPolicy{
+		RetryOn:    strings.Join(on, ","),
+		NumRetries: wrapperspb.UInt32(uint32(attempts)),
+		RetryBackOff: &routev3.RetryPolicy_RetryBackOff{
+			BaseInterval: durationpb.New(retryBackOff),
+			MaxInterval:  durationpb.New(maxRetryBackOff),
+		},
+	}
+}

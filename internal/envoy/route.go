@@ -1,0 +1,114 @@
+package envoy
+
+import (
+	"strings"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// routes are all route configurations that listeners find by discovery.
+func (e encoder) routes() []message {
+	switch {
+	case e.proxy.Egress != nil:
+		return []message{{RouteType, EgressName, egressRoutes(*e.proxy.Egress), e.proxy.Egress.Origin}}
+	case e.proxy.Edge != nil:
+		return []message{{RouteType, EdgeName, edgeRoutes(*e.proxy.Edge), e.proxy.Edge.Origin}}
+	default:
+		return nil
+	}
+}
+
+// egressRoutes are a sidecar's routes by host, and the answer for every other host.
+func egressRoutes(egress ir.Egress) *routev3.RouteConfiguration {
+	c := &routev3.RouteConfiguration{Name: EgressName, IgnorePortInHostMatching: true}
+	for _, h := range egress.Hosts {
+		c.VirtualHosts = append(c.VirtualHosts, virtualHost(h))
+	}
+	c.VirtualHosts = append(c.VirtualHosts, noRoute(egress.NoRoute))
+	return c
+}
+
+// edgeRoutes are an edge's routes. A request that none takes is answered with 404.
+func edgeRoutes(edge ir.Edge) *routev3.RouteConfiguration {
+	c := &routev3.RouteConfiguration{Name: EdgeName, IgnorePortInHostMatching: true}
+	for _, h := range edge.Hosts {
+		c.VirtualHosts = append(c.VirtualHosts, virtualHost(h))
+	}
+	return c
+}
+
+// ingressRoutes lead everything to the application, without limits: those are the callers' to set.
+func ingressRoutes(in ir.Ingress) *routev3.RouteConfiguration {
+	name := IngressName(in.Port)
+	to := ir.Route{Path: "/", Target: in.Target}
+	return &routev3.RouteConfiguration{
+		Name:         name,
+		VirtualHosts: []*routev3.VirtualHost{{Name: name, Domains: []string{"*"}, Routes: []*routev3.Route{envoyRoute(to)}}},
+	}
+}
+
+func virtualHost(h ir.VirtualHost) *routev3.VirtualHost {
+	v := &routev3.VirtualHost{Name: h.Hosts[0], Domains: h.Hosts}
+	for _, r := range h.Routes {
+		v.Routes = append(v.Routes, envoyRoute(r))
+	}
+	return v
+}
+
+// noRoute answers requests for hosts that no other entry has. The host that was asked for is put into
+// the text by Envoy.
+func noRoute(n ir.NoRoute) *routev3.VirtualHost {
+	literal := func(s string) string { return strings.ReplaceAll(s, "%", "%%") }
+	text := literal(n.Before) + "%REQ(:AUTHORITY)%" + literal(n.After)
+	return &routev3.VirtualHost{Name: "*", Domains: []string{"*"}, Routes: []*routev3.Route{{
+		Match: everything(),
+		Action: &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{
+			Status: 404,
+			BodyFormat: &corev3.SubstitutionFormatString{
+				Format: &corev3.SubstitutionFormatString_TextFormatSource{TextFormatSource: inline(text)},
+			},
+		}},
+	}}}
+}
+
+func inline(s string) *corev3.DataSource {
+	return &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: s}}
+}
+
+func everything() *routev3.RouteMatch {
+	return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}}
+}
+
+func pathMatch(path string) *routev3.RouteMatch {
+	if path == "/" {
+		return everything()
+	}
+	return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: path}}
+}
+
+// envoyRoute is one route as Envoy takes it. The time of a gRPC call is limited as a whole stream:
+// then the caller reads DEADLINE_EXCEEDED, where a route's timeout would say UNAVAILABLE, which means
+// that another try may help.
+func envoyRoute(r ir.Route) *routev3.Route {
+	action := &routev3.RouteAction{
+		ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: ClusterName(r.Target)},
+		Timeout:          durationpb.New(r.Timeout),
+		RetryPolicy:      envoyRetries(r.Retries),
+	}
+	if r.Protocol == mesh.GRPC && r.Timeout > 0 {
+		action.Timeout = durationpb.New(0)
+		action.MaxStreamDuration = &routev3.RouteAction_MaxStreamDuration{
+			MaxStreamDuration:    durationpb.New(r.Timeout),
+			GrpcTimeoutHeaderMax: durationpb.New(r.Timeout),
+		}
+	}
+	if r.Host != "" {
+		action.HostRewriteSpecifier = &routev3.RouteAction_HostRewriteLiteral{HostRewriteLiteral: r.Host}
+	}
+	return &routev3.Route{Match: pathMatch(r.Path), Action: &routev3.Route_Route{Route: action}}
+}

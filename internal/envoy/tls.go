@@ -1,0 +1,117 @@
+package envoy
+
+import (
+	"net/netip"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// certificates are the secrets of an edge's listeners. They hold the names of files on the edge's host: keys never
+// travel. Envoy reads the files, and reads them again when another is moved into their place.
+func (e encoder) certificates() []message {
+	if e.proxy.Edge == nil {
+		return nil
+	}
+	var all []message
+	for _, l := range e.proxy.Edge.Listeners {
+		if l.TLS != nil {
+			secret := certificateSecret(l)
+			all = append(all, message{SecretType, secret.Name, secret, l.Origin})
+		}
+	}
+	return all
+}
+
+func certificateSecret(l ir.EdgeListener) *tlsv3.Secret {
+	return &tlsv3.Secret{
+		Name: CertificateName(l.Name),
+		Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: certificate(*l.TLS)},
+	}
+}
+
+func certificate(at ir.CertificateAt) *tlsv3.TlsCertificate {
+	return &tlsv3.TlsCertificate{CertificateChain: file(at.Chain), PrivateKey: file(at.Key)}
+}
+
+func file(name string) *corev3.DataSource {
+	return &corev3.DataSource{Specifier: &corev3.DataSource_Filename{Filename: name}}
+}
+
+// downstreamTLS is how an edge's listener answers, nil for plain text.
+func (e encoder) downstreamTLS(l ir.EdgeListener) *corev3.TransportSocket {
+	if l.TLS == nil {
+		return nil
+	}
+	common := &tlsv3.CommonTlsContext{AlpnProtocols: []string{"h2", "http/1.1"}}
+	if e.inline {
+		common.TlsCertificates = []*tlsv3.TlsCertificate{certificate(*l.TLS)}
+	} else {
+		common.TlsCertificateSdsSecretConfigs = []*tlsv3.SdsSecretConfig{{Name: CertificateName(l.Name), SdsConfig: ads()}}
+	}
+	return tlsSocket(&tlsv3.DownstreamTlsContext{CommonTlsContext: common})
+}
+
+// upstreamTLS is how connections to u are encrypted and its certificate is checked, nil for plain text.
+func upstreamTLS(u ir.Upstream) *corev3.TransportSocket {
+	if u.TLS == nil {
+		return nil
+	}
+	common := &tlsv3.CommonTlsContext{AlpnProtocols: alpn(u.Protocol)}
+	setTrust(common, *u.TLS)
+	context := &tlsv3.UpstreamTlsContext{CommonTlsContext: common}
+	if _, err := netip.ParseAddr(u.TLS.ServerName); err != nil {
+		context.Sni = u.TLS.ServerName // RFC 6066 section 3: an address is not sent
+	}
+	return tlsSocket(context)
+}
+
+// setTrust sets the authorities, from a file or from the secret that the bootstrap defines, and the name
+// that a certificate must hold.
+func setTrust(common *tlsv3.CommonTlsContext, t ir.UpstreamTLS) {
+	name := &tlsv3.CertificateValidationContext{MatchTypedSubjectAltNames: []*tlsv3.SubjectAltNameMatcher{{
+		SanType: sanType(t.ServerName),
+		Matcher: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: t.ServerName}},
+	}}}
+	if t.CA != "" {
+		name.TrustedCa = file(t.CA)
+		common.ValidationContextType = &tlsv3.CommonTlsContext_ValidationContext{ValidationContext: name}
+		return
+	}
+	common.ValidationContextType = &tlsv3.CommonTlsContext_CombinedValidationContext{
+		CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
+			DefaultValidationContext:         name,
+			ValidationContextSdsSecretConfig: &tlsv3.SdsSecretConfig{Name: SystemCAName},
+		},
+	}
+}
+
+func sanType(name string) tlsv3.SubjectAltNameMatcher_SanType {
+	if _, err := netip.ParseAddr(name); err == nil {
+		return tlsv3.SubjectAltNameMatcher_IP_ADDRESS
+	}
+	return tlsv3.SubjectAltNameMatcher_DNS
+}
+
+func alpn(p mesh.Protocol) []string {
+	switch {
+	case p.IsHTTP2():
+		return []string{"h2"}
+	case p.IsHTTP():
+		return []string{"http/1.1"}
+	default:
+		return nil
+	}
+}
+
+func tlsSocket(context proto.Message) *corev3.TransportSocket {
+	return &corev3.TransportSocket{
+		Name:       "envoy.transport_sockets.tls",
+		ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: typed(context)},
+	}
+}
