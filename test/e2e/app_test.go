@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -17,6 +18,9 @@ import (
 
 // appVariable makes the test binary run as an application of the mesh; its value is the application's name.
 const appVariable = "DOYEN_E2E_APP"
+
+// grpcVariable makes that application a gRPC server instead of an HTTP one.
+const grpcVariable = "DOYEN_E2E_GRPC"
 
 // answer is what an application says of the request it got.
 type answer struct {
@@ -31,11 +35,11 @@ type answer struct {
 //	/call/NAME/... calls NAME through the sidecar and passes on status and body
 //	/tcp/NAME      sends a line through the sidecar's TCP port for NAME and passes on the answer
 //	/sleep?for=1s  answers later
+//	/exit?status=7 ends the application
 //	/healthz       200, unless the file in UNHEALTHY exists
-func runApp() {
+func runApp(name string) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	name := os.Getenv(appVariable)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(answer{App: name, Path: r.URL.Path})
@@ -52,6 +56,10 @@ func runApp() {
 		case <-r.Context().Done():
 		}
 		_ = json.NewEncoder(w).Encode(answer{App: name, Path: r.URL.Path})
+	})
+	mux.HandleFunc("/exit", func(w http.ResponseWriter, r *http.Request) {
+		status, _ := strconv.Atoi(r.FormValue("status"))
+		time.AfterFunc(50*time.Millisecond, func() { os.Exit(status) }) // after the answer
 	})
 	mux.HandleFunc("/call/", func(w http.ResponseWriter, r *http.Request) {
 		to, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/call/"), "/")

@@ -19,8 +19,12 @@ import (
 var doyen string
 
 func TestMain(m *testing.M) {
-	if os.Getenv(appVariable) != "" {
-		runApp()
+	if name := os.Getenv(appVariable); name != "" {
+		if os.Getenv(grpcVariable) != "" {
+			runGRPCApp(name)
+		} else {
+			runApp(name)
+		}
 		return
 	}
 	os.Exit(buildAndRun(m))

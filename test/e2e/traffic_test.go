@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -38,19 +39,30 @@ func (r result) String() string {
 		r.Sent, r.Elapsed.Round(time.Millisecond), float64(r.Sent)/r.Elapsed.Seconds(), r.Failed, r.Reasons, r.Apps)
 }
 
-// startTraffic sends GET requests to url with the given Host until the test or stop ends it.
+// startTraffic sends requests to url with the given Host.
 func startTraffic(t *testing.T, url, host string) *traffic {
+	t.Helper()
+	client := newClient(t)
+	return startRequests(t, func() (string, error) { return ask(client, url, host) })
+}
+
+// newClient is an HTTP client that keeps connections and never tries again.
+func newClient(t *testing.T) *http.Client {
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
+}
+
+// startRequests makes requests, each of which returns who answered, until stopped or the test ends.
+func startRequests(t *testing.T, request func() (app string, err error)) *traffic {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	tr := &traffic{cancel: cancel, ended: make(chan struct{}), result: result{Reasons: map[string]int{}, Apps: map[string]int{}}}
-	transport := &http.Transport{MaxIdleConnsPerHost: 64}
-	client := &http.Client{Transport: transport, Timeout: 5 * time.Second}
 	go func() {
 		defer close(tr.ended)
-		defer transport.CloseIdleConnections()
 		var requests sync.WaitGroup
 		defer requests.Wait()
-		started := time.Now()
+		started, sent := time.Now(), 0
 		ticker := time.NewTicker(time.Second / rate)
 		defer ticker.Stop()
 		for {
@@ -60,8 +72,10 @@ func startTraffic(t *testing.T, url, host string) *traffic {
 				tr.result.Elapsed = time.Since(started)
 				tr.mu.Unlock()
 				return
-			case <-ticker.C:
-				requests.Go(func() { tr.count(ask(client, url, host)) })
+			case <-ticker.C: // may come late on a busy machine; what is due is made up for
+				for due := int(time.Since(started).Seconds() * rate); sent < due; sent++ {
+					requests.Go(func() { tr.count(request()) })
+				}
 			}
 		}
 	}()
@@ -91,6 +105,13 @@ func (tr *traffic) soFar() result {
 	return r
 }
 
+// reset forgets who answered, and nothing else.
+func (tr *traffic) reset() {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	clear(tr.result.Apps)
+}
+
 // stop ends the traffic and returns what became of it, every request counted.
 func (tr *traffic) stop() result {
 	tr.cancel()
@@ -112,13 +133,14 @@ func (tr *traffic) mustNotFail(t *testing.T) result {
 	return r
 }
 
-// ask sends one request and returns the name of the application that answered.
+// ask sends one request and returns the name of the application that answered. The request has a body
+// that cannot be had twice, so that Go's client does not quietly try it again on another connection.
 func ask(client *http.Client, url, host string) (string, error) {
-	request, err := http.NewRequest(http.MethodGet, url, nil)
+	request, err := http.NewRequest(http.MethodPost, url, io.NopCloser(strings.NewReader("x")))
 	if err != nil {
 		return "", err
 	}
-	request.Host = host
+	request.Host, request.ContentLength = host, 1
 	response, err := client.Do(request)
 	if err != nil {
 		return "", err

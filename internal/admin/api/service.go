@@ -29,6 +29,7 @@ type Health struct {
 	HTTP     string  `json:"http,omitempty"`
 	GRPC     *string `json:"grpc,omitempty"`
 	TCP      bool    `json:"tcp,omitempty"`
+	Port     string  `json:"port,omitempty"` // the port that is asked, by name; "" is the main port
 	Interval string  `json:"interval,omitempty"`
 	Timeout  string  `json:"timeout,omitempty"`
 }

@@ -1,0 +1,72 @@
+// Package admin is the server's HTTP face: the API under /v1, health and readiness, metrics, and
+// profiles when asked for.
+//
+// It shows and passes on; it decides nothing and keeps nothing. Nothing here changes state on GET, and
+// web pages of other origins are kept out (see guard).
+package admin
+
+import (
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/config/source"
+	"github.com/doyen-mesh/doyen/internal/control"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/registry"
+	"github.com/doyen-mesh/doyen/xds"
+)
+
+// Options are what the API shows, all required but Hosts and Profiles.
+type Options struct {
+	Version   string
+	Started   time.Time
+	Documents *source.Folder
+	Registry  *registry.Registry
+	Control   *control.Control
+	XDS       *xds.Server
+	Instances http.Handler // the registry's own API, for its paths under /v1
+	Metrics   http.Handler
+	Hosts     []string // names besides IP addresses and localhost under which the server may be called
+	Profiles  bool     // serve /debug/pprof/
+}
+
+type admin struct{ Options }
+
+// Handler serves all of it.
+func Handler(o Options) http.Handler {
+	a := &admin{o}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", a.status)
+	mux.HandleFunc("GET /v1/services", a.services)
+	mux.HandleFunc("GET /v1/services/{name}", a.service)
+	mux.HandleFunc("POST /v1/config/accept", a.accept)
+	mux.Handle("/v1/", o.Instances)
+	mux.Handle("/v3/", o.XDS.Handler())
+	mux.Handle("GET /metrics", o.Metrics)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	if o.Profiles {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	}
+	return guard(o.Hosts, mux)
+}
+
+// accept lets a held change through by the name of its revision.
+func (a *admin) accept(w http.ResponseWriter, r *http.Request) {
+	var body api.Accept
+	if err := readJSON(w, r, &body); err != nil {
+		writeJSON(w, http.StatusBadRequest, api.Error{Error: err.Error(), Hint: `send {"revision": "..."}`})
+		return
+	}
+	if err := a.Documents.Accept(mesh.Revision(body.Revision)); err != nil {
+		writeJSON(w, http.StatusNotFound, api.Error{Error: err.Error(), Hint: "doyen status shows what is held"})
+		return
+	}
+	writeJSON(w, http.StatusOK, body)
+}

@@ -1,0 +1,93 @@
+package admin
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/config"
+	"github.com/doyen-mesh/doyen/internal/control"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/registry"
+)
+
+func (a *admin) services(w http.ResponseWriter, _ *http.Request) {
+	state := a.Control.State()
+	all := api.Services{Services: []api.Service{}}
+	for _, name := range slices.Sorted(maps.Keys(state.Documents.Documents.Services)) {
+		all.Services = append(all.Services, service(state, state.Documents.Documents.Services[name]))
+	}
+	writeJSON(w, http.StatusOK, all)
+}
+
+func (a *admin) service(w http.ResponseWriter, r *http.Request) {
+	state := a.Control.State()
+	s := state.Documents.Documents.Services[mesh.ServiceName(r.PathValue("name"))]
+	if s == nil {
+		writeJSON(w, http.StatusNotFound, api.Error{
+			Error: "service " + quote(r.PathValue("name")) + " has no manifest",
+			Hint:  "doyen services lists those that have one",
+		})
+		return
+	}
+	writeJSON(w, http.StatusOK, service(state, s))
+}
+
+// service is a manifest as the agent and people need it, with the instances that there are.
+func service(state *control.State, s *config.Service) api.Service {
+	shown := api.Service{
+		Name: s.Name, Owner: s.Owner, Origin: s.Origin.String(),
+		Ports: []api.Port{}, Health: health(s.Health), Calls: []api.Call{},
+		Instances: count(state.Instances.Instances(mesh.ServiceName(s.Name))),
+	}
+	for _, p := range s.Ports {
+		shown.Ports = append(shown.Ports, api.Port{Name: string(p.Name), Protocol: string(p.Protocol), Port: p.Port})
+	}
+	for _, c := range s.Calls {
+		shown.Calls = append(shown.Calls, call(&state.Documents.Documents, c))
+	}
+	return shown
+}
+
+func health(h *config.Health) *api.Health {
+	if h == nil {
+		return nil
+	}
+	return &api.Health{
+		HTTP: h.HTTP, GRPC: h.GRPC, TCP: h.TCP, Port: string(h.Port),
+		Interval: time.Duration(h.Interval).String(), Timeout: time.Duration(h.Timeout).String(),
+	}
+}
+
+func call(docs *config.Documents, c config.Call) api.Call {
+	shown := api.Call{To: string(c.To), LocalPort: c.LocalPort}
+	if e := docs.Externals[c.To]; e != nil {
+		shown.Protocol = string(e.Protocol)
+		if shown.LocalPort == 0 && e.Protocol == mesh.TCP {
+			shown.LocalPort = e.LocalPort
+		}
+	} else if s := docs.Services[c.To]; s != nil && len(s.Ports) > 0 {
+		shown.Protocol = string(s.Ports[0].Protocol)
+		if shown.LocalPort == 0 && s.Ports[0].Protocol == mesh.TCP {
+			shown.LocalPort = s.Ports[0].Port
+		}
+	}
+	return shown
+}
+
+func count(instances []*registry.Instance) api.Instances {
+	var n api.Instances
+	for _, i := range instances {
+		switch i.State {
+		case registry.Healthy:
+			n.Healthy++
+		case registry.Starting:
+			n.Starting++
+		case registry.Draining:
+			n.Draining++
+		}
+	}
+	return n
+}

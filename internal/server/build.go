@@ -1,0 +1,115 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/doyen-mesh/doyen/internal/admin"
+	"github.com/doyen-mesh/doyen/internal/config/source"
+	"github.com/doyen-mesh/doyen/internal/control"
+	"github.com/doyen-mesh/doyen/internal/envoy"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/registry"
+	"github.com/doyen-mesh/doyen/internal/registry/api"
+	"github.com/doyen-mesh/doyen/internal/registry/diskstore"
+	"github.com/doyen-mesh/doyen/xds"
+)
+
+// build makes every part and starts none.
+func build(ctx context.Context, o Options) (*server, error) {
+	o.GRPC, o.HTTP = cmp.Or(o.GRPC, DefaultGRPC), cmp.Or(o.HTTP, DefaultHTTP)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &server{Options: o}
+	if err := s.build(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *server) build(ctx context.Context) error {
+	var err error
+	if s.documents, err = source.Open(source.Options{Folder: s.Config, State: filepath.Join(s.Data, "documents"), Log: s.Log}); err != nil {
+		return err
+	}
+	store, err := diskstore.Open(filepath.Join(s.Data, "registry"), diskstore.Options{Log: s.Log})
+	if err != nil {
+		return fmt.Errorf("registry: %w", err)
+	}
+	s.closers = append(s.closers, store.Close)
+	if s.registry, err = registry.New(ctx, registry.Options{Store: store, Log: s.Log}); err != nil {
+		return fmt.Errorf("registry: %w", err)
+	}
+	s.control = control.New(s.documents, s.registry, s.Log)
+	s.xds = xds.NewServer(s.control.Source(), xds.ServerOptions{
+		Identifier:      "doyen " + s.Version,
+		Logger:          s.Log,
+		Callbacks:       s.control.Callbacks(),
+		IsolateRejected: true,
+	})
+	s.grpc = grpc.NewServer(xds.GRPCOptions()...)
+	s.xds.Register(s.grpc)
+	healthv1.RegisterHealthServer(s.grpc, health.NewServer())
+	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
+	return nil
+}
+
+func (s *server) handler() http.Handler {
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return admin.Handler(admin.Options{
+		Version: s.Version, Started: time.Now(), Hosts: s.Hosts, Profiles: s.Profiles,
+		Documents: s.documents, Registry: s.registry, Control: s.control, XDS: s.xds,
+		Metrics: promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}),
+		Instances: api.Handler(api.Options{
+			Registry: s.registry,
+			Known:    s.known,
+			Settled:  s.settled,
+		}),
+	})
+}
+
+// known reports whether a service has a manifest.
+func (s *server) known(name mesh.ServiceName) bool {
+	documents := s.control.State().Documents
+	return documents != nil && documents.Documents.Services[name] != nil
+}
+
+// settled returns when the proxies of all callers of the service have acknowledged its instances as they are now.
+func (s *server) settled(ctx context.Context, name mesh.ServiceName) error {
+	names, err := s.control.Published(ctx, name)
+	if err != nil {
+		return err
+	}
+	for _, assignment := range names {
+		if err := s.xds.WaitAcknowledged(ctx, xds.Ref{Type: envoy.AssignmentType, Name: assignment}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *server) close() error {
+	var all error
+	for _, c := range s.closers {
+		all = errors.Join(all, c())
+	}
+	return all
+}

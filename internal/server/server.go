@@ -1,0 +1,136 @@
+// Package server builds a doyen server from its parts and runs them: the one place that knows all.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/doyen-mesh/doyen/internal/config/source"
+	"github.com/doyen-mesh/doyen/internal/control"
+	"github.com/doyen-mesh/doyen/internal/registry"
+	"github.com/doyen-mesh/doyen/xds"
+)
+
+// Default addresses: loopback, because there is no authentication yet.
+const (
+	DefaultGRPC = "127.0.0.1:18000"
+	DefaultHTTP = "127.0.0.1:18001"
+)
+
+// shutdownPatience is how long open HTTP requests may take to end.
+const shutdownPatience = 3 * time.Second
+
+// Options are how a server runs.
+type Options struct {
+	Config   string   // folder of documents
+	Data     string   // folder for the warm copy: instances and the last accepted documents
+	GRPC     string   // address for xDS; "" is DefaultGRPC
+	HTTP     string   // address for API and metrics; "" is DefaultHTTP
+	Hosts    []string // DNS names under which the HTTP API may be called, besides IP addresses and localhost
+	Profiles bool     // serve the Go profiler's pages on HTTP
+	Version  string   // of this binary
+	Log      *slog.Logger
+	Ready    func(grpc, http net.Addr) // called once both ports serve; may be nil
+}
+
+// server is everything that runs, built and not yet started.
+type server struct {
+	Options
+	documents *source.Folder
+	registry  *registry.Registry
+	control   *control.Control
+	xds       *xds.Server
+	grpc      *grpc.Server
+	http      *http.Server
+	closers   []func() error
+}
+
+// Run serves until ctx ends, then ends streams and requests in an orderly way and returns nil. An error
+// means that the server could not start, or that a part of it broke.
+func Run(ctx context.Context, o Options) error {
+	s, err := build(ctx, o)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, part := range []func(context.Context) error{
+		s.documents.Run,
+		s.registry.Run,
+		s.control.Run,
+		s.xds.Run,
+		s.serve,
+	} {
+		group.Go(func() error { return part(ctx) })
+	}
+	return errors.Join(group.Wait(), s.close())
+}
+
+// serve opens both ports once there is something to serve. A proxy that connected earlier would be told
+// of an emptier mesh than there is.
+func (s *server) serve(ctx context.Context) error {
+	select {
+	case <-s.control.Ready():
+	case <-ctx.Done():
+		return nil
+	}
+	onGRPC, err := listen("gRPC", s.GRPC)
+	if err != nil {
+		return err
+	}
+	onHTTP, err := listen("HTTP", s.HTTP)
+	if err != nil {
+		onGRPC.Close()
+		return err
+	}
+	s.warnIfExposed(onGRPC.Addr(), onHTTP.Addr())
+	var group errgroup.Group
+	group.Go(func() error { return s.grpc.Serve(onGRPC) })
+	group.Go(func() error {
+		if err := s.http.Serve(onHTTP); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	if s.Ready != nil {
+		s.Ready(onGRPC.Addr(), onHTTP.Addr())
+	}
+	<-ctx.Done()
+	s.stop()
+	return group.Wait()
+}
+
+// stop ends all streams at once, since their clients keep what they have, and lets HTTP requests finish.
+func (s *server) stop() {
+	s.xds.Shutdown()
+	s.grpc.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownPatience)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		s.http.Close()
+	}
+}
+
+func listen(what, address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s port %s: %w", what, address, err)
+	}
+	return listener, nil
+}
+
+// warnIfExposed says what listening beyond this machine means while there is no authentication.
+func (s *server) warnIfExposed(addresses ...net.Addr) {
+	for _, a := range addresses {
+		if tcp, ok := a.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+			s.Log.Warn("whoever reaches this address can direct the mesh: there is no authentication yet", "address", a.String())
+		}
+	}
+}

@@ -1,0 +1,106 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+const loneService = "kind: Service\nname: users\nports: [8080]\nhealth: {http: /healthz, interval: 200ms}\n"
+
+// TestAgentPassesOnExitStatus ends an application with a status of its own and wants it from the agent,
+// and the instance out of the registry.
+func TestAgentPassesOnExitStatus(t *testing.T) {
+	m := newMesh(t, map[string]string{"users.yaml": loneService})
+	i := m.startInstance("users", "users-1", options{})
+	get(t, fmt.Sprintf("http://127.0.0.1:%d/exit?status=7", i.app), "users")
+	if code := i.wait(t); code != 7 {
+		t.Errorf("the agent ended with status %d: want the application's 7", code)
+	}
+	if state := m.stateOf("users", i.ingress, "healthy"); !strings.Contains(state, "404") {
+		t.Errorf("the instance is still in the registry: %q", state)
+	}
+}
+
+// TestAgentTellsHealth makes an application unhealthy and well again and follows its state.
+func TestAgentTellsHealth(t *testing.T) {
+	m := newMesh(t, map[string]string{"users.yaml": loneService})
+	sick := filepath.Join(t.TempDir(), "sick")
+	i := m.startInstance("users", "users-1", options{env: []string{"UNHEALTHY=" + sick}})
+	if err := os.WriteFile(sick, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the sick instance gets no traffic", func() string { return m.stateOf("users", i.ingress, "starting") })
+	if err := os.Remove(sick); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the well instance gets traffic", func() string { return m.stateOf("users", i.ingress, "healthy") })
+}
+
+// TestAgentFinishesRequests stops an instance with a slow request in hand: the request is answered, and
+// the registry knows of the goodbye before the application does.
+func TestAgentFinishesRequests(t *testing.T) {
+	m := newMesh(t, map[string]string{
+		"users.yaml": loneService,
+		"edge.yaml":  "kind: Edge\nname: public\nlisteners: [{address: 127.0.0.1, port: 8000}]\nroutes: [{to: users}]\n",
+	})
+	i := m.startInstance("users", "users-1", options{})
+	edge := m.startEdge("public")
+	answers(t, edge+"/", "any.example.com", "users-1")
+	type outcome struct {
+		app string
+		err error
+	}
+	slow := make(chan outcome, 1)
+	go func() {
+		app, err := ask(newClient(t), edge+"/sleep?for=3s", "any.example.com")
+		slow <- outcome{app, err}
+	}()
+	eventually(t, "the slow request is under way", func() string {
+		if n := stats(t, i.admin, "ingress_http.downstream_rq_active")["http.ingress_http.downstream_rq_active"]; n == 0 {
+			return "none is active"
+		}
+		return ""
+	})
+	i.terminate()
+	if got := <-slow; got.err != nil || got.app != "users-1" {
+		t.Errorf("the request under way got %q, %v: want its answer", got.app, got.err)
+	}
+	if code := i.wait(t); code != 0 {
+		t.Errorf("the agent ended with status %d", code)
+	}
+}
+
+// TestNothingOutlivesTheAgent kills an agent and wants its Envoy and its application gone too.
+func TestNothingOutlivesTheAgent(t *testing.T) {
+	m := newMesh(t, map[string]string{"users.yaml": loneService})
+	i := m.startInstance("users", "users-1", options{})
+	if err := syscall.Kill(i.Process.Pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for what, port := range map[string]int{"Envoy": i.admin, "the application": i.app} {
+		eventually(t, what+" is gone", func() string {
+			if _, err := exchange(fmt.Sprintf("127.0.0.1:%d", port), "GET / HTTP/1.0\r\n\r\n"); err == nil {
+				return "it still answers"
+			}
+			return ""
+		})
+	}
+}
+
+// TestAgentOutlivesTheServer starts an instance while the server is away: it is checked in when the
+// server comes, and its application runs all the while.
+func TestAgentOutlivesTheServer(t *testing.T) {
+	m := newMesh(t, map[string]string{"users.yaml": loneService})
+	m.stopServer()
+	i := m.launchInstance("users", "users-1", options{})
+	eventually(t, "the application runs", func() string {
+		_, err := ask(newClient(t), fmt.Sprintf("http://127.0.0.1:%d/", i.app), "users")
+		return reason(err)
+	})
+	m.startServer()
+	eventually(t, "the instance is checked in", func() string { return m.stateOf("users", i.ingress, "healthy") })
+}
