@@ -1,0 +1,98 @@
+package xdstest
+
+import "maps"
+
+// request notes what a client says.
+func (s *stream) request(m *Message) {
+	t := s.typed(m.Type)
+	first := !t.requested
+	t.requested = true
+	answered := t.open[m.Nonce]
+	switch {
+	case answered == nil:
+	case m.Error == "":
+		t.take(answered)
+	default:
+		t.reject(answered)
+	}
+	delete(t.open, m.Nonce)
+	if m.Delta {
+		t.subscribeDelta(m, first)
+	} else {
+		t.subscribeSotW(m, answered == nil)
+	}
+	t.forget()
+}
+
+func (t *typed) subscribeDelta(m *Message, first bool) {
+	if first {
+		t.claim(m.Known)
+		t.prompted = true
+		t.wildcard = len(m.Names) == 0
+	}
+	for _, name := range m.Names {
+		t.prompted = true
+		if !first {
+			delete(t.claimed, name)
+		}
+		t.want(name)
+	}
+	for _, name := range m.Unsubscribe {
+		if name == "*" {
+			t.wildcard = false
+			continue
+		}
+		delete(t.wanted, name)
+		if t.wildcard {
+			t.asked[name], t.prompted = true, true // C078: it is told whether the wildcard has it
+		}
+	}
+}
+
+func (t *typed) subscribeSotW(m *Message, again bool) {
+	if m.Nonce != "" && m.Nonce != t.nonce {
+		return // stale (C025)
+	}
+	before := t.wanted
+	wasWild := t.wildcard
+	t.wanted = make(map[string]bool)
+	t.named = t.named || len(m.Names) > 0
+	t.wildcard = holdsAll(t.url) && !t.named
+	for _, name := range m.Names {
+		waiting := t.asked[name]
+		t.want(name)
+		if before[name] && !again && !waiting {
+			delete(t.asked, name)
+		}
+	}
+	// A request that answers nothing asks for all it names once more.
+	if again || t.wildcard != wasWild || !maps.Equal(before, t.wanted) {
+		t.prompted = true
+	}
+}
+
+func (t *typed) want(name string) {
+	if name == "*" {
+		t.wildcard = true
+		return
+	}
+	t.wanted[name] = true
+	t.asked[name] = true
+}
+
+// claim notes versions that a client says it holds from an earlier stream.
+func (t *typed) claim(known map[string]string) {
+	t.claimed = maps.Clone(known)
+	for name, version := range known {
+		if c := t.stream.recorder.history[held{t.url, name, version}]; c != nil {
+			t.taken[name] = c
+			t.sent[name] = &sending{content: c, version: version}
+		}
+	}
+}
+
+// forget drops what the client no longer wants, and so no longer holds.
+func (t *typed) forget() {
+	maps.DeleteFunc(t.sent, func(name string, _ *sending) bool { return !t.wants(name) })
+	maps.DeleteFunc(t.taken, func(name string, _ *content) bool { return !t.wants(name) })
+}
