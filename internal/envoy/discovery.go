@@ -39,7 +39,7 @@ func (e encoder) setEndpoints(c *clusterv3.Cluster, u ir.Upstream) {
 // Envoy fall back to the cluster's name, and the two need not stay equal.
 func setDiscovery(c *clusterv3.Cluster, t ir.Target) {
 	c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
-	c.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: ads(), ServiceName: AssignmentName(t)}
+	c.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: ADS(), ServiceName: AssignmentName(t)}
 }
 
 func setAddresses(c *clusterv3.Cluster, endpoints []ir.Endpoint) {

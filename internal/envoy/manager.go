@@ -1,7 +1,6 @@
 package envoy
 
 import (
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
@@ -34,15 +33,7 @@ func (e encoder) setRoutes(manager *hcmv3.HttpConnectionManager, routes *routev3
 
 // discoveredRoutes leads to a route configuration on the stream that the listener came on.
 func discoveredRoutes(name string) *hcmv3.HttpConnectionManager_Rds {
-	return &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{RouteConfigName: name, ConfigSource: ads()}}
-}
-
-// ads is the aggregated stream, as a source of configuration.
-func ads() *corev3.ConfigSource {
-	return &corev3.ConfigSource{
-		ConfigSourceSpecifier: &corev3.ConfigSource_Ads{Ads: &corev3.AggregatedConfigSource{}},
-		ResourceApiVersion:    corev3.ApiVersion_V3,
-	}
+	return &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{RouteConfigName: name, ConfigSource: ADS()}}
 }
 
 // router is the filter that must end every list of HTTP filters.

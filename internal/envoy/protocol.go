@@ -38,12 +38,6 @@ func protocolOptions(u ir.Upstream) map[string]*anypb.Any {
 	return map[string]*anypb.Any{protocolOptionsKey: typed(options)}
 }
 
-// HTTP2Options are the protocol options of a cluster that speaks HTTP/2 and pings idle connections, under
-// the key that Envoy wants.
-func HTTP2Options() map[string]*anypb.Any {
-	return map[string]*anypb.Any{protocolOptionsKey: typed(httpOptions(true))}
-}
-
 func httpOptions(http2 bool) *upstreamhttpv3.HttpProtocolOptions {
 	explicit := &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig{}
 	if http2 {

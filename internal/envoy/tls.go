@@ -52,7 +52,7 @@ func (e encoder) downstreamTLS(l ir.EdgeListener) *corev3.TransportSocket {
 	if e.inline {
 		common.TlsCertificates = []*tlsv3.TlsCertificate{certificate(*l.TLS)}
 	} else {
-		common.TlsCertificateSdsSecretConfigs = []*tlsv3.SdsSecretConfig{{Name: CertificateName(l.Name), SdsConfig: ads()}}
+		common.TlsCertificateSdsSecretConfigs = []*tlsv3.SdsSecretConfig{{Name: CertificateName(l.Name), SdsConfig: ADS()}}
 	}
 	return tlsSocket(&tlsv3.DownstreamTlsContext{CommonTlsContext: common})
 }

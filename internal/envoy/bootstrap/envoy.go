@@ -1,0 +1,134 @@
+package bootstrap
+
+import (
+	"fmt"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	overloadv3 "github.com/envoyproxy/go-control-plane/envoy/config/overload/v3"
+	downstreamconnectionsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/resource_monitors/downstream_connections/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/doyen-mesh/doyen/internal/envoy"
+	"github.com/doyen-mesh/doyen/internal/ir"
+)
+
+// maxConnections is how many connections one Envoy takes from clients, so that it refuses more before it runs out of
+// memory or file descriptors. The admin page is exempt.
+const maxConnections = 50_000
+
+// Envoy is the bootstrap of an Envoy that gets everything from the server, as YAML.
+func Envoy(o Options) ([]byte, error) {
+	b, err := connected(o)
+	if err != nil {
+		return nil, err
+	}
+	b.DynamicResources.LdsConfig, b.DynamicResources.CdsConfig = envoy.ADS(), envoy.ADS()
+	return encode(b)
+}
+
+// StaticButEndpoints is a file for an Envoy that gets only the endpoints of services from the server, as YAML.
+func StaticButEndpoints(o Options, p ir.Proxy) ([]byte, error) {
+	b, err := connected(o)
+	if err != nil {
+		return nil, err
+	}
+	s, err := envoy.StaticButEndpoints(p)
+	if err != nil {
+		return nil, err
+	}
+	add(b, s)
+	return encode(b)
+}
+
+// Static is a complete file for an Envoy without a server, as YAML. The endpoints of services are those in sets.
+func Static(o Options, p ir.Proxy, sets []ir.EndpointSet) ([]byte, error) {
+	b, err := basic(o)
+	if err != nil {
+		return nil, err
+	}
+	s, err := envoy.StaticWithEndpoints(p, sets)
+	if err != nil {
+		return nil, err
+	}
+	add(b, s)
+	return encode(b)
+}
+
+func add(b *bootstrapv3.Bootstrap, s envoy.Static) {
+	b.StaticResources.Listeners = append(b.StaticResources.Listeners, s.Listeners...)
+	b.StaticResources.Clusters = append(b.StaticResources.Clusters, s.Clusters...)
+}
+
+// basic is what every Envoy has: a name, an admin page on loopback, a limit and its host's authorities.
+func basic(o Options) (*bootstrapv3.Bootstrap, error) {
+	node, err := envoy.NodeProto(o.Node, o.Instance)
+	if err != nil {
+		return nil, err
+	}
+	b := &bootstrapv3.Bootstrap{
+		Node:            node,
+		StaticResources: &bootstrapv3.Bootstrap_StaticResources{},
+		Admin: &bootstrapv3.Admin{
+			Address:               address("127.0.0.1", o.adminPort()),
+			IgnoreGlobalConnLimit: true,
+		},
+	}
+	if b.OverloadManager, err = overload(); err != nil {
+		return nil, err
+	}
+	if o.CA != "" {
+		b.StaticResources.Secrets = append(b.StaticResources.Secrets, authorities(o.CA))
+	}
+	return b, nil
+}
+
+func overload() (*overloadv3.OverloadManager, error) {
+	limit, err := anypb.New(&downstreamconnectionsv3.DownstreamConnectionsConfig{MaxActiveDownstreamConnections: maxConnections})
+	if err != nil {
+		return nil, fmt.Errorf("overload manager: %w", err)
+	}
+	return &overloadv3.OverloadManager{ResourceMonitors: []*overloadv3.ResourceMonitor{{
+		Name:       "envoy.resource_monitors.global_downstream_max_connections",
+		ConfigType: &overloadv3.ResourceMonitor_TypedConfig{TypedConfig: limit},
+	}}}, nil
+}
+
+// authorities is the secret by which clusters find the host's authorities.
+func authorities(file string) *tlsv3.Secret {
+	source := &corev3.DataSource{Specifier: &corev3.DataSource_Filename{Filename: file}}
+	return &tlsv3.Secret{
+		Name: envoy.SystemCAName,
+		Type: &tlsv3.Secret_ValidationContext{ValidationContext: &tlsv3.CertificateValidationContext{TrustedCa: source}},
+	}
+}
+
+// connected is basic with a stream to the server: the aggregated one, incremental, over which everything comes.
+func connected(o Options) (*bootstrapv3.Bootstrap, error) {
+	host, port, err := o.server()
+	if err != nil {
+		return nil, err
+	}
+	b, err := basic(o)
+	if err != nil {
+		return nil, err
+	}
+	b.StaticResources.Clusters = append(b.StaticResources.Clusters, envoy.ServerCluster(host, port))
+	b.DynamicResources = &bootstrapv3.Bootstrap_DynamicResources{AdsConfig: &corev3.ApiConfigSource{
+		ApiType:                   corev3.ApiConfigSource_DELTA_GRPC,
+		TransportApiVersion:       corev3.ApiVersion_V3,
+		SetNodeOnFirstMessageOnly: true,
+		GrpcServices: []*corev3.GrpcService{{TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{
+			EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: envoy.ServerClusterName},
+		}}},
+	}}
+	return b, nil
+}
+
+func address(host string, port int) *corev3.Address {
+	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
+		Address:       host,
+		PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(port)},
+	}}}
+}

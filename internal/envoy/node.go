@@ -1,0 +1,107 @@
+package envoy
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// errNoMetadata is what a client is told that was not started with a bootstrap of ours.
+var errNoMetadata = fmt.Errorf("metadata has no %q: start it with what `doyen bootstrap envoy` or `doyen bootstrap grpc` prints", mesh.MetadataKey)
+
+// NodeProto is how n names itself to a server. instance tells apart the nodes of one service or edge.
+func NodeProto(n mesh.Node, instance string) (*corev3.Node, error) {
+	text, err := json.Marshal(n)
+	if err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	metadata := &structpb.Struct{}
+	if err := metadata.UnmarshalJSON(text); err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	return &corev3.Node{
+		Id:       NodeID(n, instance),
+		Cluster:  NodeCluster(n),
+		Locality: &corev3.Locality{Zone: string(n.Zone)},
+		Metadata: &structpb.Struct{Fields: map[string]*structpb.Value{mesh.MetadataKey: structpb.NewStructValue(metadata)}},
+	}, nil
+}
+
+// NodeFromMetadata is what an xDS client says of itself. Its error is for the person who started the client.
+// Fields that this server does not know are left out, since newer agents may send them.
+func NodeFromMetadata(node *corev3.Node) (mesh.Node, error) {
+	n, err := decodeNode(node)
+	if err == nil {
+		err = checkNode(n)
+	}
+	if err != nil {
+		return mesh.Node{}, fmt.Errorf("node %q: %w", node.GetId(), err)
+	}
+	if n.Zone == "" {
+		n.Zone, _ = mesh.ParseZoneName(node.GetLocality().GetZone())
+	}
+	return n, nil
+}
+
+func decodeNode(node *corev3.Node) (mesh.Node, error) {
+	value := node.GetMetadata().GetFields()[mesh.MetadataKey]
+	if value == nil {
+		return mesh.Node{}, errNoMetadata
+	}
+	text, err := json.Marshal(value.AsInterface())
+	if err != nil {
+		return mesh.Node{}, fmt.Errorf("metadata %q: %w", mesh.MetadataKey, err)
+	}
+	var n mesh.Node
+	if err := json.Unmarshal(text, &n); err != nil {
+		return mesh.Node{}, fmt.Errorf("metadata %q: %w", mesh.MetadataKey, err)
+	}
+	return n, nil
+}
+
+// checkNode makes sure that n is what its types promise, and that its role's fields are there.
+func checkNode(n mesh.Node) error {
+	var errs []error
+	switch n.Role {
+	case mesh.Sidecar, mesh.Proxyless:
+		_, err := mesh.ParseServiceName(string(n.Service))
+		errs = append(errs, err)
+	case mesh.EdgeProxy:
+		_, err := mesh.ParseEdgeName(string(n.Edge))
+		errs = append(errs, err)
+	default:
+		errs = append(errs, fmt.Errorf("role %q: want %s, %s or %s", n.Role, mesh.Sidecar, mesh.EdgeProxy, mesh.Proxyless))
+	}
+	_, err := mesh.ParseZoneName(string(n.Zone))
+	errs = append(errs, err, checkPort("egress", n.Ports.Egress))
+	errs = append(errs, checkPorts("ingress", n.Ports.Ingress), checkPorts("app", n.Ports.App),
+		checkPorts("tcp", n.Ports.TCP), checkPorts("edge", n.Ports.Edge))
+	return errors.Join(errs...)
+}
+
+func checkPorts[K ~string](what string, ports map[K]int) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(ports)) {
+		if name == "" || ports[name] == 0 {
+			errs = append(errs, fmt.Errorf("ports.%s: %q is %d: want a name and 1-65535", what, name, ports[name]))
+			continue
+		}
+		errs = append(errs, checkPort(fmt.Sprintf("%s[%s]", what, name), ports[name]))
+	}
+	return errors.Join(errs...)
+}
+
+// checkPort accepts 0 as the absent port.
+func checkPort(what string, port int) error {
+	if port < 0 || port > 65535 {
+		return fmt.Errorf("ports.%s: %d is not in 1-65535", what, port)
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+package envoy
+
+import (
+	"net/netip"
+	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/doyen-mesh/doyen/internal/ir"
+)
+
+// serverConnectTimeout is how long a proxy tries to reach the doyen server before it tries again.
+const serverConnectTimeout = 5 * time.Second
+
+// ServerCluster is the cluster by which an Envoy finds the doyen server, a DNS name or an IP address. It is in
+// the bootstrap. Pings find out when the server's host is gone, which no request would: the stream is quiet for hours.
+func ServerCluster(host string, port int) *clusterv3.Cluster {
+	c := &clusterv3.Cluster{
+		Name:                          ServerClusterName,
+		AltStatName:                   StatName(ServerClusterName),
+		ConnectTimeout:                durationpb.New(serverConnectTimeout),
+		TypedExtensionProtocolOptions: map[string]*anypb.Any{protocolOptionsKey: typed(httpOptions(true))},
+	}
+	if address, err := netip.ParseAddr(host); err == nil {
+		setAddresses(c, []ir.Endpoint{{Address: netip.AddrPortFrom(address, uint16(port))}})
+	} else {
+		setDNS(c, ir.HostPort{Host: host, Port: port})
+	}
+	return c
+}
+
+// ADS is the aggregated stream, as a source of configuration.
+func ADS() *corev3.ConfigSource {
+	return &corev3.ConfigSource{
+		ConfigSourceSpecifier: &corev3.ConfigSource_Ads{Ads: &corev3.AggregatedConfigSource{}},
+		ResourceApiVersion:    corev3.ApiVersion_V3,
+	}
+}

@@ -1,0 +1,47 @@
+package envoy
+
+import (
+	"fmt"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+
+	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// Static is the configuration of an Envoy that gets no listeners and clusters from a server: routes stand
+// in the listeners that use them, and certificates by file name.
+type Static struct {
+	Listeners []*listenerv3.Listener
+	Clusters  []*clusterv3.Cluster
+}
+
+// StaticWithEndpoints has the endpoints of services in the clusters too, so that no server is needed. A service
+// that is not in sets has none.
+func StaticWithEndpoints(p ir.Proxy, sets []ir.EndpointSet) (Static, error) {
+	endpoints := map[ir.Target][]ir.Endpoint{}
+	for _, set := range sets {
+		endpoints[set.Target] = set.Endpoints
+	}
+	return static(encoder{proxy: p, inline: true, endpoints: endpoints})
+}
+
+// StaticButEndpoints leaves only the endpoints of services to a server.
+func StaticButEndpoints(p ir.Proxy) (Static, error) {
+	return static(encoder{proxy: p, inline: true})
+}
+
+func static(e encoder) (Static, error) {
+	if e.proxy.Node.Role == mesh.Proxyless {
+		return Static{}, fmt.Errorf("role %s: a gRPC program runs no Envoy", mesh.Proxyless)
+	}
+	var s Static
+	for _, m := range e.listeners() {
+		s.Listeners = append(s.Listeners, m.Message.(*listenerv3.Listener))
+	}
+	for _, m := range e.clusters() {
+		s.Clusters = append(s.Clusters, m.Message.(*clusterv3.Cluster))
+	}
+	return s, nil
+}
