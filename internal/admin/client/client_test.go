@@ -57,10 +57,6 @@ func TestCallsAreWhatTheServerExpects(t *testing.T) {
 			"accept", func(c *Client) (any, error) { return nil, c.Accept(ctx, "abc") }, ``,
 			`POST /v1/config/accept application/json {"revision":"abc"}`, nil,
 		},
-		{
-			"expiry", func(c *Client) (any, error) { return nil, c.DecideExpiry(ctx, "users", api.Keep) }, ``,
-			`POST /v1/services/users/expiry application/json {"decision":"keep"}`, nil,
-		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -1,0 +1,145 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/doyen-mesh/doyen/internal/registry"
+	"github.com/doyen-mesh/doyen/internal/registry/api"
+)
+
+// fakeRegistry remembers check-ins; it answers as told.
+type fakeRegistry struct {
+	started time.Time
+	renew   time.Duration
+
+	mu      sync.Mutex
+	away    bool
+	states  []registry.State
+	times   []time.Duration // of each answered check-in, since started
+	asked   int             // answered or not
+	left    []time.Duration // the waits of goodbyes
+	leaving chan struct{}   // when not nil, a goodbye with a wait lasts until this closes
+}
+
+func (f *fakeRegistry) CheckIn(_ context.Context, i registry.Instance) (api.CheckedIn, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked++
+	if f.away {
+		return api.CheckedIn{}, errors.New("away")
+	}
+	f.states, f.times = append(f.states, i.State), append(f.times, time.Since(f.started))
+	return api.CheckedIn{RenewAfter: api.Duration(f.renew)}, nil
+}
+
+func (f *fakeRegistry) Leave(ctx context.Context, _ registry.Key, wait time.Duration) (api.Left, error) {
+	f.mu.Lock()
+	f.left = append(f.left, wait)
+	f.mu.Unlock()
+	if wait > 0 && f.leaving != nil {
+		select {
+		case <-f.leaving:
+		case <-ctx.Done():
+			return api.Left{}, ctx.Err()
+		}
+	}
+	return api.Left{Acknowledged: wait > 0}, nil
+}
+
+func (f *fakeRegistry) setAway(away bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.away = away
+}
+
+func testLease(f *fakeRegistry) *lease {
+	key := registry.Key{Service: "users", Address: netip.MustParseAddrPort("10.0.0.7:9211")}
+	return newLease(f, registry.Instance{Key: key, State: registry.Starting}, slog.New(slog.DiscardHandler))
+}
+
+func TestLeaseChecksInWhenTheStateChangesAndWhenAskedTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeRegistry{started: time.Now(), renew: time.Minute}
+		l := testLease(f)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { l.run(ctx); close(done) }()
+
+		time.Sleep(10 * time.Second)
+		l.want(registry.Healthy)
+		time.Sleep(90 * time.Second)
+		cancel()
+		<-done
+
+		want := []time.Duration{0, 10 * time.Second, 70 * time.Second}
+		if diff := cmp.Diff(want, f.times); diff != "" {
+			t.Errorf("check-ins at (-want +got):\n%s", diff)
+		}
+		states := []registry.State{registry.Starting, registry.Healthy, registry.Healthy}
+		if diff := cmp.Diff(states, f.states); diff != "" {
+			t.Errorf("states (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestLeaseComesBackSoonAfterTheServerDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeRegistry{started: time.Now(), renew: time.Minute, away: true}
+		l := testLease(f)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { l.run(ctx); close(done) }()
+
+		time.Sleep(10 * time.Minute)
+		if most := 10*60/int(lastRetry/time.Second)*2 + 20; f.asked > most {
+			t.Errorf("asked %d times in 10 min, want at most %d", f.asked, most)
+		}
+		f.setAway(false)
+		back := time.Since(f.started)
+		time.Sleep(lastRetry)
+		cancel()
+		<-done
+		if len(f.times) != 1 || f.times[0]-back > lastRetry {
+			t.Errorf("checked in at %v, want once within %v of %v", f.times, lastRetry, back)
+		}
+	})
+}
+
+func TestLeaveSaysGoodbyeEvenInAHurry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeRegistry{leaving: make(chan struct{})}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		testLease(f).leave(ctx, time.Minute)
+		if diff := cmp.Diff([]time.Duration{time.Minute, 0}, f.left); diff != "" {
+			t.Errorf("waits (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestConditionsJoinIntoAState(t *testing.T) {
+	var told []registry.State
+	c := newConditions(slog.New(slog.DiscardHandler), func(s registry.State) { told = append(told, s) }, appHealthy, envoyReady)
+	broken := errors.New("broken")
+	for _, step := range []struct {
+		which condition
+		err   error
+	}{
+		{appHealthy, nil}, {envoyReady, nil}, {envoyReady, broken}, {appHealthy, broken}, {envoyReady, nil}, {appHealthy, nil},
+	} {
+		c.set(step.which, step.err)
+	}
+	want := []registry.State{registry.Healthy, registry.Starting, registry.Healthy}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("states (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,154 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/doyen-mesh/doyen/internal/admin/api"
+)
+
+// How often the application is asked when its manifest does not say.
+const (
+	defaultProbeInterval = 5 * time.Second
+	defaultProbeTimeout  = 2 * time.Second
+)
+
+// eagerProbe is how often an application that is not healthy is asked.
+const eagerProbe = 200 * time.Millisecond
+
+// unwellAfter is how many failures in a row it takes: one may be an accident.
+const unwellAfter = 2
+
+// prober asks something on this machine, again and again, whether it is well.
+type prober struct {
+	ask      func(ctx context.Context) error // one probe; the error says what is wrong
+	eager    time.Duration                   // how often while it is not well: it may be any moment
+	interval time.Duration                   // how often while it is
+	timeout  time.Duration                   // of one probe
+}
+
+// newAppProber returns a prober of the application at address (host:port), as its manifest says.
+// Without a health check in the manifest a connection is enough.
+func newAppProber(h *api.Health, address string) prober {
+	p := prober{eager: eagerProbe, interval: defaultProbeInterval, timeout: defaultProbeTimeout}
+	if h == nil {
+		h = &api.Health{TCP: true}
+	}
+	if d, err := time.ParseDuration(h.Interval); err == nil && d > 0 {
+		p.interval = d
+	}
+	if d, err := time.ParseDuration(h.Timeout); err == nil && d > 0 {
+		p.timeout = d
+	}
+	switch {
+	case h.HTTP != "":
+		p.ask = func(ctx context.Context) error { return askHTTP(ctx, "http://"+address+h.HTTP) }
+	case h.GRPC != nil:
+		p.ask = func(ctx context.Context) error { return askGRPC(ctx, address, *h.GRPC) }
+	default:
+		p.ask = func(ctx context.Context) error { return askTCP(ctx, address) }
+	}
+	return p
+}
+
+// run asks until ctx ends and tells of every change: nil when it became well, else what is wrong. It
+// begins unwell, untold.
+func (p prober) run(ctx context.Context, tell func(error)) {
+	well, failures := false, 0
+	for {
+		err := p.once(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			failures = 0
+		} else {
+			failures++
+		}
+		if now := err == nil || well && failures < unwellAfter; now != well {
+			well = now
+			tell(err)
+		}
+		if !sleep(ctx, p.pause(well)) {
+			return
+		}
+	}
+}
+
+func (p prober) pause(well bool) time.Duration {
+	if well {
+		return p.interval
+	}
+	return min(p.eager, p.interval)
+}
+
+func (p prober) once(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	return p.ask(ctx)
+}
+
+// askHTTP wants status 200 of url, on a connection of its own: a kept one says nothing about new ones.
+func askHTTP(ctx context.Context, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	request.Close = true
+	request.Header.Set("User-Agent", "doyen-agent")
+	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s, want 200", url, response.Status)
+	}
+	return nil
+}
+
+// askGRPC wants SERVING of service by grpc.health.v1 (gRPC's health checking protocol).
+func askGRPC(ctx context.Context, address, service string) error {
+	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	answer, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{Service: service})
+	if err != nil {
+		return err
+	}
+	if answer.Status != healthv1.HealthCheckResponse_SERVING {
+		return fmt.Errorf("grpc health of %q is %s, want SERVING", service, answer.Status)
+	}
+	return nil
+}
+
+func askTCP(ctx context.Context, address string) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// sleep waits for d and reports true, or false as soon as ctx ends.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

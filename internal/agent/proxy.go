@@ -1,0 +1,132 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
+)
+
+// Pauses between the end of one Envoy and the start of the next; an Envoy that ran for stableAfter
+// starts the series again.
+const (
+	firstRestart = 250 * time.Millisecond
+	lastRestart  = 10 * time.Second
+	stableAfter  = 30 * time.Second
+)
+
+// How often an Envoy is asked whether it is ready: until it is, and from then on.
+const (
+	readyEager = 50 * time.Millisecond
+	readyCalm  = time.Second
+)
+
+// proxyGrace is how long an Envoy may take to end when asked to.
+const proxyGrace = 5 * time.Second
+
+// proxy keeps an Envoy running.
+type proxy struct {
+	command command
+	admin   *proxyAdmin
+	inbound []netip.AddrPort // where callers reach it: it is ready when all of them accept connections
+	log     *slog.Logger
+}
+
+// newProxy writes an Envoy's bootstrap into folder and returns a proxy that has not been started.
+func newProxy(o ProxyOptions, b bootstrap.Options, folder string, inbound []netip.AddrPort, out io.Writer, log *slog.Logger) (*proxy, error) {
+	content, err := bootstrap.Envoy(b)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(folder, "envoy.yaml")
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		return nil, err
+	}
+	args := []string{"--config-path", file, "--disable-hot-restart", "--log-level", "warning"}
+	if o.Concurrency > 0 {
+		args = append(args, "--concurrency", strconv.Itoa(o.Concurrency))
+	}
+	lines := &lineWriter{prefix: "envoy | ", out: out}
+	return &proxy{
+		command: command{path: o.Path, args: append(args, o.Args...), stdout: lines, stderr: lines},
+		admin:   newProxyAdmin(b.AdminPort),
+		inbound: inbound,
+		log:     log,
+	}, nil
+}
+
+// run starts Envoy, again whenever it ends, until ctx ends; then it stops it and returns. It tells of
+// every change of readiness: nil or the reason, beginning with not ready, untold.
+func (p *proxy) run(ctx context.Context, hurry <-chan struct{}, tell func(error)) {
+	restart := backoff{first: firstRestart, last: lastRestart}
+	for {
+		started := time.Now()
+		err := p.once(ctx, hurry, tell)
+		if ctx.Err() != nil {
+			return
+		}
+		tell(err)
+		if time.Since(started) > stableAfter {
+			restart.reset()
+		}
+		pause := restart.pause()
+		p.log.Error("envoy ended: starting it again", "error", err, "pause", pause.Round(time.Millisecond).String())
+		if !sleep(ctx, pause) {
+			return
+		}
+	}
+}
+
+// once runs one Envoy to its end, or to the end of ctx.
+func (p *proxy) once(ctx context.Context, hurry <-chan struct{}, tell func(error)) error {
+	child, err := start(p.command)
+	if err != nil {
+		return err
+	}
+	watching, stop := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		p.prober().run(watching, tell)
+	}()
+	select {
+	case <-child.done:
+	case <-ctx.Done():
+		child.stop(proxyGrace, hurry)
+	}
+	stop()
+	<-watched
+	return fmt.Errorf("envoy ended with status %d", child.code)
+}
+
+// prober asks one Envoy whether it is ready. Callers' way in is tried only until it works once: a
+// connection each second would show in the statistics and, on TCP ports, in the application.
+func (p *proxy) prober() prober {
+	reached := false
+	ask := func(ctx context.Context) error {
+		if err := p.admin.ready(ctx); err != nil || reached {
+			return err
+		}
+		err := p.accepts(ctx)
+		reached = err == nil
+		return err
+	}
+	return prober{ask: ask, eager: readyEager, interval: readyCalm, timeout: adminTimeout}
+}
+
+// accepts is nil when Envoy accepts connections wherever callers come.
+func (p *proxy) accepts(ctx context.Context) error {
+	var errs []error
+	for _, address := range p.inbound {
+		errs = append(errs, askTCP(ctx, address.String()))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,90 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// adminTimeout bounds one question to Envoy's admin port.
+const adminTimeout = 2 * time.Second
+
+// proxyAdmin asks the admin port of one Envoy on this machine.
+type proxyAdmin struct {
+	base string
+	http *http.Client
+}
+
+func newProxyAdmin(port int) *proxyAdmin {
+	return &proxyAdmin{
+		base: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		http: &http.Client{Timeout: adminTimeout, Transport: &http.Transport{}},
+	}
+}
+
+func (p *proxyAdmin) close() { p.http.CloseIdleConnections() }
+
+// ready is nil once Envoy has its first configuration.
+func (p *proxyAdmin) ready(ctx context.Context) error {
+	_, err := p.call(ctx, http.MethodGet, "/ready")
+	return err
+}
+
+// failHealthCheck makes Envoy ask its callers to close: HTTP/1 answers say so, HTTP/2 connections get a GOAWAY.
+func (p *proxyAdmin) failHealthCheck(ctx context.Context) error {
+	_, err := p.call(ctx, http.MethodPost, "/healthcheck/fail")
+	return err
+}
+
+// closeInbound stops accepting connections on every inbound listener.
+func (p *proxyAdmin) closeInbound(ctx context.Context) error {
+	_, err := p.call(ctx, http.MethodPost, "/drain_listeners")
+	return err
+}
+
+// gauges returns the value of every counter and gauge whose name matches the regular expression (RE2).
+func (p *proxyAdmin) gauges(ctx context.Context, expression string) (map[string]uint64, error) {
+	answer, err := p.call(ctx, http.MethodGet, "/stats?format=json&filter="+url.QueryEscape(expression))
+	if err != nil {
+		return nil, err
+	}
+	var stats struct {
+		Stats []struct {
+			Name  string          `json:"name"`
+			Value json.RawMessage `json:"value"` // a number; histograms have none
+		} `json:"stats"`
+	}
+	if err := json.Unmarshal(answer, &stats); err != nil {
+		return nil, fmt.Errorf("envoy's statistics: %w", err)
+	}
+	values := map[string]uint64{}
+	for _, s := range stats.Stats {
+		if n, err := strconv.ParseUint(string(s.Value), 10, 64); err == nil {
+			values[s.Name] = n
+		}
+	}
+	return values, nil
+}
+
+func (p *proxyAdmin) call(ctx context.Context, method, path string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, p.base+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := p.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("envoy answers %s to %s", response.Status, path)
+	}
+	return content, err
+}
