@@ -49,8 +49,8 @@ func decodeInstance(key registry.Key, body []member) (registry.Instance, []Probl
 // read decodes value into i.
 func (f field) read(value json.RawMessage, i *registry.Instance) []Problem {
 	wrong := []Problem{{Field: f.name, Error: describe(value), Expected: f.expected}}
-	if string(value) == "null" {
-		return wrong // encoding/json would take it for "absent"
+	if string(value) == "null" || f.parts != nil && value[0] != '{' {
+		return wrong // encoding/json would take null for "absent"
 	}
 	if f.parts == nil {
 		before := *i

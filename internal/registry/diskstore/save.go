@@ -12,12 +12,12 @@ import (
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
 
-// slack is how many bytes the log may grow beyond twice what it must hold.
+// slack is Store.slack in bytes.
 const slack = 1 << 20
 
 // due is the length at which a log that was size bytes long when it was new is written
 // anew: the work is then in proportion to the changes.
-func due(size int64) int64 { return 2*size + slack }
+func (s *Store) due(size int64) int64 { return 2*size + s.slack }
 
 // Save appends changes to the log and flushes it to the disk.
 func (s *Store) Save(ctx context.Context, changes []registry.Change) error {
@@ -61,7 +61,7 @@ func (s *Store) append(frame []byte) error {
 // the next try is after as much again.
 func (s *Store) tidy() {
 	if err := s.writeAnew(); err != nil {
-		s.rewrite = s.end + slack
+		s.rewrite = s.end + s.slack
 		s.log.Warn("store cannot shorten its log", "bytes", s.end, "error", err)
 	}
 }
@@ -85,7 +85,7 @@ func (s *Store) writeAnew() error {
 	if s.file != nil {
 		_ = s.file.Close() // nobody will read it
 	}
-	s.file, s.end, s.rewrite = fresh, size, due(size)
+	s.file, s.end, s.rewrite = fresh, size, s.due(size)
 	// Until the folder is flushed, a loss of power may bring the old log back.
 	err = syncFolder(s.dir)
 	s.suspect = err != nil

@@ -31,6 +31,7 @@ type Store struct {
 
 	file    file
 	end     int64 // bytes of the file up to the end of the last whole frame
+	slack   int64 // how far the log may grow beyond twice what it must hold
 	rewrite int64 // write the log anew when it is longer than this
 	suspect bool  // what is on the disk is not known: write the log anew first
 	live    map[registry.Key]*registry.Instance
@@ -49,10 +50,10 @@ type opener func(name string, flag int) (file, error)
 // whole file. Its errors: the folder is in use by another process or cannot be written, the
 // file is damaged or of another format. A nil log says nothing.
 func Open(dir string, log *slog.Logger) (*Store, error) {
-	return openWith(dir, log, func(name string, flag int) (file, error) {
-		return os.OpenFile(name, flag, 0o600)
-	})
+	return openWith(dir, log, openFile)
 }
+
+func openFile(name string, flag int) (file, error) { return os.OpenFile(name, flag, 0o600) }
 
 func openWith(dir string, log *slog.Logger, open opener) (*Store, error) {
 	if log == nil {
@@ -65,7 +66,7 @@ func openWith(dir string, log *slog.Logger, open opener) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, log: log, lock: lock, open: open, live: make(map[registry.Key]*registry.Instance)}
+	s := &Store{dir: dir, log: log, lock: lock, open: open, slack: slack, live: make(map[registry.Key]*registry.Instance)}
 	if err := s.start(); err != nil {
 		_ = lock.Close()
 		return nil, err
@@ -86,7 +87,7 @@ func (s *Store) start() error {
 	if err != nil {
 		return fmt.Errorf("store %s: %w; nothing was changed: put back a copy of it that is whole, or move it away and start with no instances (each comes back with its next check-in, within a minute)", s.path(logName), err)
 	}
-	s.end, s.rewrite = int64(end), due(int64(end))
+	s.end, s.rewrite = int64(end), s.due(int64(end))
 	if s.file, err = s.open(s.path(logName), os.O_WRONLY|os.O_APPEND); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
