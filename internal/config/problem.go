@@ -22,8 +22,8 @@ type Problem struct {
 	Length   int         // how many runes of Source to mark, from Origin.Column on
 }
 
-// String is the problem on one line, as editors and logs want it.
-func (p Problem) String() string {
+// Error is the problem on one line, as editors and logs want it.
+func (p Problem) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s", p.Origin, p.Message)
 	if p.Expected != "" {

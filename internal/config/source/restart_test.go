@@ -1,0 +1,110 @@
+package source
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+func TestRestart(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		meantime func(*folder)
+		want     string
+		check    func(State) bool
+	}{
+		{"nothing changed", func(*folder) {}, "a b c",
+			func(s State) bool { return s.Problems == nil && s.Held == nil && s.Err == nil }},
+		{"a service came", func(f *folder) { f.service("d") }, "a b c d",
+			func(s State) bool { return s.Problems == nil && s.Held == nil && s.Err == nil }},
+		{"the folder broke", func(f *folder) { f.write("b.yaml", "kind: [") }, "a b c",
+			func(s State) bool { return len(s.Problems) == 1 }},
+		{"the folder was emptied", func(f *folder) { f.remove("a.yaml", "b.yaml", "c.yaml") }, "a b c",
+			func(s State) bool { return len(s.Problems) == 1 }},
+		{"the folder went away", func(f *folder) { f.check(os.RemoveAll(f.dir)) }, "a b c",
+			func(s State) bool { return s.Err != nil }},
+		{"most of the mesh was removed", func(f *folder) { f.remove("a.yaml", "b.yaml") }, "a b c",
+			func(s State) bool { return s.Held != nil && len(s.Held.Removes) == 2 }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFolder(t, "a", "b", "c")
+			_, err := Open(f.options())
+			f.check(err)
+			test.meantime(f)
+			source, err := Open(f.options())
+			f.check(err)
+			expect(t, source, test.want)
+			if s := source.State(); !test.check(s) {
+				t.Errorf("state %+v", s)
+			}
+		})
+	}
+}
+
+// An accepted removal is the new measure, over a restart too.
+func TestRestartAfterAcceptedRemoval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFolder(t, "a", "b", "c")
+		source := f.open()
+		f.remove("a.yaml", "b.yaml")
+		wait()
+		f.check(source.Accept(source.State().Held.Snapshot.Revision))
+		again, err := Open(f.options())
+		f.check(err)
+		expect(t, again, "c")
+	})
+}
+
+// Documents that a later release refuses still say what there was.
+func TestRestartWithRefusedCopy(t *testing.T) {
+	f := newFolder(t, "a")
+	f.check(store{f.state}.save(&accepted{
+		Names: names{Services: []string{"x", "y", "z"}},
+		Files: map[string][]byte{"x.yaml": []byte("kind: Gone\n")},
+	}))
+	source, err := Open(f.options())
+	f.check(err)
+	expect(t, source, "")
+	if held := source.State().Held; held == nil || held.Reason != "it would remove 3 of 3 services" {
+		t.Errorf("held %+v: want the removal of all three", held)
+	}
+}
+
+func TestStoredCopyThatIsNone(t *testing.T) {
+	for name, text := range map[string]string{"cut off": `{"format":1,`, "later format": `{"format":2}`} {
+		t.Run(name, func(t *testing.T) {
+			f := newFolder(t, "a")
+			f.check(os.Mkdir(f.state, 0o700))
+			f.check(os.WriteFile(stateFile(f.state), []byte(text), 0o600))
+			if _, err := Open(f.options()); err == nil || !strings.Contains(err.Error(), stateFile(f.state)) {
+				t.Errorf("error %v: want one that names the file", err)
+			}
+		})
+	}
+}
+
+// Where nothing can be kept, documents are in force all the same; it is said, and tried again.
+func TestStoreThatCannotBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFolder(t, "a")
+		source := f.open()
+		f.check(os.RemoveAll(f.state))
+		f.check(os.WriteFile(f.state, []byte("a file where the folder should be"), 0o600))
+		f.service("b")
+		wait()
+		expect(t, source, "a b")
+		if err := source.State().Err; err == nil || !strings.Contains(err.Error(), f.state) {
+			t.Errorf("error %v: want one that names %s", err, f.state)
+		}
+		f.check(os.Remove(f.state))
+		wait()
+		if err := source.State().Err; err != nil {
+			t.Errorf("error %v: want none", err)
+		}
+		f.check(os.RemoveAll(f.dir))
+		again, err := Open(f.options())
+		f.check(err)
+		expect(t, again, "a b")
+	})
+}
