@@ -101,6 +101,8 @@ func unknownField(name string, known []field) Problem {
 	}
 	p := unknown(fmt.Sprintf("%.80s", name), name, names)
 	switch name {
+	case "":
+		p.Field = `""`
 	case "service", "address":
 		p.Hint = "it stands in the path"
 	case "expires":

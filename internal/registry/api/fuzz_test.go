@@ -12,6 +12,7 @@ import (
 func FuzzCheckIn(f *testing.F) {
 	f.Add([]byte(`{"ports":{"admin":9212},"zone":"a","tags":{"build":"4711"},"weight":50,"state":"starting","lease":"2m","identity":"spiffe://mesh/users"}`))
 	f.Add([]byte(`{"tags":{"":null},"ports":{}}`))
+	f.Add([]byte(`{"":0}`))
 	f.Add([]byte(`{"tags":{"a":"\ud800"},"lease":"1e3s"}`))
 	key := registry.Key{Service: "users"}
 	if err := key.Address.UnmarshalText([]byte("10.0.0.7:80")); err != nil {
