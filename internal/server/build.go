@@ -46,7 +46,10 @@ func (s *server) build(ctx context.Context) error {
 	if s.documents, err = source.Open(source.Options{Folder: s.Config, State: filepath.Join(s.Data, "documents"), Log: s.Log}); err != nil {
 		return err
 	}
-	store, err := diskstore.Open(filepath.Join(s.Data, "registry"), diskstore.Options{Log: s.Log})
+	if now := s.documents.State(); now.Snapshot == nil {
+		return &InvalidError{Folder: s.Config, Problems: now.Problems}
+	}
+	store, err := diskstore.Open(filepath.Join(s.Data, "registry"), s.Log)
 	if err != nil {
 		return fmt.Errorf("registry: %w", err)
 	}

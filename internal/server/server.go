@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/config/source"
 	"github.com/doyen-mesh/doyen/internal/control"
 	"github.com/doyen-mesh/doyen/internal/registry"
@@ -39,6 +40,17 @@ type Options struct {
 	Version  string   // of this binary
 	Log      *slog.Logger
 	Ready    func(grpc, http net.Addr) // called once both ports serve; may be nil
+}
+
+// InvalidError is why a server does not start on a folder that has problems when no earlier content of
+// it was ever accepted: there is nothing to serve, and an empty mesh would take down a running one.
+type InvalidError struct {
+	Folder   string
+	Problems config.Problems // at least one
+}
+
+func (e *InvalidError) Error() string {
+	return fmt.Sprintf("config folder %q: %d problems, and nothing was accepted before; the first: %v", e.Folder, len(e.Problems), e.Problems[0])
 }
 
 // server is everything that runs, built and not yet started.
