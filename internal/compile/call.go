@@ -1,7 +1,6 @@
 package compile
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -37,20 +36,16 @@ func calls(docs *config.Documents, caller *config.Service) ([]call, error) {
 	return all, nil
 }
 
-// serviceCalls are the ports of a service that a caller reaches: all but further tcp ports, which
-// no local port leads to.
+// serviceCalls are the ports of a service: who calls it reaches all of them.
 func serviceCalls(docs *config.Documents, s *config.Service, c config.Call) []call {
 	traffic := config.Resolve(c.Traffic, s.Traffic, docs.Mesh.Defaults)
 	var all []call
 	for i, port := range s.Ports {
-		if i > 0 && port.Protocol == mesh.TCP {
-			continue
-		}
 		target := serviceTarget(s, i)
 		all = append(all, call{
 			upstream:  serviceUpstream(s, i, traffic, c.Origin),
 			route:     route("/", target, port.Protocol, traffic, c.Origin),
-			localPort: cmp.Or(c.LocalPort, port.Port),
+			localPort: docs.LocalPort(c),
 		})
 	}
 	return all

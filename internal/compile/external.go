@@ -23,11 +23,11 @@ func externalCall(docs *config.Documents, e *config.External, c config.Call) (ca
 	if e.Protocol.IsHTTP() {
 		r.Host = externalHost(e)
 	}
-	return call{upstream: upstream, route: r, localPort: cmp.Or(c.LocalPort, e.LocalPort, e.Port)}, nil
+	return call{upstream: upstream, route: r, localPort: docs.LocalPort(c)}, nil
 }
 
-// externalUpstream is how callers connect to an external. A DNS name is one logical host whose health
-// nobody but its owner knows, so that only hosts given by address are watched for outliers.
+// externalUpstream is how callers connect to an external. They make no health checks: what would pass
+// one is its owner's to say. Outliers are found all the same.
 func externalUpstream(e *config.External, t config.Effective, origin mesh.Origin) (ir.Upstream, error) {
 	u := ir.Upstream{
 		Target:         ir.Target{Kind: ir.External, Name: mesh.ServiceName(e.Name)},

@@ -40,6 +40,10 @@ func (e encoder) listeners() []message {
 func (e encoder) egressListener(egress ir.Egress) *listenerv3.Listener {
 	manager := sidecarManager(EgressName)
 	manager.StripTrailingHostDot = true
+	// Applications call http://NAME; where the sidecar encrypts for them, servers of HTTP/2 expect https.
+	manager.SchemeHeaderTransformation = &corev3.SchemeHeaderTransformation{
+		MatchUpstream: true,
+	}
 	e.setRoutes(manager, egressRoutes(egress))
 	return sidecarListener(EgressName, egress.Bind, corev3.TrafficDirection_OUTBOUND, httpFilter(manager))
 }
