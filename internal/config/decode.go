@@ -26,8 +26,8 @@ type decoder struct {
 type shorthand interface {
 	// expand returns the fields that the text stands for, as pairs of name and value.
 	expand(text string) [][2]string
-	// short says in words what the text may be.
-	short() string
+	// short says what the text may be.
+	short() short
 }
 
 // completer is a struct with fields whose defaults depend on others. complete is called once all that is

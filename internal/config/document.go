@@ -17,7 +17,7 @@ type Documents struct {
 // Header is what every document begins with.
 type Header struct {
 	// What the document describes.
-	Kind string `json:"kind" required:"true"`
+	Kind string `json:"kind" required:"true" example:"Service"`
 
 	// The version of the format in which the document is written.
 	Version int `json:"version,omitzero" range:"1-1" default:"1" example:"1"`

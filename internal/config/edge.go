@@ -9,11 +9,11 @@ type Edge struct {
 	Header
 
 	// Where the edge accepts connections.
-	Listeners []EdgeListener `json:"listeners" required:"true"`
+	Listeners []EdgeListener `json:"listeners" required:"true" example:"8000"`
 
 	// Where requests go. Of the routes whose host matches best, the one with the longest matching path
 	// is taken, whatever their order.
-	Routes []EdgeRoute `json:"routes" required:"true"`
+	Routes []EdgeRoute `json:"routes" required:"true" example:"{path: /users, to: users}"`
 }
 
 // EdgeListener is one address and port on which an edge accepts HTTP/1.1 and HTTP/2. A port number
@@ -26,10 +26,10 @@ type EdgeListener struct {
 	Address string `json:"address" format:"ip" default:"0.0.0.0" example:"127.0.0.1"`
 
 	// The port to listen on.
-	Port int `json:"port" required:"true" unit:"port number" range:"1-65535" example:"8443"`
+	Port int `json:"port" required:"true" range:"1-65535" example:"8443"`
 
 	// The certificate with which the listener answers. Without it the listener speaks plain HTTP.
-	TLS *EdgeTLS `json:"tls,omitempty"`
+	TLS *EdgeTLS `json:"tls,omitempty" example:"{certificate: /etc/doyen/tls/shop.pem, key: /etc/doyen/tls/shop.key}"`
 
 	Origin mesh.Origin `json:"-"`
 }
@@ -48,7 +48,7 @@ type EdgeTLS struct {
 type EdgeRoute struct {
 	// The hosts for which the route holds, without ports: shop.example.com, *.example.com, or * for
 	// every host.
-	Hosts []string `json:"hosts" format:"hostmatch" default:"*" example:"shop.example.com"`
+	Hosts []string `json:"hosts" format:"hostmatch" default:"*" example:"[shop.example.com, '*.shop.example.com']"`
 
 	// The path and everything below it: /users matches /users and /users/7, not /users2.
 	Path string `json:"path" format:"path" default:"/" example:"/users"`
@@ -60,7 +60,7 @@ type EdgeRoute struct {
 	Port mesh.PortName `json:"port,omitzero" example:"admin"`
 
 	// What this route wants otherwise than the service's manifest says.
-	Traffic Traffic `json:"traffic,omitzero"`
+	Traffic Traffic `json:"traffic,omitzero" example:"{timeout: 2s, retries: 1}"`
 
 	Origin mesh.Origin `json:"-"`
 }

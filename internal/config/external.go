@@ -12,24 +12,24 @@ type External struct {
 	// What the host speaks.
 	Protocol mesh.Protocol `json:"protocol" required:"true" example:"tcp"`
 
-	// The DNS name; the caller's proxy looks it up again and again, and spreads connections over all answers.
+	// The DNS name, which the caller's proxy looks up again and again.
 	Host string `json:"host,omitzero" format:"host" example:"ledger.db.example.com"`
 
 	// The IP addresses, IPv4 or IPv6.
-	Addresses []string `json:"addresses,omitempty" format:"ip" example:"10.1.0.7"`
+	Addresses []string `json:"addresses,omitempty" format:"ip" example:"[10.1.0.7, '2001:db8::7']"`
 
 	// The port, the same at every address.
-	Port int `json:"port" required:"true" unit:"port number" range:"1-65535" example:"5432"`
+	Port int `json:"port" required:"true" range:"1-65535" example:"5432"`
 
 	// Where on 127.0.0.1 callers reach a tcp external, unless the call says otherwise. Without it the number is that of port.
-	LocalPort int `json:"localPort,omitzero" unit:"port number" range:"1-65535" example:"15432"`
+	LocalPort int `json:"localPort,omitzero" range:"1-65535" example:"15432"`
 
 	// How the caller's proxy encrypts its connections to the host and checks the host's certificate; {} uses
 	// the defaults. Without it connections are as the application makes them.
-	TLS *ExternalTLS `json:"tls,omitempty"`
+	TLS *ExternalTLS `json:"tls,omitempty" example:"{ca: /etc/doyen/tls/ledger-ca.pem}"`
 
 	// How callers treat the host, unless a call says otherwise.
-	Traffic Traffic `json:"traffic,omitzero"`
+	Traffic Traffic `json:"traffic,omitzero" example:"{connectTimeout: 500ms}"`
 }
 
 // ExternalTLS is what a proxy expects of an external host's certificate.

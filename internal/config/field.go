@@ -19,7 +19,7 @@ import (
 //	unit      what a number counts
 //	enum      the words that are allowed, with commas
 //	format    a further rule for text: one of formats
-//	example   a value in the form of YAML; of a list, with commas
+//	example   a value in the form of YAML
 type field struct {
 	reflect.StructField
 	name     string
@@ -107,7 +107,7 @@ func (f field) expected() string {
 		t = deref(t.Elem())
 	}
 	low, high, _ := strings.Cut(f.bounds.text, "-")
-	short, hasShort := reflect.New(t).Interface().(shorthand)
+	s, hasShort := reflect.New(t).Interface().(shorthand)
 	switch {
 	case t == reflect.TypeFor[Duration]():
 		return fmt.Sprintf("a duration from %s to %s, such as %s", low, high, f.Tag.Get("example"))
@@ -124,7 +124,7 @@ func (f field) expected() string {
 	case t.Kind() == reflect.String:
 		return "text, such as " + f.Tag.Get("example")
 	case hasShort:
-		return short.short() + ", or the fields " + names(t)
+		return s.short().words + ", or the fields " + names(t)
 	default:
 		return "the fields " + names(t)
 	}

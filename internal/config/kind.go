@@ -20,8 +20,8 @@ type subject interface {
 	check(c *checker)
 }
 
-// kinds lists every kind of document, in the order in which the reference describes them.
-var kinds = []struct {
+// documentKinds lists every kind of document, in the order in which the reference describes them.
+var documentKinds = []struct {
 	name string
 	make func() subject
 }{
@@ -36,7 +36,7 @@ func (h *Header) header() *Header { return h }
 // subject makes the empty value of the document's kind, or reports why it cannot.
 func (d *document) subject() subject {
 	var names []string
-	for _, k := range kinds {
+	for _, k := range documentKinds {
 		names = append(names, k.name)
 	}
 	n := lookup(d.root, "kind")
@@ -44,7 +44,7 @@ func (d *document) subject() subject {
 		d.report(d.root, &wrong{message: "the document has no kind", expected: "kind: " + strings.Join(names, ", kind: ")})
 		return nil
 	}
-	for _, k := range kinds {
+	for _, k := range documentKinds {
 		if n.Kind == yaml.ScalarNode && n.Value == k.name {
 			return k.make()
 		}

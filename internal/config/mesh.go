@@ -10,10 +10,10 @@ type Mesh struct {
 	Header
 
 	// How calls are made where neither the caller's nor the called service's manifest says otherwise.
-	Defaults Traffic `json:"defaults,omitzero"`
+	Defaults Traffic `json:"defaults,omitzero" example:"{timeout: 5s}"`
 
 	// The limits of what other documents may ask for.
-	Bounds Bounds `json:"bounds,omitzero"`
+	Bounds Bounds `json:"bounds,omitzero" example:"{maxTimeout: 60s, maxRetries: 3}"`
 }
 
 // Bounds limit what Service, Edge and External documents may ask for. An absent bound is no bound.

@@ -12,17 +12,17 @@ type Service struct {
 
 	// The ports that the service serves. The first is its main port, the one that its plain name reaches.
 	// A program that only calls others has none.
-	Ports []Port `json:"ports,omitempty"`
+	Ports []Port `json:"ports,omitempty" example:"[8080, 9090/grpc]"`
 
 	// How an instance is asked whether it can take traffic. Without it an instance is ready as soon as its
 	// main port accepts connections.
-	Health *Health `json:"health,omitempty"`
+	Health *Health `json:"health,omitempty" example:"/healthz"`
 
 	// The services and externals that this one calls. Its proxies know of nothing else.
-	Calls []Call `json:"calls,omitempty"`
+	Calls []Call `json:"calls,omitempty" example:"[payments, {to: ledger-db, localPort: 15432}]"`
 
 	// How callers treat this service, unless a call says otherwise.
-	Traffic Traffic `json:"traffic,omitzero"`
+	Traffic Traffic `json:"traffic,omitzero" example:"{timeout: 2s, retries: 1}"`
 }
 
 // Port is one port that a service serves. A number alone is an http port; 9090/grpc is a grpc port.
@@ -34,7 +34,7 @@ type Port struct {
 	Protocol mesh.Protocol `json:"protocol" default:"http" example:"grpc"`
 
 	// Where the application listens, unless its agent is told otherwise.
-	Port int `json:"port" required:"true" unit:"port number" range:"1-65535" example:"8080"`
+	Port int `json:"port" required:"true" range:"1-65535" example:"8080"`
 
 	Origin mesh.Origin `json:"-"`
 }
@@ -70,10 +70,10 @@ type Call struct {
 
 	// Where on 127.0.0.1 the caller reaches a tcp service or external. Without it the port is the
 	// External's localPort, or else the called port's own number. Calls by http, http2 and grpc have none: their host is the name.
-	LocalPort int `json:"localPort,omitzero" unit:"port number" range:"1-65535" example:"15432"`
+	LocalPort int `json:"localPort,omitzero" range:"1-65535" example:"15432"`
 
 	// What this caller wants otherwise than the called document says.
-	Traffic Traffic `json:"traffic,omitzero"`
+	Traffic Traffic `json:"traffic,omitzero" example:"{timeout: 2s, retries: 1}"`
 
 	Origin mesh.Origin `json:"-"`
 }

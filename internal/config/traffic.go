@@ -14,13 +14,13 @@ type Traffic struct {
 	ConnectTimeout *Duration `json:"connectTimeout,omitempty" range:"1ms-1m" default:"1s" example:"250ms"`
 
 	// Which failed requests are tried again, and how often. Nothing for tcp. A number alone is the number of attempts; 0 is off.
-	Retries *Retries `json:"retries,omitempty"`
+	Retries *Retries `json:"retries,omitempty" example:"{attempts: 1, on: reset}"`
 
 	// How much one proxy may have under way to the service at once; what goes beyond is refused at once.
-	CircuitBreaker *CircuitBreaker `json:"circuitBreaker,omitempty"`
+	CircuitBreaker *CircuitBreaker `json:"circuitBreaker,omitempty" example:"{requests: 200}"`
 
 	// When an instance that answers badly is left out for a while. A number alone is consecutiveErrors; 0 is off.
-	Outliers *Outliers `json:"outliers,omitempty"`
+	Outliers *Outliers `json:"outliers,omitempty" example:"{consecutiveErrors: 3, ejectFor: 10s}"`
 
 	// Origins holds the place of each field that is set, by its path from here: timeout, retries.attempts.
 	Origins map[string]mesh.Origin `json:"-"`
@@ -34,7 +34,7 @@ type Retries struct {
 
 	// The failures after which a request is tried again. The first three words are always safe; the others repeat requests
 	// that an instance may have begun to work on. The last five are gRPC statuses, and the only ones that proxyless gRPC programs act on.
-	On []string `json:"on,omitempty" enum:"connect-failure,refused-stream,reset-before-request,reset,gateway-error,5xx,retriable-4xx,cancelled,deadline-exceeded,internal,resource-exhausted,unavailable" default:"connect-failure,refused-stream,reset-before-request" example:"connect-failure,reset"`
+	On []string `json:"on,omitempty" enum:"connect-failure,refused-stream,reset-before-request,reset,gateway-error,5xx,retriable-4xx,cancelled,deadline-exceeded,internal,resource-exhausted,unavailable" default:"connect-failure,refused-stream,reset-before-request" example:"[connect-failure, reset]"`
 
 	// How long one attempt may take; 0s leaves each attempt all the time that the whole request has left.
 	PerTryTimeout *Duration `json:"perTryTimeout,omitempty" range:"0s-24h" default:"0s" example:"500ms"`
