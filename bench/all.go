@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/doyen-mesh/doyen/bench/program"
+	"github.com/doyen-mesh/doyen/bench/report"
+)
+
+// Names of the files that a run writes.
+const (
+	jsonName = "performance.json"
+	pageName = "performance.md"
+)
+
+// all runs everything that was asked for, then prints and writes the report. A scenario that fails
+// does not keep the others from running; its error is returned at the end.
+func (o options) all(ctx context.Context) error {
+	run := report.Run{
+		Machine: report.ThisMachine(), Commit: report.Commit(), Command: o.command,
+		Date: time.Now().UTC().Format(time.DateOnly),
+	}
+	var failed []error
+	for _, group := range o.groups {
+		if group == programGroup {
+			figures, err := program.Measure(ctx, program.Options{Doyen: o.program, Envoy: o.envoy})
+			run.Program = figures
+			failed = append(failed, err)
+		}
+		for _, scenario := range o.size.Plan(group) {
+			if len(o.servers) > 0 && !slices.Contains(o.servers, scenario.Server) || ctx.Err() != nil {
+				continue
+			}
+			result, err := scenario.Run(ctx, o.compare)
+			fmt.Fprint(os.Stderr, report.Line(result))
+			run.Results = append(run.Results, result)
+			failed = append(failed, err)
+		}
+	}
+	fmt.Println(report.Summary(run))
+	return errors.Join(errors.Join(failed...), write(o.out, run))
+}
+
+func write(folder string, run report.Run) error {
+	if folder == "" {
+		return nil
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	if err := run.Write(filepath.Join(folder, jsonName)); err != nil {
+		return err
+	}
+	return page(folder, run)
+}
+
+// page writes the page and its plots.
+func page(folder string, run report.Run) error {
+	for name, content := range report.Plots(run) {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	text, err := report.Page(run)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, pageName), []byte(text), 0o644)
+}
+
+// rewrite writes the page of an earlier run again.
+func rewrite(folder string) error {
+	run, err := report.Read(filepath.Join(folder, jsonName))
+	if err != nil {
+		return err
+	}
+	return page(folder, run)
+}

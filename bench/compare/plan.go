@@ -1,0 +1,112 @@
+package compare
+
+import (
+	"time"
+
+	"github.com/doyen-mesh/doyen/bench/fleet"
+	"github.com/doyen-mesh/doyen/bench/serve"
+	"github.com/doyen-mesh/doyen/bench/workload"
+)
+
+// Groups of scenarios.
+const (
+	Shared = "shared" // every client has the same 1,000 clusters and assignments
+	Subset = "subset" // every client asks for its own random 100 of 1,000 assignments
+	Views  = "views"  // every client has 50 clusters and assignments of its own
+	Many   = "many"   // shared, with five times as many clients
+)
+
+// Groups lists them in the order in which they run.
+func Groups() []string { return []string{Shared, Subset, Views, Many} }
+
+// Size is how large the scenarios are, and how long they take.
+type Size struct {
+	Clients, Many  int           // clients of most scenarios, and of the one with many
+	Clusters       int           // shared by all clients
+	OwnClusters    int           // of a client's own view
+	Subset         int           // of Clusters
+	Singles        int           // single changes of doyen and the floor
+	PeerSingles    int           // of the peer, whose changes take seconds
+	Rate, PeerRate time.Duration // of 100 changes a second
+	Idle           time.Duration
+	BothCaches     bool // doyen's linear cache where its snapshot cache is compared, too
+	PeerWithMany   bool
+}
+
+// Full is the size that the targets are for.
+func Full() Size {
+	return Size{
+		Clients: 1000, Many: 5000, Clusters: 1000, OwnClusters: 50, Subset: 100,
+		Singles: 20, PeerSingles: 7, Rate: 20 * time.Second, PeerRate: 20 * time.Second, Idle: 5 * time.Second,
+		BothCaches: true, PeerWithMany: true,
+	}
+}
+
+// Short has the same numbers of clients and resources, with fewer changes, and leaves out what no
+// target is about.
+func Short() Size {
+	s := Full()
+	s.PeerSingles, s.PeerRate, s.BothCaches, s.PeerWithMany = 3, 10*time.Second, false, false
+	return s
+}
+
+// Plan lists the scenarios of a group.
+func (s Size) Plan(group string) []Scenario {
+	shared := workload.Shape{Clusters: s.Clusters, Endpoints: endpoints}
+	servers := []string{serve.Floor, serve.PeerLinear, serve.PeerSnapshot, serve.DoyenSnapshot}
+	switch group {
+	case Shared:
+		if s.BothCaches {
+			servers = append(servers, serve.DoyenLinear)
+		}
+		return append(s.scenarios(group, fleet.Delta, shared, servers...), s.scenarios(group, fleet.SotW, shared, servers...)...)
+	case Subset:
+		shape := shared
+		shape.Subset = s.Subset
+		servers = append(servers, serve.DoyenLinear)
+		return s.scenarios(group, fleet.Delta, shape, servers...)
+	case Views:
+		shape := workload.Shape{Clusters: s.OwnClusters, Endpoints: endpoints, Views: s.Clients}
+		return s.scenarios(group, fleet.Delta, shape, serve.PeerSnapshot, serve.DoyenSnapshot)
+	case Many:
+		if !s.PeerWithMany {
+			servers = []string{serve.Floor, serve.DoyenSnapshot}
+		}
+		return s.scenarios(group, fleet.Delta, shared, servers...)
+	}
+	return nil
+}
+
+// endpoints of an assignment.
+const endpoints = 10
+
+// scenarios are those of one group and variant. Only the shared group has the steady changes.
+func (s Size) scenarios(group string, p fleet.Protocol, shape workload.Shape, servers ...string) []Scenario {
+	var scenarios []Scenario
+	for _, server := range servers {
+		one := Scenario{
+			Group: group, Server: server, Protocol: p, Clients: s.Clients, Shape: shape,
+			Singles: s.Singles, Rate: s.Rate, Idle: s.Idle,
+		}
+		if isPeer(server) {
+			one.Singles, one.Rate = s.PeerSingles, s.PeerRate
+		}
+		if group != Shared || server == serve.Floor {
+			one.Rate = 0
+		}
+		if group == Many {
+			one.Clients = s.Many
+		}
+		scenarios = append(scenarios, one)
+	}
+	return scenarios
+}
+
+func isPeer(server string) bool {
+	for _, k := range serve.Kinds() {
+		if k.Name == server {
+			return k.Peer
+		}
+	}
+	return false
+}

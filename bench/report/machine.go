@@ -1,0 +1,60 @@
+package report
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+)
+
+// Machine is where a run took place.
+type Machine struct {
+	Processor string
+	Cores     int
+	MemoryGiB int
+	Kernel    string
+	Go        string
+}
+
+// ThisMachine describes the machine; what cannot be found out is left empty.
+func ThisMachine() Machine {
+	var memory int
+	if text := field("/proc/meminfo", "MemTotal"); text != "" {
+		_, _ = fmt.Sscan(text, &memory) // left 0 when it is not a number
+	}
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return Machine{
+		Processor: field("/proc/cpuinfo", "model name"),
+		Cores:     runtime.NumCPU(),
+		MemoryGiB: memory >> 20,
+		Kernel:    strings.TrimSpace(string(kernel)),
+		Go:        runtime.Version(),
+	}
+}
+
+// field is the value of the first line "key : value" of a file.
+func field(path, key string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for lines.Scan() {
+		if k, v, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(k) == key {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}
+
+// Commit names the commit of the sources, with a mark when they have changed since.
+func Commit() string {
+	out, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=10").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}

@@ -1,0 +1,42 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/doyen-mesh/doyen/bench/compare"
+	"github.com/doyen-mesh/doyen/bench/program"
+)
+
+// Run is everything that was measured in one run, and where.
+type Run struct {
+	Machine Machine
+	Command string
+	Commit  string
+	Date    string // day, in UTC
+	Results []compare.Result
+	Program program.Figures
+}
+
+// Read reads what [Run.Write] wrote.
+func Read(path string) (Run, error) {
+	var r Run
+	encoded, err := os.ReadFile(path)
+	if err != nil {
+		return r, err
+	}
+	if err := json.Unmarshal(encoded, &r); err != nil {
+		return r, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+// Write writes the run as JSON.
+func (r Run) Write(path string) error {
+	encoded, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(encoded, '\n'), 0o644)
+}
