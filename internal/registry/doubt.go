@@ -23,15 +23,16 @@ type Doubt struct {
 }
 
 // Skeptic says how many deaths at once are too many to be believed. Counted are the leases
-// that lapsed in the last check-in interval and those that would lapse in the next one,
-// first in each service and then in the whole mesh. Zero fields have their defaults.
+// that would lapse within one check-in interval, in each service and in the whole mesh:
+// whoever is alive has at least nine more. Zero fields have their defaults.
 type Skeptic struct {
 	Percent int           // more than this share is doubted; default 20
 	Least   int           // fewer than this many are believed; default 3
 	Bound   time.Duration // how long expiry pauses at most; default 30 min
 }
 
-// checkInInterval is the default one, over which deaths are counted.
+// checkInInterval is the default one. For so long the numbers must be believable before a
+// pause ends: in that time whoever is alive has checked in.
 const checkInInterval = DefaultLease / CheckInsPerLease
 
 func (s Skeptic) withDefaults() Skeptic {
@@ -42,7 +43,7 @@ func (s Skeptic) withDefaults() Skeptic {
 	}
 }
 
-// doubts the death of `dead` among `of`?
+// doubts reports whether so many dead of so many in all are too many.
 func (s Skeptic) doubts(dead, of int) bool {
 	return dead >= s.Least && dead*100 > s.Percent*of
 }
@@ -54,20 +55,12 @@ const wholeMesh mesh.ServiceName = ""
 type doubts struct {
 	skeptic Skeptic
 	pauses  map[mesh.ServiceName]*pause // by scope
-	lapsed  []lapse                     // in the last check-in interval, oldest first
 }
 
 // pause is a pause of expiry in one scope.
 type pause struct {
 	since, until time.Time
 	calm         time.Time // since when the numbers could be believed again; zero: they cannot
-}
-
-// lapse is that n leases of a service lapsed at one time, believed.
-type lapse struct {
-	at      time.Time
-	service mesh.ServiceName
-	n       int
 }
 
 func newDoubts(s Skeptic) doubts {
@@ -88,16 +81,15 @@ const (
 	unchanged verdict = iota
 	paused            // expiry pauses from now on
 	calmed            // the numbers have been believable for a check-in interval
-	bounded           // the bound is reached: whoever is still overdue is dead
+	bounded           // the bound is reached: who is overdue is dead
 )
 
 // judge decides on the pause of s at now.
 func (d *doubts) judge(s scope, now time.Time) verdict {
 	p := d.pauses[s.name]
-	lapsed := d.recent(s.name, now)
-	unlikely := d.skeptic.doubts(s.missing+lapsed, s.of+lapsed)
+	unlikely := d.skeptic.doubts(s.missing, s.of)
 	switch {
-	case p == nil && unlikely && s.missing > 0:
+	case p == nil && unlikely:
 		d.pauses[s.name] = &pause{since: now, until: now.Add(d.skeptic.Bound)}
 		return paused
 	case p == nil:
@@ -120,22 +112,6 @@ func (d *doubts) judge(s scope, now time.Time) verdict {
 // holds returns the pause under which a missing instance of service stands, or nil.
 func (d *doubts) holds(service mesh.ServiceName) *pause {
 	return cmp.Or(d.pauses[service], d.pauses[wholeMesh])
-}
-
-// recent counts the believed lapses of the last check-in interval in a scope.
-func (d *doubts) recent(scope mesh.ServiceName, now time.Time) int {
-	n := 0
-	for _, l := range d.lapsed {
-		if now.Sub(l.at) < checkInInterval && (scope == wholeMesh || l.service == scope) {
-			n += l.n
-		}
-	}
-	return n
-}
-
-// forget drops lapses that are too old to count.
-func (d *doubts) forget(now time.Time) {
-	d.lapsed = slices.DeleteFunc(d.lapsed, func(l lapse) bool { return now.Sub(l.at) >= checkInInterval })
 }
 
 // list describes the pauses by service, with the missing instances that they hold.

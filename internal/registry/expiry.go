@@ -32,19 +32,13 @@ func (r *Registry) lapse(now time.Time, away time.Duration) []Key {
 		r.leases.extend(away)
 	}
 	r.leases.settle(now)
-	r.doubts.forget(now)
-	bounded := r.judge(snapshot, now)
+	r.judge(snapshot, now)
 	var gone []Key
-	for service, missing := range r.leases.missing {
-		n := 0
+	for _, missing := range r.leases.missing {
 		for l := range missing {
 			if l.isOver(now) && r.believed(l, now) {
 				gone = append(gone, l.instance.Key)
-				n++
 			}
-		}
-		if n > 0 && !bounded[service] && !bounded[wholeMesh] {
-			r.doubts.lapsed = append(r.doubts.lapsed, lapse{now, service, n})
 		}
 	}
 	for _, key := range gone {
@@ -58,24 +52,19 @@ func (r *Registry) believed(l *lease, now time.Time) bool {
 	return r.doubts.holds(l.instance.Service) == nil || now.Sub(l.expires) >= r.doubts.skeptic.Bound
 }
 
-// judge decides on the pause of every scope that has one or may need one. It returns the
-// scopes whose pause came to its bound now: what lapses there was doubted once, and does
-// not count towards the next doubt.
-func (r *Registry) judge(snapshot *Snapshot, now time.Time) map[mesh.ServiceName]bool {
-	ended := make(map[mesh.ServiceName]bool)
+// judge decides on the pause of every scope that has one or may need one.
+func (r *Registry) judge(snapshot *Snapshot, now time.Time) {
 	for _, s := range r.scopes(snapshot) {
 		switch r.doubts.judge(s, now) {
 		case paused:
 			r.log.Warn("expiry pauses: too many instances stopped checking in at once", "service", s.label(),
 				"missing", s.missing, "of", s.of, "until", r.doubts.pauses[s.name].until)
 		case calmed:
-			r.log.Info("expiry resumes: the instances are back", "service", s.label(), "missing", s.missing, "of", s.of)
+			r.log.Info("expiry resumes: enough instances are back", "service", s.label(), "missing", s.missing, "of", s.of)
 		case bounded:
 			r.log.Warn("expiry resumes: it paused for as long as it may", "service", s.label(), "missing", s.missing, "of", s.of)
-			ended[s.name] = true
 		}
 	}
-	return ended
 }
 
 // scopes returns the services with missing instances or a pause, and the whole mesh.

@@ -31,8 +31,13 @@ func newLeases() leases {
 	return leases{byKey: make(map[Key]*lease), missing: make(map[mesh.ServiceName]map[*lease]struct{})}
 }
 
-// renew is a check-in at now.
-func (l *lease) renew(now time.Time) { l.expires = now.Add(l.instance.Lease) }
+// renew is a check-in at now. It never brings the end nearer, also not after extend: the
+// queue relies on that.
+func (l *lease) renew(now time.Time) {
+	if end := now.Add(l.instance.Lease); end.After(l.expires) {
+		l.expires = end
+	}
+}
 
 // missingFrom is when l counts as missing unless it is renewed.
 func (l *lease) missingFrom() time.Time { return l.expires.Add(-l.instance.CheckInInterval()) }
@@ -50,8 +55,7 @@ func (s *leases) put(i *Instance, now time.Time) {
 	} else {
 		s.detach(l)
 	}
-	l.instance = i
-	l.renew(now)
+	l.instance, l.expires = i, now.Add(i.Lease)
 	s.watch(l)
 }
 
