@@ -15,7 +15,7 @@ func TestLeasesAgainstModel(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	now := time.Unix(1_000_000, 0)
 	s, expires := newLeases(), make(map[Key]time.Time)
-	for step := range 50_000 {
+	for step := range 10_000 {
 		i := number([]mesh.ServiceName{"a", "b", "c"}[random.IntN(3)], random.IntN(20), 1)
 		i.Lease = []time.Duration{MinLease, DefaultLease, time.Hour}[random.IntN(3)]
 		l := s.byKey[i.Key]
