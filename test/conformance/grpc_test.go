@@ -1,0 +1,146 @@
+package conformance
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+
+	"github.com/doyen-mesh/doyen/xds"
+	"github.com/doyen-mesh/doyen/xds/xdstest"
+)
+
+// users is everything for the target xds:///users.
+func users(address string) []*xds.Resource {
+	return []*xds.Resource{
+		resource(new(listenerv3.Listener), "users", `{"name": "users", "api_listener": {"api_listener": {
+			"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+			"rds": {"route_config_name": "users-routes", "config_source": {"ads": {}, "resource_api_version": "V3"}},
+			"http_filters": [{"name": "router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]
+		}}}`),
+		resource(new(routev3.RouteConfiguration), "users-routes", `{"name": "users-routes", "virtual_hosts": [{
+			"name": "users", "domains": ["users"], "routes": [{"match": {"prefix": ""}, "route": {"cluster": "users-cluster"}}]
+		}]}`),
+		resource(new(clusterv3.Cluster), "users-cluster", `{
+			"name": "users-cluster", "type": "EDS", "lb_policy": "ROUND_ROBIN",
+			"eds_cluster_config": {"service_name": "users-endpoints", "eds_config": {"ads": {}, "resource_api_version": "V3"}}
+		}`),
+		resource(new(endpointv3.ClusterLoadAssignment), "users-endpoints", `{"cluster_name": "users-endpoints", "endpoints": [{
+			"locality": {"region": "r", "zone": "z"}, "load_balancing_weight": 1, "lb_endpoints": [%s]
+		}]}`, endpoint(address)),
+	}
+}
+
+// badCluster is users-cluster as gRPC refuses it: of a type that it does not know (A27, A37).
+func badCluster() *xds.Resource {
+	return resource(new(clusterv3.Cluster), "users-cluster", `{"name": "users-cluster", "type": "STATIC"}`)
+}
+
+func TestGRPCFirstCallAndEndpointChange(t *testing.T) {
+	eachLanguage(t, func(t *testing.T, start func(string) grpcClient) {
+		s := serve(t, xdstest.Options{}, xds.ServerOptions{})
+		s.publish(users(grpcBackend(t, "one"))...)
+		call := start(s.address)
+		call.reaches(t, "ok one")
+		s.publish(users(grpcBackend(t, "two"))...)
+		call.reaches(t, "ok two")
+		s.expectAccepted(t)
+	})
+}
+
+// A client that asks for what does not exist is told so: LDS and CDS are answered, though with
+// nothing, so it does not wait for its own timer of 15 s (C057). When it exists, it comes.
+func TestGRPCMissingResource(t *testing.T) {
+	eachLanguage(t, func(t *testing.T, start func(string) grpcClient) {
+		s := serve(t, xdstest.Options{}, xds.ServerOptions{})
+		s.publish()
+		call := start(s.address)
+		began := time.Now()
+		// The first call starts the channel and may wait for all of its answer.
+		if got := call(14 * time.Second); !strings.HasPrefix(got, "error") {
+			t.Errorf("a call to a target that does not exist: %s", got)
+		}
+		eventually(t, "request", func() error { return s.asked(listenerType) })
+		if got := s.responses(listenerType); len(got) == 0 && time.Since(began) > promptly {
+			t.Errorf("no answer to the request for a listener after %v", time.Since(began))
+		}
+		s.publish(users(grpcBackend(t, "one"))...)
+		call.reaches(t, "ok one")
+		s.expectAccepted(t)
+	})
+}
+
+// A refused cluster leaves the last good one in use; the server knows, and a correction is taken.
+func TestGRPCRejection(t *testing.T) {
+	eachLanguage(t, func(t *testing.T, start func(string) grpcClient) {
+		s := serve(t, xdstest.Options{}, xds.ServerOptions{})
+		good := users(grpcBackend(t, "one"))
+		s.publish(good...)
+		call := start(s.address)
+		call.reaches(t, "ok one")
+		s.publish(append(good, badCluster())...)
+		if r := s.awaitRejection(t, clusterType); !strings.Contains(r.Message, "users-cluster") {
+			t.Errorf("rejected with %q, want a message with the cluster's name", r.Message)
+		}
+		if got := call(2 * time.Second); got != "ok one" {
+			t.Errorf("after a rejection: %s", got)
+		}
+		s.publish(users(grpcBackend(t, "two"))...)
+		call.reaches(t, "ok two")
+	})
+}
+
+func TestGRPCServerRestart(t *testing.T) {
+	eachLanguage(t, func(t *testing.T, start func(string) grpcClient) {
+		one := grpcBackend(t, "one")
+		first := serve(t, xdstest.Options{}, xds.ServerOptions{})
+		first.publish(users(one)...)
+		call := start(first.address)
+		call.reaches(t, "ok one")
+		first.awaitAcknowledged(t, users(one)...)
+		first.stop()
+		if got := call(2 * time.Second); got != "ok one" {
+			t.Errorf("without a server: %s", got)
+		}
+		second := serveAt(t, first.address, xdstest.Options{}, xds.ServerOptions{})
+		second.publish(users(grpcBackend(t, "two"))...)
+		call.reaches(t, "ok two")
+		second.expectAccepted(t)
+	})
+}
+
+// reaches calls until the answer is as wanted.
+func (call grpcClient) reaches(t *testing.T, want string) {
+	t.Helper()
+	eventually(t, "call", func() error {
+		if got := call(2 * time.Second); got != want {
+			return fmt.Errorf("%s, want %s", got, want)
+		}
+		return nil
+	})
+}
+
+// asked is an error unless the client has asked for something of the type.
+func (s *server) asked(typeURL string) error {
+	for _, m := range s.recorder.Messages() {
+		if m.FromClient && m.Type == typeURL {
+			return nil
+		}
+	}
+	return fmt.Errorf("no request for %s", typeURL)
+}
+
+// expectAccepted fails the test when the client has rejected anything.
+func (s *server) expectAccepted(t *testing.T) {
+	t.Helper()
+	for _, m := range s.recorder.Messages() {
+		if m.Error != "" {
+			t.Errorf("rejected: %v", m)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package conformance
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/on_demand/v3"
+
+	"github.com/doyen-mesh/doyen/xds"
+	"github.com/doyen-mesh/doyen/xds/xdstest"
+)
+
+// promptly is how soon a request that waits for a resource that does not exist is answered: the
+// server says so at once, and Envoy need not wait for a timeout of its own.
+const promptly = 3 * time.Second
+
+// onDemand is the filter that has requests wait for what they need.
+func onDemand(config string) string {
+	return fmt.Sprintf(`{"name": "on-demand", "typed_config": {
+		"@type": "type.googleapis.com/envoy.extensions.filters.http.on_demand.v3.OnDemand" %s
+	}}`, config)
+}
+
+// Clusters on demand: the route's host header names a cluster that the client has not asked for.
+func TestOnDemandClusters(t *testing.T) {
+	for _, v := range []variant{{delta: true, ads: true}, {delta: true}} {
+		t.Run(v.String(), func(t *testing.T) {
+			s := serve(t, xdstest.Options{}, xds.ServerOptions{})
+			main := resource(new(routev3.RouteConfiguration), "main", `{"name": "main", "virtual_hosts": [{
+				"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster_header": "host"}}]
+			}]}`)
+			in := listener(v, "in", "main", onDemand(fmt.Sprintf(`, "odcds": {"source": %s, "timeout": "15s"}`, v.source())))
+			s.publish(in, main, strictCluster("there", backend(t, "there")))
+			e := runEnvoy(t, v, "", s.address)
+			address := e.listener("in")
+			expectPromptly(t, address, "missing", "503 ")
+			eventually(t, "cluster", func() error { return answers(address, "there", "200 there") })
+			// What was missing comes when it is there.
+			s.publish(in, main, strictCluster("there", backend(t, "there")), strictCluster("missing", backend(t, "found")))
+			eventually(t, "cluster", func() error { return answers(address, "missing", "200 found") })
+		})
+	}
+}
+
+// strictCluster has its endpoint in itself.
+func strictCluster(name, address string) *xds.Resource {
+	return resource(new(clusterv3.Cluster), name, `{
+		"name": %q, "type": "STATIC", "connect_timeout": "1s",
+		"load_assignment": {"cluster_name": %q, "endpoints": [{"lb_endpoints": [%s]}]}
+	}`, name, name, endpoint(address))
+}
+
+// Virtual hosts on demand, by VHDS, which is delta only.
+func TestOnDemandVirtualHosts(t *testing.T) {
+	for _, v := range []variant{{delta: true, ads: true}, {delta: true}} {
+		t.Run(v.String(), func(t *testing.T) {
+			s := serve(t, xdstest.Options{}, xds.ServerOptions{})
+			main := resource(new(routev3.RouteConfiguration), "main", `{"name": "main", "vhds": {"config_source": %s}}`, v.source())
+			in := listener(v, "in", "main", onDemand(""))
+			a := strictCluster("a", backend(t, "a"))
+			s.publish(in, main, a, virtualHost("there.test"))
+			e := runEnvoy(t, v, "", s.address)
+			address := e.listener("in")
+			eventually(t, "virtual host", func() error { return answers(address, "there.test", "200 a") })
+			expectPromptly(t, address, "missing.test", "404 ")
+			s.publish(in, main, a, virtualHost("there.test"), virtualHost("missing.test"))
+			eventually(t, "virtual host", func() error { return answers(address, "missing.test", "200 a") })
+		})
+	}
+}
+
+func virtualHost(domain string) *xds.Resource {
+	m := &routev3.VirtualHost{
+		Name: "main/" + domain, Domains: []string{domain},
+		Routes: []*routev3.Route{{
+			Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
+			Action: &routev3.Route_Route{Route: &routev3.RouteAction{ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: "a"}}},
+		}},
+	}
+	return encoded(m, m.Name, xds.ResourceOptions{Aliases: []string{"main/" + domain}, References: []xds.Ref{{Type: clusterType, Name: "a"}}})
+}
+
+// expectPromptly asks once for what does not exist.
+func expectPromptly(t *testing.T, address, host, want string) {
+	t.Helper()
+	began := time.Now()
+	if err := answers(address, host, want); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > promptly {
+		t.Errorf("a request for %s was answered after %v", host, took)
+	}
+}

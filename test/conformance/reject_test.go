@@ -1,0 +1,77 @@
+package conformance
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+
+	"github.com/doyen-mesh/doyen/xds"
+	"github.com/doyen-mesh/doyen/xds/xdstest"
+)
+
+// faults are the two ways in which Envoy refuses a cluster: it takes the good ones of a response
+// with the first, and nothing of one with the second.
+var faults = []struct{ name, says, cluster string }{
+	{"fails to apply", "EDS", `{"name": "bad", "type": "EDS", "connect_timeout": "1s"}`},
+	{"fails validation", "ConnectTimeout", `{"name": "bad", "type": "STATIC", "connect_timeout": "0s"}`},
+}
+
+func TestOneBadAmongGood(t *testing.T) {
+	each(t, func(t *testing.T, v variant) {
+		for _, fault := range faults {
+			bad := resource(new(clusterv3.Cluster), "bad", "%s", fault.cluster)
+			t.Run(fault.name, func(t *testing.T) {
+				t.Run("first", func(t *testing.T) { badAmongGood(t, v, bad, fault.says, true) })
+				t.Run("later", func(t *testing.T) { badAmongGood(t, v, bad, fault.says, false) })
+			})
+		}
+	})
+}
+
+// badAmongGood publishes a bad cluster beside a new one that the routes move to, and then a
+// correction. The recorder sees to it that nothing rejected is sent again.
+func badAmongGood(t *testing.T, v variant, bad *xds.Resource, says string, first bool) {
+	s := serve(t, xdstest.Options{Isolates: true}, xds.ServerOptions{IsolateRejected: true})
+	e := runEnvoy(t, v, "", s.address)
+	good := site(v, "good", backend(t, "good"))
+	in := ""
+	if !first {
+		s.publish(site(v, "old", backend(t, "old"))...)
+		in = e.listener("in")
+		reaches(t, in, "200 old")
+	}
+	s.publish(append([]*xds.Resource{bad}, good...)...)
+	if r := s.awaitRejection(t, clusterType); !strings.Contains(r.Message, says) {
+		t.Errorf("rejected with %q, want a message with %q", r.Message, says)
+	}
+	switch {
+	case v.delta:
+		// The culprit is found and stands alone; the rest is in use.
+		eventually(t, "culprit", func() error {
+			r := s.rejection(clusterType)
+			if r == nil || !r.Culprit || len(r.Names) != 1 || r.Names[0] != "bad" {
+				return fmt.Errorf("rejection is %+v", r)
+			}
+			return nil
+		})
+		in = e.listener("in")
+		reaches(t, in, "200 good")
+	case !first:
+		if err := answers(in, "any", "200 old"); err != nil {
+			if err := answers(in, "any", "200 good"); err != nil {
+				t.Errorf("with a bad cluster: %v", err)
+			}
+		}
+	}
+	s.publish(append([]*xds.Resource{cluster(v, "bad", "1s"), assignment("bad")}, good...)...)
+	in = e.listener("in")
+	reaches(t, in, "200 good")
+	eventually(t, "correction", func() error {
+		if r := s.rejection(clusterType); r != nil {
+			return fmt.Errorf("still rejected: %s", r.Message)
+		}
+		return active(e, "bad", "1s")
+	})
+}
