@@ -41,6 +41,7 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /v1/status", a.status)
 	mux.HandleFunc("GET /v1/services", a.services)
 	mux.HandleFunc("GET /v1/services/{name}", a.service)
+	mux.HandleFunc("GET /v1/edges/{name}", a.edge)
 	mux.HandleFunc("POST /v1/config/accept", a.accept)
 	mux.Handle("/v1/", o.Instances)
 	mux.Handle("/v3/", o.XDS.Handler())

@@ -3,43 +3,74 @@ package agent
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
-	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/admin/client"
 )
 
-// Pauses between questions to a server that does not answer.
+// Pauses between questions to a server.
 const (
 	firstAsk = 250 * time.Millisecond
 	lastAsk  = 5 * time.Second
 )
 
-// describe asks the server for the service until it answers. The error is the server's refusal, such
-// as that the service has no manifest, or the end of ctx.
-func describe(ctx context.Context, c *client.Client, o Options) (api.Service, error) {
+// headStart is how long a start waits for a server's word and for Envoy to be ready.
+const headStart = 3 * time.Second
+
+// description is what a server said that a service or edge is, or its refusal to: it is in no document.
+type description[T any] struct {
+	what T
+	err  error
+}
+
+// startAsking asks a server again and again, until stopped. Only answers come through the channel, not
+// that there was none.
+func startAsking[T any](log *slog.Logger, ask func(context.Context) (T, error)) (<-chan description[T], func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	answers := make(chan description[T])
+	var group sync.WaitGroup
+	group.Go(func() { keepAsking(ctx, log, ask, answers) })
+	return answers, func() {
+		cancel()
+		group.Wait()
+	}
+}
+
+func keepAsking[T any](ctx context.Context, log *slog.Logger, ask func(context.Context) (T, error), answers chan<- description[T]) {
 	retry, told := backoff{first: firstAsk, last: lastAsk}, false
 	for {
-		service, err := describeOnce(ctx, c, o)
-		var refused *client.Refused
+		d := askOnce(ctx, ask)
 		switch {
-		case err == nil:
-			return service, nil
-		case errors.As(err, &refused) && refused.Status < http.StatusInternalServerError:
-			return api.Service{}, err
+		case ctx.Err() != nil:
+			return
+		case answered(d.err):
+			select {
+			case answers <- d:
+			case <-ctx.Done():
+				return
+			}
 		case !told:
-			o.Log.Warn("waiting for a server to say what this service is", "service", o.Service, "error", err)
+			log.Warn("waiting for a server", "error", d.err)
 			told = true
 		}
 		if !sleep(ctx, retry.pause()) {
-			return api.Service{}, ctx.Err()
+			return
 		}
 	}
 }
 
-func describeOnce(ctx context.Context, c *client.Client, o Options) (api.Service, error) {
+func askOnce[T any](ctx context.Context, ask func(context.Context) (T, error)) description[T] {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return c.Service(ctx, string(o.Service))
+	what, err := ask(ctx)
+	return description[T]{what, err}
+}
+
+// answered reports whether err is no error, or the word of a server that is well.
+func answered(err error) bool {
+	var refused *client.Refused
+	return err == nil || errors.As(err, &refused) && refused.Status < http.StatusInternalServerError
 }

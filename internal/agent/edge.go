@@ -6,18 +6,24 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"net/netip"
 	"os"
+	"slices"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/admin/client"
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// EdgeOptions is what an agent for an edge needs. Edge and XDS are required.
+// EdgeOptions is what an agent for an edge needs. Edge, Server and XDS are required.
 type EdgeOptions struct {
-	Edge mesh.EdgeName
-	XDS  string // host:port of a server's gRPC port
-	Zone mesh.ZoneName
+	Edge   mesh.EdgeName
+	Server string // URL of a server's HTTP port
+	XDS    string // host:port of a server's gRPC port
+	Zone   mesh.ZoneName
 
 	ListenerPorts map[string]int // by listener, other than the document's; 0 is any free port
 	AdminPort     int            // of Envoy, on 127.0.0.1; 0 is any free port
@@ -30,16 +36,16 @@ type EdgeOptions struct {
 }
 
 // RunEdge runs an Envoy for an Edge until ctx ends, then lets requests in flight finish and stops it.
+// When no server answers, Envoy starts all the same and follows when one does.
 func RunEdge(ctx context.Context, o EdgeOptions) error {
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, DefaultDrainTimeout)
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Stderr == nil {
-		o.Stderr = io.Discard
-	}
+	o.Log, o.Stderr = orSilent(o.Log), orDiscard(o.Stderr)
 	var err error
 	if o.Proxy.Path, err = o.Proxy.find(ctx, o.Log); err != nil {
+		return err
+	}
+	document, err := o.describe(ctx)
+	if err != nil || ctx.Err() != nil {
 		return err
 	}
 	folder, err := os.MkdirTemp("", "doyen-edge-")
@@ -47,29 +53,44 @@ func RunEdge(ctx context.Context, o EdgeOptions) error {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	p, err := edgeProxy(o, folder)
+	p, err := o.newProxy(document, folder)
 	if err != nil {
 		return err
 	}
 	defer p.admin.close()
-	o.runProxy(ctx, p)
+	o.run(ctx, p)
 	return nil
 }
 
-// edgeProxy settles the ports and writes the bootstrap.
-func edgeProxy(o EdgeOptions, folder string) (*proxy, error) {
-	node := mesh.Node{Role: mesh.EdgeProxy, Edge: o.Edge, Zone: o.Zone}
-	chooser := &portChooser{given: map[int]bool{}}
-	for name, want := range o.ListenerPorts {
-		port, err := chooser.choose(name, "", want)
-		if err != nil {
-			return nil, err
-		}
-		if node.Ports.Edge == nil {
-			node.Ports.Edge = map[string]int{}
-		}
-		node.Ports.Edge[name] = port
-		o.Log.Info("listener", "name", name, "port", port)
+// describe asks the server for the edge's document. Without an answer for headStart it returns none.
+func (o EdgeOptions) describe(ctx context.Context) (api.Edge, error) {
+	server, err := client.New(o.Server)
+	if err != nil {
+		return api.Edge{}, err
+	}
+	defer server.Close()
+	descriptions, stop := startAsking(o.Log, func(ctx context.Context) (api.Edge, error) {
+		return server.Edge(ctx, string(o.Edge))
+	})
+	defer stop()
+	timer := time.NewTimer(headStart)
+	defer timer.Stop()
+	select {
+	case d := <-descriptions:
+		return d.what, d.err
+	case <-timer.C:
+		o.Log.Warn("no server answers: starting Envoy, which listens when one does")
+	case <-ctx.Done():
+	}
+	return api.Edge{}, nil
+}
+
+// newProxy settles the ports and returns an Envoy that is not started.
+func (o EdgeOptions) newProxy(document api.Edge, folder string) (*proxy, error) {
+	chooser := newPortChooser()
+	ports, inbound, err := o.listeners(document, chooser)
+	if err != nil {
+		return nil, err
 	}
 	admin, err := chooser.choose("admin", loopback.String(), o.AdminPort)
 	if err != nil {
@@ -79,13 +100,54 @@ func edgeProxy(o EdgeOptions, folder string) (*proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("name of this host: %w", err)
 	}
-	instance := fmt.Sprintf("%s:%d", host, admin)
-	b := bootstrap.Options{Node: node, Instance: instance, Server: o.XDS, AdminPort: admin, CA: bootstrap.SystemCA()}
-	return newProxy(o.Proxy, b, folder, nil, o.Stderr, o.Log)
+	return newProxy(o.Proxy, bootstrap.Options{
+		Node:     mesh.Node{Role: mesh.EdgeProxy, Edge: o.Edge, Zone: o.Zone, Ports: mesh.Ports{Edge: ports}},
+		Instance: fmt.Sprintf("%s:%d", host, admin),
+		Server:   o.XDS, AdminPort: admin, CA: bootstrap.SystemCA(),
+	}, folder, inbound, o.Stderr, o.Log)
 }
 
-// runProxy runs Envoy until ctx ends and everything in flight has been answered.
-func (o EdgeOptions) runProxy(ctx context.Context, p *proxy) {
+// listeners chooses the ports that differ from the document's, and looks that every listener's is free.
+// It returns the ports that were given, and where all listeners are reached on this machine.
+func (o EdgeOptions) listeners(document api.Edge, chooser *portChooser) (map[string]int, []netip.AddrPort, error) {
+	given, inbound := maps.Clone(o.ListenerPorts), []netip.AddrPort(nil)
+	for _, l := range document.Listeners {
+		want, ok := given[l.Name]
+		if !ok {
+			want = l.Port
+		}
+		address, host := netip.ParseAddr(l.Address)
+		if host != nil || address.IsUnspecified() {
+			address = loopback
+		}
+		port, err := chooser.choose(l.Name, l.Address, want)
+		if err != nil {
+			return nil, nil, err
+		}
+		if ok {
+			given[l.Name] = port
+		}
+		inbound = append(inbound, netip.AddrPortFrom(address, uint16(port)))
+		o.Log.Info("listener", "name", l.Name, "address", inbound[len(inbound)-1])
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		switch known := slices.ContainsFunc(document.Listeners, func(l api.Listener) bool { return l.Name == name }); {
+		case known:
+			continue
+		case document.Name != "":
+			return nil, nil, fmt.Errorf("--listener-port %s: edge %q has no listener of that name", name, o.Edge)
+		}
+		port, err := chooser.choose(name, "", given[name])
+		if err != nil {
+			return nil, nil, err
+		}
+		given[name] = port
+	}
+	return given, inbound, nil
+}
+
+// run runs Envoy until ctx ends and everything in flight has been answered.
+func (o EdgeOptions) run(ctx context.Context, p *proxy) {
 	running, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -99,20 +161,18 @@ func (o EdgeOptions) runProxy(ctx context.Context, p *proxy) {
 		})
 	}()
 	<-ctx.Done()
-	o.Log.Info("stopping: closing the listeners, then draining")
-	draining, cancel := context.WithTimeout(context.Background(), o.DrainTimeout)
-	go func() {
-		defer cancel()
-		select {
-		case <-o.Hurry:
-		case <-draining.Done():
-		}
-	}()
-	if err := p.admin.closeInbound(draining); err != nil {
-		o.Log.Warn("listeners cannot be closed", "error", err)
-	}
-	p.drain(draining, o.Log)
-	cancel()
+	o.wayOut(p)
 	stop()
 	<-ended
+}
+
+// wayOut stops accepting connections and waits for what is in flight.
+func (o EdgeOptions) wayOut(p *proxy) {
+	o.Log.Info("stopping: closing the listeners, then draining")
+	ctx, cancel := patience(o.DrainTimeout, o.Hurry, nil)
+	defer cancel()
+	if err := p.admin.closeInbound(ctx); err != nil {
+		o.Log.Warn("listeners cannot be closed", "error", err)
+	}
+	p.drain(ctx, o.Log)
 }

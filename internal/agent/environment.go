@@ -2,9 +2,9 @@ package agent
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
-	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
@@ -16,32 +16,43 @@ import (
 //	DOYEN_TCP_<NAME>                           host:port on loopback of each TCP service or external it calls
 //	GRPC_XDS_BOOTSTRAP                         without Envoy: the bootstrap file of gRPC's own xDS client
 //
-// NAME is the name in capitals with '_' for '-'.
-func (p plan) environment(grpcBootstrap string) []string {
-	env := append([]string{
-		"DOYEN_SERVICE=" + string(p.node.Service),
-		"DOYEN_ADDRESS=" + p.instance.Address.String(),
-		"DOYEN_ZONE=" + string(p.node.Zone),
-	}, p.env...)
-	if grpcBootstrap != "" {
-		env = append(env, "GRPC_XDS_BOOTSTRAP="+grpcBootstrap)
+// NAME is the name in capitals with '_' for '-'. Without a plan, because no server has answered yet, it
+// holds what the options say.
+func (a *agent) environment() []string {
+	env := []string{
+		"DOYEN_SERVICE=" + string(a.Service),
+		"DOYEN_ADDRESS=" + a.Address.String(),
+		"DOYEN_ZONE=" + string(a.Zone),
 	}
-	if egress := p.node.Ports.Egress; egress != 0 {
-		env = append(env, fmt.Sprintf("DOYEN_EGRESS=http://%s:%d", loopback, egress))
+	tcp := a.TCPPorts
+	if a.plan != nil {
+		tcp = a.plan.node.Ports.TCP
 	}
-	for name, port := range p.node.Ports.TCP {
+	for name, port := range a.listeningPorts() {
+		if name == "" {
+			env = append(env, fmt.Sprintf("PORT=%d", port))
+		} else {
+			env = append(env, fmt.Sprintf("DOYEN_PORT_%s=%d", variable(name), port))
+		}
+	}
+	if a.Proxyless {
+		return append(env, "GRPC_XDS_BOOTSTRAP="+a.grpcBootstrap())
+	}
+	env = append(env, fmt.Sprintf("DOYEN_EGRESS=http://%s:%d", loopback, a.EgressPort))
+	for name, port := range tcp {
 		env = append(env, fmt.Sprintf("DOYEN_TCP_%s=%s:%d", variable(name), loopback, port))
 	}
 	return env
 }
 
-// applicationPorts is the part of the environment that says where the application is expected to listen.
-func applicationPorts(service api.Service, ports map[mesh.PortName]int) []string {
-	env := []string{fmt.Sprintf("PORT=%d", ports[mainPort(service)])}
-	for name, port := range ports {
-		env = append(env, fmt.Sprintf("DOYEN_PORT_%s=%d", variable(name), port))
+// listeningPorts is where the application is expected to listen, by port name; the main port is also "".
+func (a *agent) listeningPorts() map[mesh.PortName]int {
+	if a.plan == nil {
+		return a.AppPorts
 	}
-	return env
+	ports := maps.Clone(a.plan.app)
+	ports[""] = ports[a.plan.mainPort]
+	return ports
 }
 
 // variable is a name as a part of a variable's name.

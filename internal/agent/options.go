@@ -5,7 +5,11 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
+	"net"
 	"net/netip"
+	"net/url"
+	"slices"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/mesh"
@@ -49,6 +53,8 @@ type Options struct {
 	Stdout io.Writer       // the application's
 	Stderr io.Writer       // the application's and Envoy's
 	Log    *slog.Logger
+
+	anyIngress bool // the main ingress port was any free one, so further ones are too
 }
 
 // ProxyOptions is how an Envoy is run.
@@ -61,17 +67,71 @@ type ProxyOptions struct {
 func (o Options) withDefaults() (Options, error) {
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, DefaultDrainTimeout)
 	o.StopTimeout = cmp.Or(o.StopTimeout, DefaultStopTimeout)
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Stdout == nil {
-		o.Stdout = io.Discard
-	}
-	if o.Stderr == nil {
-		o.Stderr = io.Discard
-	}
+	o.Log, o.Stdout, o.Stderr = orSilent(o.Log), orDiscard(o.Stdout), orDiscard(o.Stderr)
 	if len(o.Command) == 0 {
 		return o, errors.New("no application to run")
 	}
 	return o, nil
+}
+
+func orSilent(log *slog.Logger) *slog.Logger {
+	if log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return log
+}
+
+func orDiscard(w io.Writer) io.Writer {
+	if w == nil {
+		return io.Discard
+	}
+	return w
+}
+
+// choosePorts makes every port in o one that nobody listens on yet. It needs no server.
+func (o Options) choosePorts(chooser *portChooser) (_ Options, err error) {
+	for _, port := range o.AppPorts {
+		chooser.given[port] = true
+	}
+	if o.Proxyless {
+		return o, nil
+	}
+	o.anyIngress = o.IngressPorts[""] == 0
+	o.IngressPorts, o.TCPPorts = maps.Clone(o.IngressPorts), maps.Clone(o.TCPPorts)
+	for _, name := range slices.Sorted(maps.Keys(o.IngressPorts)) {
+		if o.IngressPorts[name], err = chooser.choose("ingress", "", o.IngressPorts[name]); err != nil {
+			return o, err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.TCPPorts)) {
+		if o.TCPPorts[name], err = chooser.choose(string(name), loopback.String(), o.TCPPorts[name]); err != nil {
+			return o, err
+		}
+	}
+	if o.EgressPort, err = chooser.choose("egress", loopback.String(), o.EgressPort); err != nil {
+		return o, err
+	}
+	o.AdminPort, err = chooser.choose("admin", loopback.String(), o.AdminPort)
+	return o, err
+}
+
+// chooseAddress finds out where callers reach this machine, when o does not say.
+func (o Options) chooseAddress() (_ Options, err error) {
+	if o.Address.IsValid() {
+		return o, nil
+	}
+	server, err := url.Parse(o.Server)
+	if err != nil {
+		return o, err
+	}
+	o.Address, err = addressTowards(net.JoinHostPort(server.Hostname(), cmp.Or(server.Port(), "80")))
+	return o, err
+}
+
+// listensOn is where the application listens: on loopback behind its Envoy, else where callers reach it.
+func (o Options) listensOn() netip.Addr {
+	if o.Proxyless {
+		return o.Address
+	}
+	return loopback
 }

@@ -3,11 +3,9 @@ package agent
 import (
 	"fmt"
 	"maps"
-	"net"
 	"net/netip"
-	"net/url"
 	"slices"
-	"strconv"
+	"strings"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/mesh"
@@ -17,57 +15,56 @@ import (
 // loopback is where an application finds its own proxy.
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// plan is everything about one instance that is settled before anything starts.
+// plan is what an instance is and where its ports are, once the server has said what its service is.
 type plan struct {
 	node     mesh.Node
 	instance registry.Instance
-	admin    int              // Envoy's admin port
-	inbound  []netip.AddrPort // where callers reach it
-	health   netip.AddrPort   // where the application is asked for its health
-	env      []string         // where the application is expected to listen
+	inbound  []netip.AddrPort      // where callers reach it
+	app      map[mesh.PortName]int // where the application listens
+	mainPort mesh.PortName
+	prober   prober // asks the application for its health
 }
 
-// newPlan settles ports and addresses for an instance of service. The errors are about options and
-// ports in use.
-func newPlan(o Options, service api.Service) (plan, error) {
-	address, err := ownAddress(o)
-	if err != nil {
-		return plan{}, err
-	}
-	chooser := &portChooser{given: map[int]bool{}}
+// newPlan settles the ports that o leaves open for an instance of service. The ports in o must have been
+// chosen (see Options.choosePorts).
+func newPlan(o Options, service api.Service, chooser *portChooser) (*plan, error) {
 	app, err := appPorts(o, service, chooser)
 	if err != nil {
-		return plan{}, err
+		return nil, err
 	}
-	p := plan{env: applicationPorts(service, app), health: netip.AddrPortFrom(loopback, uint16(app[healthPort(service)]))}
+	p := &plan{app: app, mainPort: mainPort(service)}
+	p.prober = newAppProber(service.Health, netip.AddrPortFrom(o.listensOn(), uint16(app[healthPort(service)])).String())
 	if o.Proxyless {
-		p.health = netip.AddrPortFrom(address, p.health.Port())
 		p.node = mesh.Node{Role: mesh.Proxyless, Service: o.Service, Zone: o.Zone}
-		p.place(o, service, address, app)
+		p.place(o, service, app)
 		return p, nil
 	}
-	p.node = mesh.Node{Role: mesh.Sidecar, Service: o.Service, Zone: o.Zone, Ports: mesh.Ports{App: app}}
-	if err := p.choosePorts(o, service, chooser); err != nil {
-		return plan{}, err
+	p.node = mesh.Node{Role: mesh.Sidecar, Service: o.Service, Zone: o.Zone, Ports: mesh.Ports{Egress: o.EgressPort, App: app}}
+	if p.node.Ports.Ingress, err = ingressPorts(o, service, chooser); err != nil {
+		return nil, err
 	}
-	p.place(o, service, address, p.node.Ports.Ingress)
+	if p.node.Ports.TCP, err = tcpPorts(o, service, chooser); err != nil {
+		return nil, err
+	}
+	p.place(o, service, p.node.Ports.Ingress)
 	return p, nil
 }
 
 // place says where callers reach the instance, given the port of each served port.
-func (p *plan) place(o Options, service api.Service, address netip.Addr, ports map[mesh.PortName]int) {
+func (p *plan) place(o Options, service api.Service, ports map[mesh.PortName]int) {
 	p.instance = registry.Instance{
-		Key:  registry.Key{Service: o.Service, Address: netip.AddrPortFrom(address, uint16(ports[mainPort(service)]))},
+		Key:  registry.Key{Service: o.Service, Address: netip.AddrPortFrom(o.Address, uint16(ports[mainPort(service)]))},
 		Zone: o.Zone, Tags: o.Tags, Weight: o.Weight, State: registry.Starting,
 	}
 	for name, port := range ports {
-		p.inbound = append(p.inbound, netip.AddrPortFrom(address, uint16(port)))
-		if name != mainPort(service) {
-			if p.instance.Ports == nil {
-				p.instance.Ports = map[mesh.PortName]int{}
-			}
-			p.instance.Ports[name] = port
+		p.inbound = append(p.inbound, netip.AddrPortFrom(o.Address, uint16(port)))
+		if name == mainPort(service) {
+			continue
 		}
+		if p.instance.Ports == nil {
+			p.instance.Ports = map[mesh.PortName]int{}
+		}
+		p.instance.Ports[name] = port
 	}
 }
 
@@ -101,6 +98,29 @@ func appPorts(o Options, service api.Service, chooser *portChooser) (map[mesh.Po
 	return ports, nil
 }
 
+// ingressPorts is where callers reach each port: what was chosen, and for others the next ones.
+func ingressPorts(o Options, service api.Service, chooser *portChooser) (map[mesh.PortName]int, error) {
+	if err := knownPorts("--ingress-port", o.IngressPorts, service); err != nil {
+		return nil, err
+	}
+	ports, next := map[mesh.PortName]int{}, 0
+	for i, served := range service.Ports {
+		name := mesh.PortName(served.Name)
+		port := chosen(o.IngressPorts, name, i == 0, 0)
+		if port == 0 {
+			var err error
+			if port, err = chooser.choose("ingress", "", next); err != nil {
+				return nil, err
+			}
+		}
+		ports[name] = port
+		if !o.anyIngress {
+			next = port + 1
+		}
+	}
+	return ports, nil
+}
+
 // chosen is the port that flags choose for name, or otherwise.
 func chosen(flags map[mesh.PortName]int, name mesh.PortName, isMain bool, otherwise int) int {
 	if port, ok := flags[name]; ok {
@@ -112,37 +132,7 @@ func chosen(flags map[mesh.PortName]int, name mesh.PortName, isMain bool, otherw
 	return otherwise
 }
 
-// choosePorts chooses the ports of Envoy and looks that they are free.
-func (p *plan) choosePorts(o Options, service api.Service, chooser *portChooser) error {
-	if err := knownPorts("--ingress-port", o.IngressPorts, service); err != nil {
-		return err
-	}
-	ports, next := &p.node.Ports, 0
-	ports.Ingress = map[mesh.PortName]int{}
-	for i, served := range service.Ports {
-		name := mesh.PortName(served.Name)
-		want := chosen(o.IngressPorts, name, i == 0, next)
-		port, err := chooser.choose("ingress", "", want)
-		if err != nil {
-			return err
-		}
-		ports.Ingress[name] = port
-		if want != 0 {
-			next = port + 1
-		}
-	}
-	var err error
-	if ports.Egress, err = chooser.choose("egress", loopback.String(), o.EgressPort); err != nil {
-		return err
-	}
-	if p.admin, err = chooser.choose("admin", loopback.String(), o.AdminPort); err != nil {
-		return err
-	}
-	ports.TCP, err = tcpPorts(o, service, chooser)
-	return err
-}
-
-// tcpPorts chooses the local port of every TCP service and external that service calls.
+// tcpPorts is the local port of every TCP service and external that service calls.
 func tcpPorts(o Options, service api.Service, chooser *portChooser) (map[mesh.ServiceName]int, error) {
 	ports := map[mesh.ServiceName]int{}
 	for _, call := range service.Calls {
@@ -150,19 +140,19 @@ func tcpPorts(o Options, service api.Service, chooser *portChooser) (map[mesh.Se
 			continue
 		}
 		to := mesh.ServiceName(call.To)
-		want, ok := o.TCPPorts[to]
+		port, ok := o.TCPPorts[to]
 		if !ok {
-			want = call.LocalPort
-		}
-		port, err := chooser.choose("local "+call.To, loopback.String(), want)
-		if err != nil {
-			return nil, err
+			var err error
+			if port, err = chooser.choose(call.To, loopback.String(), call.LocalPort); err != nil {
+				return nil, err
+			}
 		}
 		ports[to] = port
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.TCPPorts)) {
 		if _, ok := ports[name]; !ok {
-			return nil, fmt.Errorf("--tcp-port %s: service %q calls no TCP service or external of that name; it calls %s", name, o.Service, list(slices.Sorted(maps.Keys(ports))))
+			return nil, fmt.Errorf("--tcp-port %s: service %q calls no TCP service or external of that name; it calls %s",
+				name, o.Service, list(slices.Sorted(maps.Keys(ports))))
 		}
 	}
 	return ports, nil
@@ -170,45 +160,25 @@ func tcpPorts(o Options, service api.Service, chooser *portChooser) (map[mesh.Se
 
 // knownPorts wants every name in a flag's value to be a port of the service.
 func knownPorts(flag string, ports map[mesh.PortName]int, service api.Service) error {
+	var served []string
+	for _, p := range service.Ports {
+		served = append(served, p.Name)
+	}
 	for _, name := range slices.Sorted(maps.Keys(ports)) {
-		if name == "" || slices.ContainsFunc(service.Ports, func(p api.Port) bool { return p.Name == string(name) }) {
-			continue
+		if name != "" && !slices.Contains(served, string(name)) {
+			return fmt.Errorf("%s %s: service %q has no port of that name; it has %s", flag, name, service.Name, list(served))
 		}
-		var served []string
-		for _, p := range service.Ports {
-			served = append(served, p.Name)
-		}
-		return fmt.Errorf("%s %s: service %q has no port of that name; it has %s", flag, name, service.Name, list(served))
 	}
 	return nil
-}
-
-// ownAddress is where callers reach this machine.
-func ownAddress(o Options) (netip.Addr, error) {
-	if o.Address.IsValid() {
-		return o.Address, nil
-	}
-	server, err := url.Parse(o.Server)
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	port := server.Port()
-	if port == "" {
-		port = strconv.Itoa(80) // any will do: nothing is sent
-	}
-	return addressTowards(net.JoinHostPort(server.Hostname(), port))
 }
 
 func list[S ~string](names []S) string {
 	if len(names) == 0 {
 		return "none"
 	}
-	text := ""
+	words := make([]string, len(names))
 	for i, name := range names {
-		if i > 0 {
-			text += ", "
-		}
-		text += string(name)
+		words[i] = string(name)
 	}
-	return text
+	return strings.Join(words, ", ")
 }

@@ -24,6 +24,8 @@ type portChooser struct {
 	given map[int]bool
 }
 
+func newPortChooser() *portChooser { return &portChooser{given: map[int]bool{}} }
+
 // choose returns want after a look that nobody listens there at host, or a free port when want is 0.
 // The name is for the error.
 func (c *portChooser) choose(name, host string, want int) (int, error) {

@@ -2,21 +2,16 @@ package agent
 
 import (
 	"context"
-	"log/slog"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
-	"time"
 
 	"github.com/doyen-mesh/doyen/internal/admin/client"
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
-	registryclient "github.com/doyen-mesh/doyen/internal/registry/client"
+	"github.com/doyen-mesh/doyen/internal/mesh"
 )
-
-// headStart is how long an application's start waits for its Envoy, so that its first calls find it.
-const headStart = 3 * time.Second
 
 // Run runs one instance until its application ends or ctx does, and returns the application's exit
 // status as a shell tells it (128 + n after signal n). After an error nothing is left running, and the
@@ -37,19 +32,24 @@ func Run(ctx context.Context, o Options) (status int, err error) {
 	return a.run(ctx)
 }
 
-// agent is one instance: what was settled before, and what runs.
+// agent is one instance. Only the goroutine of run changes it.
 type agent struct {
 	Options
-	plan      plan
-	folder    string // private; holds the bootstrap
-	bootstrap string // the file that a proxyless application starts from
-	prober    prober
-	lease     *lease
-	proxy     *proxy // nil for a proxyless application
-	registry  *http.Client
+	folder   string // private; holds the bootstrap
+	chooser  *portChooser
+	server   *client.Client
+	registry *http.Client
+
+	// Since a server has described the service:
+	plan  *plan // nil before
+	lease *lease
+	proxy *proxy // nil for a proxyless application
+	state *conditions
+
+	stopProxy, stopChecks func() // wait for the end of what they stop; never nil
 }
 
-// prepare asks and settles everything that can be wrong before anything is started.
+// prepare settles and looks at everything that can be wrong without a server.
 func prepare(ctx context.Context, o Options) (*agent, error) {
 	if _, err := exec.LookPath(o.Command[0]); err != nil {
 		return nil, commandError(o.Command[0], err)
@@ -58,60 +58,32 @@ func prepare(ctx context.Context, o Options) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer server.Close()
 	if !o.Proxyless {
 		if o.Proxy.Path, err = o.Proxy.find(ctx, o.Log); err != nil {
 			return nil, err
 		}
 	}
-	service, err := describe(ctx, server, o)
+	chooser := newPortChooser()
+	if o, err = o.choosePorts(chooser); err != nil {
+		return nil, err
+	}
+	if o, err = o.chooseAddress(); err != nil {
+		return nil, err
+	}
+	folder, err := os.MkdirTemp("", "doyen-agent-")
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{Options: o, registry: &http.Client{Transport: &http.Transport{}}}
-	if a.plan, err = newPlan(o, service); err != nil {
-		return nil, err
-	}
-	a.prober = newAppProber(service.Health, a.plan.health.String())
-	registrar, err := registryclient.New(o.Server, a.registry)
-	if err != nil {
-		return nil, err
-	}
-	a.lease = newLease(registrar, a.plan.instance, o.Log)
-	if a.folder, err = os.MkdirTemp("", "doyen-agent-"); err != nil {
-		return nil, err
-	}
-	if err := a.writeBootstrap(); err != nil {
-		a.close()
-		return nil, err
-	}
-	return a, nil
-}
-
-// writeBootstrap writes what the proxy, or the application that is its own, starts from.
-func (a *agent) writeBootstrap() error {
-	b := bootstrap.Options{Node: a.plan.node, Instance: a.plan.instance.Address.String(), Server: a.XDS, CA: bootstrap.SystemCA()}
-	if a.Proxyless {
-		a.bootstrap = filepath.Join(a.folder, "grpc.json")
-		content, err := bootstrap.GRPC(b)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(a.bootstrap, content, 0o600)
-	}
-	b.AdminPort = a.plan.admin
-	var err error
-	a.proxy, err = newProxy(a.Proxy, b, a.folder, a.plan.inbound, a.Stderr, a.Log)
-	return err
-}
-
-// environment is all of the application's environment.
-func (a *agent) environment() []string {
-	return append(os.Environ(), a.plan.environment(a.bootstrap)...)
+	return &agent{
+		Options: o, folder: folder, chooser: chooser, server: server,
+		registry:  &http.Client{Transport: &http.Transport{}},
+		stopProxy: func() {}, stopChecks: func() {},
+	}, nil
 }
 
 // close removes what prepare left behind.
 func (a *agent) close() {
+	a.server.Close()
 	a.registry.CloseIdleConnections()
 	if a.proxy != nil {
 		a.proxy.admin.close()
@@ -121,113 +93,26 @@ func (a *agent) close() {
 	}
 }
 
-// run starts everything and ends everything.
-func (a *agent) run(ctx context.Context) (int, error) {
-	needed := []condition{appHealthy}
-	if a.proxy != nil {
-		needed = append(needed, envoyReady)
-	}
-	state := newConditions(a.Log, a.lease.want, needed...)
-
-	stopProxy := a.startProxy(ctx, state)
-	defer stopProxy()
-	app, err := start(command{path: a.Command[0], args: a.Command[1:], env: a.environment(), stdout: a.Stdout, stderr: a.Stderr})
-	if err != nil {
-		return 1, err
-	}
-	a.Log.Info("application started", "command", filepath.Base(a.Command[0]), "pid", app.cmd.Process.Pid)
-
-	stopChecks := a.startChecks(state)
-	select {
-	case <-app.done:
-		stopChecks()
-		a.gone(app)
-	case <-ctx.Done():
-		stopChecks()
-		a.wayOut(app)
-	}
-	return app.code, nil
+// newProxy returns the instance's Envoy, not started.
+func (a *agent) newProxy() (*proxy, error) {
+	return newProxy(a.Proxy, bootstrap.Options{
+		Node: a.plan.node, Instance: a.plan.instance.Address.String(),
+		Server: a.XDS, AdminPort: a.AdminPort, CA: bootstrap.SystemCA(),
+	}, a.folder, a.plan.inbound, a.Stderr, a.Log)
 }
 
-// startProxy starts Envoy, gives it a head start, and returns what stops it.
-func (a *agent) startProxy(ctx context.Context, state *conditions) (stop func()) {
-	if a.proxy == nil {
-		return func() {}
-	}
-	running, cancel := context.WithCancel(context.Background())
-	ready := make(chan struct{})
-	var once sync.Once
-	var group sync.WaitGroup
-	group.Go(func() {
-		a.proxy.run(running, a.Hurry, func(err error) {
-			state.set(envoyReady, err)
-			if err == nil {
-				once.Do(func() { close(ready) })
-			}
-		})
+// grpcBootstrap is the file that a proxyless application starts from.
+func (a *agent) grpcBootstrap() string { return filepath.Join(a.folder, "grpc.json") }
+
+// writeGRPCBootstrap writes it. The node must be told apart from others even before a server has said
+// anything, so it is named after this process.
+func (a *agent) writeGRPCBootstrap() error {
+	content, err := bootstrap.GRPC(bootstrap.Options{
+		Node:     mesh.Node{Role: mesh.Proxyless, Service: a.Service, Zone: a.Zone},
+		Instance: fmt.Sprintf("%s-%d", a.Address, os.Getpid()), Server: a.XDS,
 	})
-	timer := time.NewTimer(headStart)
-	defer timer.Stop()
-	select {
-	case <-ready:
-	case <-timer.C:
-		a.Log.Warn("envoy is not ready yet: starting the application all the same")
-	case <-ctx.Done():
+	if err != nil {
+		return err
 	}
-	return func() {
-		cancel()
-		group.Wait()
-	}
-}
-
-// startChecks asks the application for its health and keeps the instance checked in, until stopped.
-func (a *agent) startChecks(state *conditions) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var group sync.WaitGroup
-	group.Go(func() { a.prober.run(ctx, func(err error) { state.set(appHealthy, err) }) })
-	group.Go(func() { a.lease.run(ctx) })
-	return func() {
-		cancel()
-		group.Wait()
-	}
-}
-
-// gone says goodbye for an application that ended by itself.
-func (a *agent) gone(app *process) {
-	a.Log.Log(context.Background(), endLevel(app.code), "application ended", "status", app.code)
-	a.lease.leave(context.Background(), 0)
-}
-
-func endLevel(code int) slog.Level {
-	if code == 0 {
-		return slog.LevelInfo
-	}
-	return slog.LevelError
-}
-
-// wayOut ends the instance in the order in which no request is lost; Envoy ends after it.
-func (a *agent) wayOut(app *process) {
-	ctx, cancel := a.patience(app)
-	defer cancel()
-	a.Log.Info("stopping: leaving the registry, then draining")
-	a.lease.leave(ctx, a.DrainTimeout/2)
-	if a.proxy != nil {
-		a.proxy.drain(ctx, a.Log)
-	}
-	app.stop(a.StopTimeout, a.Hurry)
-	a.Log.Info("application ended", "status", app.code)
-}
-
-// patience ends with the drain timeout, with the application, or when it is time to hurry.
-func (a *agent) patience(app *process) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.Background(), a.DrainTimeout)
-	go func() {
-		defer cancel()
-		select {
-		case <-a.Hurry:
-		case <-app.done:
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
+	return os.WriteFile(a.grpcBootstrap(), content, 0o600)
 }

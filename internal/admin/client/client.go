@@ -80,6 +80,12 @@ func (c *Client) Service(ctx context.Context, name string) (api.Service, error) 
 	return s, c.call(ctx, http.MethodGet, c.base.JoinPath("v1", "services", name), nil, &s)
 }
 
+// Edge is GET /v1/edges/{name}; *Refused with status 404 when no document describes it.
+func (c *Client) Edge(ctx context.Context, name string) (api.Edge, error) {
+	var e api.Edge
+	return e, c.call(ctx, http.MethodGet, c.base.JoinPath("v1", "edges", name), nil, &e)
+}
+
 // Accept lets the held change of that revision through.
 func (c *Client) Accept(ctx context.Context, revision string) error {
 	return c.call(ctx, http.MethodPost, c.base.JoinPath("v1", "config", "accept"), api.Accept{Revision: revision}, nil)

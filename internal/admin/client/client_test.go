@@ -54,6 +54,10 @@ func TestCallsAreWhatTheServerExpects(t *testing.T) {
 			"GET /v1/services/users", api.Service{Name: "users"},
 		},
 		{
+			"edge", func(c *Client) (any, error) { return c.Edge(ctx, "public") }, `{"name":"public"}`,
+			"GET /v1/edges/public", api.Edge{Name: "public"},
+		},
+		{
 			"accept", func(c *Client) (any, error) { return nil, c.Accept(ctx, "abc") }, ``,
 			`POST /v1/config/accept application/json {"revision":"abc"}`, nil,
 		},

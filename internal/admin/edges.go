@@ -1,0 +1,25 @@
+package admin
+
+import (
+	"net/http"
+
+	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// edge is what an agent must know before it runs an Envoy for an edge.
+func (a *admin) edge(w http.ResponseWriter, r *http.Request) {
+	e := a.Control.State().Documents.Documents.Edges[mesh.EdgeName(r.PathValue("name"))]
+	if e == nil {
+		writeJSON(w, http.StatusNotFound, api.Error{
+			Error: "edge " + quote(r.PathValue("name")) + " is in no document",
+			Hint:  "an Edge document of that name in the server's folder makes it one",
+		})
+		return
+	}
+	shown := api.Edge{Name: e.Name, Owner: e.Owner, Origin: e.Origin.String(), Listeners: []api.Listener{}}
+	for _, l := range e.Listeners {
+		shown.Listeners = append(shown.Listeners, api.Listener{Name: l.Name, Address: l.Address, Port: l.Port, TLS: l.TLS != nil})
+	}
+	writeJSON(w, http.StatusOK, shown)
+}

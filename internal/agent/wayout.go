@@ -1,0 +1,53 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// gone says goodbye for an application that ended by itself.
+func (a *agent) gone(app *process) {
+	a.Log.Log(context.Background(), endLevel(app.code), "application ended", "status", app.code)
+	a.stopChecks()
+	if a.lease != nil {
+		a.lease.leave(context.Background(), 0)
+	}
+}
+
+func endLevel(code int) slog.Level {
+	if code == 0 {
+		return slog.LevelInfo
+	}
+	return slog.LevelError
+}
+
+// wayOut ends the instance in the order in which no request is lost; Envoy ends after it.
+func (a *agent) wayOut(app *process) {
+	a.Log.Info("stopping: leaving the registry, draining, then ending the application")
+	a.stopChecks()
+	ctx, cancel := patience(a.DrainTimeout, a.Hurry, app.done)
+	defer cancel()
+	if a.lease != nil {
+		a.lease.leave(ctx, a.DrainTimeout/2)
+	}
+	if a.proxy != nil {
+		a.proxy.drain(ctx, a.Log)
+	}
+	app.stop(a.StopTimeout, a.Hurry)
+	a.Log.Info("application ended", "status", app.code)
+}
+
+// patience returns a context that ends after limit, with over, or when it is time to hurry.
+func patience(limit time.Duration, hurry, over <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	go func() {
+		defer cancel()
+		select {
+		case <-hurry:
+		case <-over:
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}

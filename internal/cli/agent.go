@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/doyen-mesh/doyen/internal/agent"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/server"
+)
+
+func (i Invocation) agent() *cobra.Command {
+	o := agent.Options{
+		Server: defaultServer, XDS: server.DefaultGRPC,
+		IngressPorts: map[mesh.PortName]int{"": mesh.DefaultIngressPort},
+		EgressPort:   mesh.DefaultEgressPort, AdminPort: mesh.DefaultAdminPort,
+	}
+	var logs logging
+	cmd := &cobra.Command{
+		Use:   "agent --service NAME [flags] -- COMMAND [ARGUMENTS]",
+		Short: "Run one instance of a service: the application, its Envoy, and its place in the registry",
+		Long: `Run one instance of a service: start its Envoy and the application, check the instance in while both can take traffic, and on SIGTERM leave in the order in which no request is lost: leave the registry, wait until the callers' proxies know, drain, stop the application, stop Envoy. The exit status is the application's. A second SIGTERM hurries.
+
+The application finds in its environment:
+  PORT, DOYEN_PORT_<NAME>    where it is expected to listen, on loopback
+  DOYEN_EGRESS               URL of its proxy: what it calls is chosen by the Host header, such as users or users.mesh
+  DOYEN_TCP_<NAME>           host:port on loopback of each TCP service or external it calls
+  DOYEN_SERVICE, DOYEN_ADDRESS, DOYEN_ZONE
+  GRPC_XDS_BOOTSTRAP         with --no-envoy: gRPC reaches services as xds:///NAME`,
+		Example: `  doyen agent --service users --port 8080 -- ./users --verbose
+  doyen agent --service web --zone z1 --ingress-port 0 --egress-port 0 --admin-port 0 -- ./web
+  doyen agent --service reports --no-envoy --port 50051 -- ./reports`,
+		Args: usageArgs(cobra.ArbitraryArgs),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := agentUsage(cmd, o, args); err != nil {
+				return err
+			}
+			o.Command, o.Log, o.Stdout, o.Stderr = args, logs.logger(i), i.Stdout, i.Stderr
+			return i.runAgent(cmd, o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.Var(nameValue(&o.Service, "name", mesh.ParseServiceName), "service", "the service this is an instance of")
+	flags.Var(&portsValue[mesh.PortName]{to: &o.AppPorts, parse: mesh.ParsePortName, bare: true, least: 1}, "port", "where the application listens: PORT for the main port, NAME=PORT for others (default: as the manifest says)")
+	flags.Var(&portsValue[mesh.PortName]{to: &o.IngressPorts, parse: mesh.ParsePortName, bare: true}, "ingress-port", "where callers reach this instance: PORT for the main port, NAME=PORT for others, which else follow it; 0 is any free one")
+	flags.Var(portValue(&o.EgressPort), "egress-port", "where the application reaches its proxy on loopback; 0 is any free one")
+	flags.Var(&portsValue[mesh.ServiceName]{to: &o.TCPPorts, parse: mesh.ParseServiceName}, "tcp-port", "local port of a TCP service or external, NAME=PORT, other than the documents'; 0 is any free one")
+	flags.Var(addressValue(&o.Address), "address", "IP address at which callers reach this machine (default: the one that leads to the server)")
+	flags.Uint32Var(&o.Weight, "weight", 0, "share of traffic relative to other instances (default 100)")
+	flags.StringToStringVar(&o.Tags, "tag", nil, "free words about this instance, NAME=VALUE")
+	flags.BoolVar(&o.Proxyless, "no-envoy", false, "run no Envoy: the application speaks xDS itself (gRPC)")
+	flags.DurationVar(&o.DrainTimeout, "drain-timeout", agent.DefaultDrainTimeout, "at most this long for callers to learn of the end and for requests in flight")
+	flags.DurationVar(&o.StopTimeout, "stop-timeout", agent.DefaultStopTimeout, "at most this long for the application to end, before it is killed")
+	flags.Var(serverValue(&o.Server), "server", "URL of the server's HTTP port")
+	fromEnvironment(cmd, "server", "DOYEN_SERVER")
+	fromEnvironment(cmd, "service", "DOYEN_SERVICE")
+	fromEnvironment(cmd, "address", "DOYEN_ADDRESS")
+	addProxyFlags(cmd, &o.Proxy, &o.XDS, &o.Zone, &o.AdminPort)
+	logs.add(cmd)
+	return cmd
+}
+
+// addProxyFlags adds what every command has that runs an Envoy.
+func addProxyFlags(cmd *cobra.Command, proxy *agent.ProxyOptions, xds *string, zone *mesh.ZoneName, admin *int) {
+	flags := cmd.Flags()
+	flags.Var(hostPortValue(xds), "xds", "host:port of the server's gRPC port")
+	flags.Var(nameValue(zone, "name", mesh.ParseZoneName), "zone", "zone of this machine: calls stay in their zone where they can")
+	flags.Var(portValue(admin), "admin-port", "Envoy's admin port on loopback; 0 is any free one")
+	flags.StringVar(&proxy.Path, "envoy", "", "the Envoy to run (default: the one on PATH)")
+	flags.IntVar(&proxy.Concurrency, "envoy-concurrency", 0, "worker threads of Envoy (default: one for each core)")
+	flags.StringArrayVar(&proxy.Args, "envoy-arg", nil, "a further argument for Envoy")
+	fromEnvironment(cmd, "xds", "DOYEN_XDS")
+	fromEnvironment(cmd, "zone", "DOYEN_ZONE")
+	fromEnvironment(cmd, "envoy", "DOYEN_ENVOY")
+}
+
+func agentUsage(cmd *cobra.Command, o agent.Options, args []string) error {
+	const example = "for example: doyen agent --service users --port 8080 -- ./users"
+	dash := cmd.ArgsLenAtDash()
+	switch {
+	case o.Service == "":
+		return usage(example, "no service: want --service NAME")
+	case len(args) == 0:
+		return usage(example, "no application: want -- COMMAND at the end")
+	case dash != 0:
+		return usage(example, "%q does not belong here: the application's command comes after --", args[0])
+	default:
+		return nil
+	}
+}
+
+func (i Invocation) runAgent(cmd *cobra.Command, o agent.Options) error {
+	ctx, hurry, stop := interruptible(cmd.Context())
+	defer stop()
+	o.Hurry = hurry
+	status, err := agent.Run(ctx, o)
+	if err != nil {
+		return agentError(err)
+	}
+	if status != statusOK {
+		return exitStatus(status)
+	}
+	return nil
+}
+
+// agentError adds what to do about what commonly keeps an agent from starting.
+func agentError(err error) error {
+	var busy *agent.PortInUse
+	switch {
+	case errors.Is(err, agent.ErrNoEnvoy):
+		return &hinted{err, agent.GetEnvoy + " brings one; then try again, or name it with --envoy PATH"}
+	case errors.As(err, &busy):
+		return &hinted{err, fmt.Sprintf("choose another, or 0 for any free one: %s", portFlag(busy.Name))}
+	default:
+		return err
+	}
+}
+
+// portFlag is the flag that chooses the port that the agent calls name.
+func portFlag(name string) string {
+	switch name {
+	case "egress", "ingress", "admin":
+		return "--" + name + "-port 0"
+	default:
+		return ""
+	}
+}

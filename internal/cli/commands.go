@@ -1,0 +1,18 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+// commands are all commands by their groups, in the order in which help shows them.
+func (i Invocation) commands() []struct {
+	group    string
+	commands []*cobra.Command
+} {
+	return []struct {
+		group    string
+		commands []*cobra.Command
+	}{
+		{groupRun, []*cobra.Command{i.server(), i.agent(), i.edge()}},
+		{groupCheck, []*cobra.Command{i.validate(), i.render(), i.schema(), i.bootstrap()}},
+		{groupAsk, []*cobra.Command{i.status(), i.services(), i.instances(), i.accept(), i.expiry()}},
+	}
+}

@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/doyen-mesh/doyen/internal/agent"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/server"
+)
+
+func (i Invocation) edge() *cobra.Command {
+	o := agent.EdgeOptions{Server: defaultServer, XDS: server.DefaultGRPC, AdminPort: mesh.DefaultAdminPort}
+	var logs logging
+	cmd := &cobra.Command{
+		Use:   "edge --edge NAME",
+		Short: "Run an Envoy where traffic enters the mesh",
+		Long: `Run an Envoy for an Edge document: its listeners, hosts and routes.
+
+On SIGTERM it stops accepting connections, lets requests in flight finish, and ends. A second SIGTERM hurries.`,
+		Example: `  doyen edge --edge public
+  doyen edge --edge public --listener-port http=8000 --admin-port 0`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Edge == "" {
+				return usage("for example: doyen edge --edge public", "no edge: want --edge NAME")
+			}
+			ctx, hurry, stop := interruptible(cmd.Context())
+			defer stop()
+			o.Hurry, o.Log, o.Stderr = hurry, logs.logger(i), i.Stderr
+			return agentError(agent.RunEdge(ctx, o))
+		},
+	}
+	flags := cmd.Flags()
+	flags.Var(nameValue(&o.Edge, "name", mesh.ParseEdgeName), "edge", "the Edge document to run")
+	flags.Var(&portsValue[string]{to: &o.ListenerPorts, parse: parseListener}, "listener-port", "port of a listener, NAME=PORT, other than the document's; 0 is any free one")
+	flags.DurationVar(&o.DrainTimeout, "drain-timeout", agent.DefaultDrainTimeout, "at most this long for requests in flight")
+	flags.Var(serverValue(&o.Server), "server", "URL of the server's HTTP port")
+	fromEnvironment(cmd, "server", "DOYEN_SERVER")
+	addProxyFlags(cmd, &o.Proxy, &o.XDS, &o.Zone, &o.AdminPort)
+	logs.add(cmd)
+	return cmd
+}

@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+)
+
+// logging is how a command that runs for long logs to standard error.
+type logging struct {
+	level  slog.Level
+	format string
+}
+
+// add adds the flags to cmd.
+func (l *logging) add(cmd *cobra.Command) {
+	l.format = "text"
+	cmd.Flags().Var(&textValue[slog.Level]{
+		to: &l.level, kind: "level", show: func(v slog.Level) string { return v.String() },
+		parse: func(s string) (v slog.Level, err error) {
+			if err := v.UnmarshalText([]byte(s)); err != nil {
+				return v, fmt.Errorf("want debug, info, warn or error")
+			}
+			return v, nil
+		},
+	}, "log-level", "what to log: debug, info, warn or error")
+	cmd.Flags().Var(nameValue(&l.format, "format", func(s string) (string, error) {
+		if s != "text" && s != "json" {
+			return "", fmt.Errorf("want text or json")
+		}
+		return s, nil
+	}), "log-format", "form of the log: text or json")
+	fromEnvironment(cmd, "log-level", "DOYEN_LOG_LEVEL")
+	fromEnvironment(cmd, "log-format", "DOYEN_LOG_FORMAT")
+}
+
+// logger returns the logger that the flags ask for.
+func (l *logging) logger(i Invocation) *slog.Logger {
+	options := &slog.HandlerOptions{Level: l.level}
+	if l.format == "json" {
+		return slog.New(slog.NewJSONHandler(i.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(i.Stderr, options))
+}

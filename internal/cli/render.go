@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/doyen-mesh/doyen/internal/compile"
+	"github.com/doyen-mesh/doyen/internal/config"
+	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
+	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/registry"
+	registryclient "github.com/doyen-mesh/doyen/internal/registry/client"
+)
+
+// rendering is one call of doyen render.
+type rendering struct {
+	node      mesh.Node
+	instance  string
+	adminPort int
+	endpoints endpointsValue
+	from      asking // the server whose instances become endpoints; "" is none
+	xds       string // the server that sends the endpoints; "" is none
+}
+
+func (i Invocation) render() *cobra.Command {
+	var r rendering
+	cmd := &cobra.Command{
+		Use:   "render DIR --node NODE",
+		Short: "Print a complete Envoy file for one proxy, from the documents of a folder",
+		Long: `Print a complete Envoy file for one proxy, from the documents of a folder, as the server would configure it.
+
+The file needs no server: the endpoints of services are those given with --endpoint, or, with --instances-from, those that are checked in there now. With --xds the file has everything but the endpoints of services, which that server sends as they come and go.`,
+		Example: `  doyen render ./mesh --node sidecar/users > envoy.yaml && envoy -c envoy.yaml
+  doyen render ./mesh --node edge/public --endpoint web=10.0.0.7:9211,10.0.0.8:9211
+  doyen render ./mesh --node edge/public --xds 127.0.0.1:18000`,
+		Args: usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if r.node.Role == "" {
+				return usage("for example: doyen render "+args[0]+" --node sidecar/users", "no node: want --node ROLE/NAME")
+			}
+			return i.runRender(cmd, r, args[0])
+		},
+	}
+	flags := cmd.Flags()
+	flags.Var(nodeValue{&r.node, &r.instance}, "node", "who it is for: sidecar/SERVICE or edge/NAME, with /INSTANCE if a node is to be told apart from others")
+	addPortFlags(cmd, &r.node)
+	flags.Var(portValue(&r.adminPort), "admin-port", "Envoy's admin port on loopback (default 9901)")
+	flags.Var(&r.endpoints, "endpoint", "endpoints of a service, SERVICE=IP:PORT[,IP:PORT], or PORTNAME.SERVICE=... for a further port")
+	flags.Var(serverValue(&r.from.server), "instances-from", "URL of a server whose instances become the endpoints")
+	flags.Var(hostPortValue(&r.xds), "xds", "host:port of a server that sends the endpoints")
+	return cmd
+}
+
+func (i Invocation) runRender(cmd *cobra.Command, r rendering, dir string) error {
+	snapshot, problems, err := config.LoadDir(dir)
+	if err != nil {
+		return err
+	}
+	if len(problems) > 0 {
+		return errors.Join(i.printValidation(nil, problems), exitStatus(statusError))
+	}
+	proxy, err := compile.Compile(&snapshot.Documents, mesh.View{Node: r.node, Revision: snapshot.Revision})
+	if err != nil {
+		return renderError(err, snapshot)
+	}
+	o := bootstrap.Options{
+		Node: r.node, Instance: cmp.Or(r.instance, "static"),
+		Server: r.xds, AdminPort: r.adminPort, CA: bootstrap.SystemCA(),
+	}
+	var content []byte
+	if r.xds != "" {
+		content, err = bootstrap.StaticButEndpoints(o, proxy)
+	} else {
+		var sets []ir.EndpointSet
+		if sets, err = r.sets(cmd, &snapshot.Documents); err == nil {
+			content, err = bootstrap.Static(o, proxy, sets)
+		}
+	}
+	if err == nil {
+		_, err = i.Stdout.Write(content)
+	}
+	return err
+}
+
+// renderError names what there is, when the node asks for what there is not.
+func renderError(err error, s *config.Snapshot) error {
+	if !errors.Is(err, compile.ErrNoDocument) {
+		return err
+	}
+	var names []string
+	for name := range s.Documents.Services {
+		names = append(names, "sidecar/"+string(name))
+	}
+	for name := range s.Documents.Edges {
+		names = append(names, "edge/"+string(name))
+	}
+	return &hinted{err, "the folder has " + some(sorted(names), 8)}
+}
+
+// sets are the endpoints of every service.
+func (r rendering) sets(cmd *cobra.Command, docs *config.Documents) ([]ir.EndpointSet, error) {
+	var instances []registry.Instance
+	if r.from.server != "" {
+		err := r.from.askRegistry(cmd, func(ctx context.Context, c *registryclient.Client) error {
+			answer, err := c.Instances(ctx, "")
+			for _, in := range answer.Instances {
+				instances = append(instances, registry.Instance{
+					Key:   registry.Key{Service: in.Service, Address: in.Address},
+					Ports: in.Ports, Zone: in.Zone, Weight: in.Weight, State: in.State,
+				})
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	var sets []ir.EndpointSet
+	for _, port := range compile.ServedPorts(docs) {
+		set := ir.EndpointSet{Target: port.Target, Endpoints: r.endpoints.take(port.Target)}
+		for _, in := range instances {
+			if e, ok := port.Endpoint(in.Address, in.Ports); ok && in.Service == port.Target.Name && in.State != registry.Starting {
+				e.Zone, e.Weight, e.Draining = in.Zone, in.Weight, in.State == registry.Draining
+				set.Endpoints = append(set.Endpoints, e)
+			}
+		}
+		sets = append(sets, set)
+	}
+	return sets, r.endpoints.untaken(docs)
+}
+
+// endpointsValue is a flag that holds endpoints by the host of their target, such as users or admin.users.
+type endpointsValue struct {
+	byHost map[string][]ir.Endpoint
+	taken  map[string]bool
+}
+
+func (v *endpointsValue) Set(s string) error {
+	host, addresses, ok := strings.Cut(s, "=")
+	if !ok || host == "" {
+		return fmt.Errorf("want SERVICE=IP:PORT")
+	}
+	if v.byHost == nil {
+		v.byHost, v.taken = map[string][]ir.Endpoint{}, map[string]bool{}
+	}
+	for text := range strings.SplitSeq(addresses, ",") {
+		address, err := netip.ParseAddrPort(text)
+		if err != nil || address.Port() == 0 {
+			return fmt.Errorf("%q: want IP:PORT, such as 10.0.0.7:9211", text)
+		}
+		v.byHost[host] = append(v.byHost[host], ir.Endpoint{Address: address})
+	}
+	return nil
+}
+
+func (v *endpointsValue) String() string { return "" }
+func (v *endpointsValue) Type() string   { return "service=ip:port" }
+
+// take returns the endpoints that were given for t.
+func (v *endpointsValue) take(t ir.Target) []ir.Endpoint {
+	host := t.Hosts()[0]
+	if v.byHost[host] != nil {
+		v.taken[host] = true
+	}
+	return v.byHost[host]
+}
+
+// untaken is an error when endpoints were given for what no document describes.
+func (v *endpointsValue) untaken(docs *config.Documents) error {
+	for host := range v.byHost {
+		if !v.taken[host] {
+			return &hinted{fmt.Errorf("--endpoint %s: there is no such service", host), fmt.Sprintf("the folder has %s", some(names(docs.Services), 8))}
+		}
+	}
+	return nil
+}

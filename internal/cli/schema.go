@@ -1,0 +1,24 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/doyen-mesh/doyen/internal/config/reference"
+)
+
+func (i Invocation) schema() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of the documents, with which editors complete and check them",
+		Long: `Print the JSON Schema of the documents, with which editors complete and check them.
+
+An editor with a YAML language server finds it by a comment on a document's first line:
+  # yaml-language-server: $schema=doyen.schema.json`,
+		Example: "  doyen schema > doyen.schema.json",
+		Args:    usageArgs(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			_, err := i.Stdout.Write(reference.Schema())
+			return err
+		},
+	}
+}

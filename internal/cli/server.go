@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/doyen-mesh/doyen/internal/server"
+)
+
+func (i Invocation) server() *cobra.Command {
+	o := server.Options{GRPC: server.DefaultGRPC, HTTP: server.DefaultHTTP, Version: i.Version}
+	var logs logging
+	cmd := &cobra.Command{
+		Use:   "server --config DIR",
+		Short: "Run a server for a folder of documents",
+		Long: `Run a server: it watches the folder of documents, keeps the instances that check in, and directs the proxies.
+
+A change of the folder takes effect by itself once all of it is valid; until then the last valid one stays in force.
+Both ports are on loopback unless told otherwise: there is no authentication yet.`,
+		Example: `  doyen server --config ./mesh
+  doyen server --config /etc/doyen --data /var/lib/doyen --grpc 10.0.0.2:18000 --http 10.0.0.2:18001`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Config == "" {
+				return usage("for example: doyen server --config ./mesh", "no folder of documents: want --config DIR")
+			}
+			o.Log = logs.logger(i)
+			return i.runServer(cmd, o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.Config, "config", "", "folder of documents")
+	flags.StringVar(&o.Data, "data", "", "folder for what outlives a restart: instances, the last accepted documents (default: one for each --config below ~/.local/state/doyen)")
+	flags.Var(hostPortValue(&o.GRPC), "grpc", "address for proxies (xDS)")
+	flags.Var(hostPortValue(&o.HTTP), "http", "address for the API, agents and metrics")
+	flags.StringSliceVar(&o.Hosts, "http-host", nil, "DNS name under which the API may be called, besides IP addresses and localhost")
+	flags.BoolVar(&o.Profiles, "pprof", false, "serve the Go profiler's pages on the HTTP port")
+	fromEnvironment(cmd, "config", "DOYEN_CONFIG")
+	fromEnvironment(cmd, "data", "DOYEN_DATA")
+	fromEnvironment(cmd, "grpc", "DOYEN_GRPC")
+	fromEnvironment(cmd, "http", "DOYEN_HTTP")
+	logs.add(cmd)
+	return cmd
+}
+
+func (i Invocation) runServer(cmd *cobra.Command, o server.Options) error {
+	if err := readableFolder(o.Config); err != nil {
+		return err
+	}
+	if o.Data == "" {
+		data, err := i.defaultData(o.Config)
+		if err != nil {
+			return err
+		}
+		o.Data = data
+	}
+	o.Ready = func(grpc, http net.Addr) {
+		o.Log.Info("ready", "grpc", grpc.String(), "http", http.String(), "config", o.Config, "data", o.Data)
+	}
+	ctx, _, stop := interruptible(cmd.Context())
+	defer stop()
+	return serverError(server.Run(ctx, o))
+}
+
+// readableFolder is nil when documents can be looked for in dir.
+func readableFolder(dir string) error {
+	_, err := os.ReadDir(dir)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return &hinted{fmt.Errorf("config folder %q: there is no such folder", dir), "make it with: mkdir -p " + dir}
+	case errors.Is(err, syscall.ENOTDIR):
+		return &hinted{fmt.Errorf("config folder %q: is a file", dir), "want the folder it is in: --config " + filepath.Dir(dir)}
+	case errors.Is(err, fs.ErrPermission):
+		return &hinted{fmt.Errorf("config folder %q: this user may not read it", dir), "allow it with: chmod u+rx " + dir}
+	default:
+		return fmt.Errorf("config folder %q: %w", dir, err)
+	}
+}
+
+// defaultData is a folder of its own for each folder of documents, so that two meshes on one machine
+// never mix their instances.
+func (i Invocation) defaultData(config string) (string, error) {
+	state := i.Getenv("XDG_STATE_HOME")
+	if state == "" {
+		home := i.Getenv("HOME")
+		if home == "" {
+			return "", usage("for example: --data /var/lib/doyen", "no folder for data: there is no home folder to keep it in, want --data DIR")
+		}
+		state = filepath.Join(home, ".local", "state")
+	}
+	whole, err := filepath.Abs(config)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(whole))
+	return filepath.Join(state, "doyen", filepath.Base(whole)+"-"+hex.EncodeToString(sum[:4])), nil
+}
+
+// serverError adds what to do about a port in use.
+func serverError(err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return &hinted{err, "another server may run already (doyen status); other ports: --grpc 127.0.0.1:0 --http 127.0.0.1:0"}
+	}
+	if errors.Is(err, syscall.EADDRNOTAVAIL) {
+		return &hinted{err, "want an address of this machine"}
+	}
+	return err
+}

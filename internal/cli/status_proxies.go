@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/doyen-mesh/doyen/internal/admin/api"
+)
+
+// resourceTypes are the keys of a proxy's types in the order in which people think of them; others follow.
+var resourceTypes = [...]string{"listeners", "routes", "clusters", "endpoints"}
+
+func (r statusReport) proxies(b *strings.Builder) {
+	connected, inSync := 0, 0
+	for _, p := range r.Proxies {
+		if p.Connected {
+			connected++
+		}
+		if p.Connected && p.InSync {
+			inSync++
+		}
+	}
+	fmt.Fprintf(b, "proxies    %d connected, %d of them in sync\n", connected, inSync)
+	if len(r.Proxies) == 0 {
+		return
+	}
+	b.WriteByte('\n')
+	types := r.types()
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "PROXY\tKIND\tCONNECTED\tSTATE\tREVISION\t%s\n", strings.ToUpper(strings.Join(types, "\t")))
+	for _, p := range r.Proxies {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s", p.Node, p.Kind, r.connection(p), state(p), cmp.Or(p.Revision, "-"))
+		for _, t := range types {
+			fmt.Fprintf(w, "\t%s", versions(p.Types[t]))
+		}
+		fmt.Fprintln(w)
+	}
+	_ = w.Flush() // into memory
+	r.explain(b)
+}
+
+// types are the types of resource that any proxy has.
+func (r statusReport) types() []string {
+	types := resourceTypes[:]
+	var others []string
+	for _, p := range r.Proxies {
+		for t := range p.Types {
+			if !slices.Contains(types, t) && !slices.Contains(others, t) {
+				others = append(others, t)
+			}
+		}
+	}
+	slices.Sort(others)
+	return slices.Concat(types, others)
+}
+
+func (r statusReport) connection(p api.Proxy) string {
+	since := ""
+	if !p.Since.IsZero() {
+		since = " " + span(r.now.Sub(p.Since))
+	}
+	if p.Connected {
+		return "for" + since
+	}
+	return "NO, gone" + since
+}
+
+func state(p api.Proxy) string {
+	switch {
+	case !p.Connected:
+		return "keeps what it had"
+	case p.InSync:
+		return "in sync"
+	default:
+		return "NOT IN SYNC"
+	}
+}
+
+// versions says which version of a type a proxy has, and which was sent when that is another.
+func versions(t api.TypeStatus) string {
+	switch {
+	case t.Sent == "" && t.Acknowledged == "":
+		return "-"
+	case t.Sent == t.Acknowledged:
+		return t.Acknowledged
+	case t.Rejected != nil:
+		return fmt.Sprintf("%s (refused %s)", cmp.Or(t.Acknowledged, "none"), t.Rejected.Version)
+	default:
+		return fmt.Sprintf("%s (sent %s)", cmp.Or(t.Acknowledged, "none"), t.Sent)
+	}
+}
+
+// explain says of each proxy that is not in sync why, and what it refused or waits for.
+func (r statusReport) explain(b *strings.Builder) {
+	for _, p := range r.Proxies {
+		if !p.Connected || p.InSync {
+			continue
+		}
+		fmt.Fprintf(b, "\n%s is not in sync: %s\n", p.Node, cmp.Or(p.Why, "it has not acknowledged all that was sent"))
+		for _, name := range r.types() {
+			explainType(b, name, p.Types[name])
+		}
+	}
+}
+
+func explainType(b *strings.Builder, name string, t api.TypeStatus) {
+	if t.Rejected != nil {
+		fmt.Fprintf(b, "  it refused %s, version %s, and keeps %s: %s\n", name, t.Rejected.Version, cmp.Or(t.Acknowledged, "none"), strings.TrimSpace(t.Rejected.Message))
+		for _, origin := range t.Rejected.Origins {
+			fmt.Fprintf(b, "    from %s\n", origin)
+		}
+	}
+	for _, h := range t.Held {
+		fmt.Fprintf(b, "  %s is not sent yet: %s", h.Change, cmp.Or(h.Reason, "it waits"))
+		if len(h.WaitsFor) > 0 {
+			fmt.Fprintf(b, " (waits for %s)", some(h.WaitsFor, 3))
+		}
+		b.WriteByte('\n')
+	}
+}

@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// textValue is a flag whose text a function parses.
+type textValue[T any] struct {
+	to    *T
+	parse func(string) (T, error)
+	show  func(T) string
+	kind  string
+}
+
+func (v *textValue[T]) Set(s string) error {
+	parsed, err := v.parse(s)
+	if err == nil {
+		*v.to = parsed
+	}
+	return err
+}
+
+func (v *textValue[T]) String() string {
+	if v.to == nil {
+		return ""
+	}
+	return v.show(*v.to)
+}
+
+func (v *textValue[T]) Type() string { return v.kind }
+
+// nameValue is a flag that holds a name, such as mesh.ServiceName.
+func nameValue[T ~string](to *T, kind string, parse func(string) (T, error)) *textValue[T] {
+	return &textValue[T]{to: to, parse: parse, show: func(v T) string { return string(v) }, kind: kind}
+}
+
+// serverValue is a flag that holds the URL of a server's HTTP port.
+func serverValue(to *string) *textValue[string] {
+	return nameValue(to, "URL", func(s string) (string, error) {
+		u, err := url.Parse(s)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return "", errors.New("want a URL such as http://127.0.0.1:18001")
+		}
+		return s, nil
+	})
+}
+
+// hostPortValue is a flag that holds host:port.
+func hostPortValue(to *string) *textValue[string] {
+	return nameValue(to, "host:port", func(s string) (string, error) {
+		_, port, err := net.SplitHostPort(s)
+		if err != nil {
+			return "", errors.New("want host:port, such as 127.0.0.1:18000")
+		}
+		_, err = parsePort(port, 0)
+		return s, err
+	})
+}
+
+// addressValue is a flag that holds an IP address; the zero address is none.
+func addressValue(to *netip.Addr) *textValue[netip.Addr] {
+	return &textValue[netip.Addr]{
+		to: to, kind: "IP", show: func(a netip.Addr) string {
+			if !a.IsValid() {
+				return ""
+			}
+			return a.String()
+		},
+		parse: func(s string) (netip.Addr, error) {
+			a, err := netip.ParseAddr(s)
+			if err != nil || a.IsUnspecified() || a.IsMulticast() {
+				return netip.Addr{}, errors.New("want an IP address at which callers reach this machine, such as 10.0.0.7")
+			}
+			return a.Unmap(), nil
+		},
+	}
+}
+
+// portValue is a flag that holds a port; 0 is any free one.
+func portValue(to *int) *textValue[int] {
+	return &textValue[int]{
+		to: to, kind: "port", show: strconv.Itoa,
+		parse: func(s string) (int, error) { return parsePort(s, 0) },
+	}
+}
+
+// portsValue is a flag that holds ports by name, given as NAME=PORT, more than once or with commas. A bare
+// PORT has the name "" where that is allowed.
+type portsValue[T ~string] struct {
+	to    *map[T]int
+	parse func(string) (T, error)
+	bare  bool // PORT alone is allowed
+	least int  // the smallest port: 0 where 0 means any free one
+	given bool // what was there before the first Set is the default
+}
+
+func (v *portsValue[T]) Set(s string) error {
+	if !v.given {
+		*v.to, v.given = map[T]int{}, true
+	}
+	for part := range strings.SplitSeq(s, ",") {
+		name, port, err := v.one(part)
+		if err != nil {
+			return err
+		}
+		(*v.to)[name] = port
+	}
+	return nil
+}
+
+func (v *portsValue[T]) one(part string) (name T, port int, err error) {
+	text := part
+	if left, right, ok := strings.Cut(part, "="); ok {
+		if name, err = v.parse(left); err != nil {
+			return "", 0, err
+		}
+		text = right
+	} else if !v.bare {
+		return "", 0, fmt.Errorf("%q: want NAME=PORT", part)
+	}
+	port, err = parsePort(text, v.least)
+	return name, port, err
+}
+
+func (v *portsValue[T]) String() string {
+	if v.to == nil {
+		return ""
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(*v.to)) {
+		part := strconv.Itoa((*v.to)[name])
+		if name != "" {
+			part = string(name) + "=" + part
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, ",")
+}
+
+func (v *portsValue[T]) Type() string {
+	if v.bare {
+		return "port|name=port"
+	}
+	return "name=port"
+}
+
+func parsePort(s string, least int) (int, error) {
+	port, err := strconv.Atoi(s)
+	if err != nil || port < least || port > 65535 {
+		return 0, fmt.Errorf("port %q: want %d-65535", s, least)
+	}
+	return port, nil
+}
+
+// parseListener accepts the name of an edge's listener; its document says which there are.
+func parseListener(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("listener name is empty")
+	}
+	return s, nil
+}
