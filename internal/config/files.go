@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 )
@@ -69,11 +70,22 @@ func isYAML(name string) bool {
 	return ext == ".yaml" || ext == ".yml"
 }
 
-// readError says in words what is the matter with the folder as a whole.
+// ReadDir is Read of a folder of this machine, with errors that name it.
+func ReadDir(dir string) (Files, error) {
+	files, err := Read(os.DirFS(dir))
+	if err != nil {
+		return nil, readError(dir, err)
+	}
+	return files, nil
+}
+
 func readError(dir string, err error) error {
+	info, statErr := os.Stat(dir)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(statErr, fs.ErrNotExist):
 		return fmt.Errorf("folder %s: there is no such folder", dir)
+	case statErr == nil && !info.IsDir():
+		return fmt.Errorf("folder %s: it is not a folder", dir)
 	default:
 		return fmt.Errorf("folder %s: %w", dir, err)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"io/fs"
 	"maps"
-	"os"
 	"reflect"
 	"slices"
 
@@ -40,10 +39,11 @@ func Load(fsys fs.FS) (*Snapshot, Problems, error) {
 
 // LoadDir is Load of a folder of this machine.
 func LoadDir(dir string) (*Snapshot, Problems, error) {
-	s, problems, err := Load(os.DirFS(dir))
+	files, err := ReadDir(dir)
 	if err != nil {
-		return nil, nil, readError(dir, err)
+		return nil, nil, err
 	}
+	s, problems := Parse(files)
 	return s, problems, nil
 }
 

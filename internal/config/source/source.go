@@ -10,7 +10,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -145,7 +144,7 @@ func (f *Folder) follow(ctx context.Context, hints <-chan struct{}) error {
 // look reads the folder, and judges it if it is not as it was judged last.
 func (f *Folder) look(ctx context.Context) {
 	f.retry()
-	files, err := f.read()
+	files, err := config.ReadDir(f.Options.Folder)
 	for {
 		if err == nil && same(files, f.seen) {
 			f.update(func(s *State) { s.Err = f.failure })
@@ -166,26 +165,11 @@ func (f *Folder) look(ctx context.Context) {
 	}
 }
 
-func (f *Folder) read() (config.Files, error) {
-	info, err := os.Stat(f.Options.Folder)
-	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("it is a file, not a folder")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("folder %s: %w", f.Options.Folder, err)
-	}
-	files, err := config.Read(os.DirFS(f.Options.Folder))
-	if err != nil {
-		return nil, fmt.Errorf("folder %s: %w", f.Options.Folder, err)
-	}
-	return files, nil
-}
-
-// readLater is read after the time in which a folder that is being written would change once more.
+// readLater reads after the time in which a folder that is being written would change once more.
 func (f *Folder) readLater(ctx context.Context) (config.Files, error) {
 	select {
 	case <-time.After(f.Settle):
-		return f.read()
+		return config.ReadDir(f.Options.Folder)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -1,0 +1,97 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+var problem = Problem{
+	Origin:   mesh.Origin{File: "team/users.yaml", Line: 12, Column: 4, Owner: "identity@example.com"},
+	Message:  "timeout 90s is beyond the mesh's bound of 60s",
+	Expected: "at most 60s",
+	Hint:     "ask for less",
+	Related:  mesh.Origin{File: "mesh.yaml", Line: 7, Column: 15, Owner: "network@example.com"},
+	Source:   "\tü: 90s",
+	Length:   3,
+}
+
+func TestRenderPlain(t *testing.T) {
+	// The tab stays a tab, so that the mark is below the text however wide a terminal makes it.
+	want := `team/users.yaml:12:4: timeout 90s is beyond the mesh's bound of 60s
+ 12 | 	ü: 90s
+    | 	  ^^^
+    expected: at most 60s
+    hint: ask for less
+    see: mesh.yaml:7:15
+    owner: identity@example.com
+`
+	if diff := cmp.Diff(want, rendered(t, false)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestRenderColor(t *testing.T) {
+	got := rendered(t, true)
+	if !strings.Contains(got, "\x1b[1;31m^^^\x1b[0m") {
+		t.Errorf("no red mark in %q", got)
+	}
+	plain := strings.NewReplacer("\x1b[1m", "", "\x1b[1;31m", "", "\x1b[1;34m", "", "\x1b[0m", "").Replace(got)
+	if diff := cmp.Diff(rendered(t, false), plain); diff != "" {
+		t.Errorf("the text differs from the plain one (-plain +coloured):\n%s", diff)
+	}
+}
+
+func rendered(t *testing.T, color bool) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Render(&b, Problems{problem}, color); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+func TestRenderPassesErrorsOn(t *testing.T) {
+	if err := Render(brokenPipe{}, Problems{problem}, false); err == nil {
+		t.Error("want an error")
+	}
+}
+
+func TestProblemOnOneLine(t *testing.T) {
+	want := "team/users.yaml:12:4: timeout 90s is beyond the mesh's bound of 60s; expected at most 60s; ask for less; see mesh.yaml:7:15"
+	if got := problem.Error(); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
+// The JSON form is an interface: scripts and editors read it.
+func TestProblemJSON(t *testing.T) {
+	for _, test := range []struct {
+		problem Problem
+		want    string
+	}{
+		{problem, `{"file":"team/users.yaml","line":12,"column":4,"owner":"identity@example.com",` +
+			`"message":"timeout 90s is beyond the mesh's bound of 60s","expected":"at most 60s","hint":"ask for less",` +
+			`"related":{"file":"mesh.yaml","line":7,"column":15,"owner":"network@example.com"},"source":"\tü: 90s","length":3}`},
+		{Problem{Origin: mesh.Origin{File: "a.yaml"}, Message: "the file holds no document"},
+			`{"file":"a.yaml","message":"the file holds no document"}`},
+	} {
+		got, err := json.Marshal(test.problem)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(test.want, string(got)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}

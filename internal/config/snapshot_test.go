@@ -1,0 +1,157 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const users = `# the users
+kind: Service
+name: users
+ports:
+  - 8080   # main
+health: /healthz
+calls: [payments]
+traffic: {timeout: 90s}
+`
+
+const payments = `kind: Service
+name: payments
+ports: 9090/grpc
+`
+
+// Sets of documents that say the same have one revision, however they are written.
+func TestRevisionOfTheSame(t *testing.T) {
+	want := revisionOf(t, Files{"users.yaml": []byte(users), "payments.yaml": []byte(payments)})
+	for name, files := range map[string]Files{
+		"one file, the other order": {"all.yaml": []byte(payments + "---\n" + users)},
+		"other names and folders":   {"team/a.yml": []byte(users), "b.yaml": []byte(payments)},
+		"written out, without comments": {"all.yaml": []byte(`
+version: 1
+traffic: {timeout: 1m30s}
+name: users
+calls: {to: payments}
+health: {timeout: 1s, http: "/healthz", interval: 5s}
+ports: [{port: 8080, protocol: http, name: http}]
+kind: "Service"
+---
+{kind: Service, name: payments, ports: [{name: grpc, protocol: grpc, port: 9090}]}
+`)},
+		"carriage returns and a byte order mark": {
+			"users.yaml":    []byte("\ufeff" + strings.ReplaceAll(users, "\n", "\r\n")),
+			"payments.yaml": []byte(payments),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := revisionOf(t, files); got != want {
+				t.Errorf("revision %s: want %s", got, want)
+			}
+		})
+	}
+}
+
+func TestRevisionOfOthers(t *testing.T) {
+	seen := map[string]string{}
+	for _, text := range []string{
+		users + "---\n" + payments,
+		strings.Replace(users, "8080", "8081", 1) + "---\n" + payments,
+		strings.Replace(users, "calls: [payments]\n", "", 1) + "---\n" + payments,
+		strings.Replace(users, "{timeout: 90s}", "{timeout: 90s, retries: 0}", 1) + "---\n" + payments,
+		users + "---\n" + payments + "owner: payments@example.com\n",
+		users + "---\n" + payments + "---\nkind: Mesh\nname: m\nbounds: {maxTimeout: 5m}\n",
+	} {
+		revision := revisionOf(t, Files{"all.yaml": []byte(text)})
+		if other, ok := seen[revision]; ok {
+			t.Errorf("revision %s of two sets:\n%s\nand\n%s", revision, text, other)
+		}
+		seen[revision] = text
+	}
+}
+
+func revisionOf(t *testing.T, files Files) string {
+	t.Helper()
+	s, problems := Parse(files)
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	return string(s.Revision)
+}
+
+// The same files give the same answer, origins included.
+func TestParseIsPure(t *testing.T) {
+	files := shopFiles(200)
+	first, _ := Parse(files)
+	for range 5 {
+		again, _ := Parse(files)
+		if diff := cmp.Diff(first, again); diff != "" {
+			t.Fatalf("(-first +again):\n%s", diff)
+		}
+	}
+}
+
+// shopFiles are n documents as a fleet has them: mostly services, each with calls and traffic of its own.
+func shopFiles(n int) Files {
+	files := Files{
+		"mesh.yaml": []byte("kind: Mesh\nname: shop\ndefaults: {timeout: 5s}\nbounds: {maxTimeout: 60s, maxRetries: 3}\n"),
+		"edge.yaml": []byte("kind: Edge\nname: public\nlisteners: 8000\nroutes: {to: s0}\n"),
+		"db.yaml":   []byte("kind: External\nname: db\nprotocol: tcp\nhost: db.example.com\nport: 5432\n"),
+	}
+	services := n - len(files)
+	for i := range services {
+		files[fmt.Sprintf("services/s%d.yaml", i)] = fmt.Appendf(nil, `# service %d of the fleet
+kind: Service
+name: s%d
+owner: team-%d@example.com
+ports:
+  - {name: http, protocol: http, port: 8080}
+  - {name: admin, port: 8181}
+health: {http: /healthz, interval: 10s}
+calls:
+  - s%d
+  - {to: s%d, traffic: {timeout: 1s}}
+  - {to: db, localPort: 15432}
+traffic:
+  timeout: 2s
+  retries: {attempts: 2, on: [connect-failure, reset]}
+  circuitBreaker: {requests: 500}
+`, i, i, i%10, (i+1)%services, (i+2)%services)
+	}
+	return files
+}
+
+// What a snapshot holds can be written as JSON, which is YAML, and read again as the same.
+func TestRoundTrip(t *testing.T) {
+	s := loadShop(t)
+	if got := revisionOf(t, written(t, s)); got != string(s.Revision) {
+		t.Errorf("revision %s: want %s", got, s.Revision)
+	}
+}
+
+func written(t *testing.T, s *Snapshot) Files {
+	t.Helper()
+	files := Files{}
+	add := func(doc any) {
+		text, err := json.Marshal(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[fmt.Sprintf("%d.yaml", len(files))] = text
+	}
+	if s.Documents.Mesh.Name != "" {
+		add(s.Documents.Mesh)
+	}
+	for _, d := range s.Documents.Services {
+		add(d)
+	}
+	for _, d := range s.Documents.Edges {
+		add(d)
+	}
+	for _, d := range s.Documents.Externals {
+		add(d)
+	}
+	return files
+}
