@@ -40,7 +40,7 @@ func (a *arrivals) take() []arrival {
 // the same assignment. Starts are in nanoseconds since the epoch, the first being the change from+1.
 func (f *Fleet) Latencies(from uint32, starts []int64) []int64 {
 	var all []int64
-	for _, conn := range f.connections {
+	for _, conn := range f.list {
 		for _, a := range conn.arrivals.take() {
 			for change := range f.coveredBy(a) {
 				if i := int(change) - int(from) - 1; i >= 0 && i < len(starts) {
@@ -67,19 +67,10 @@ func (f *Fleet) coveredBy(a arrival) func(yield func(uint32) bool) {
 
 // Forget drops the arrivals so far, and starts counting covered changes anew.
 func (f *Fleet) Forget() {
-	for _, conn := range f.connections {
+	for _, conn := range f.list {
 		conn.arrivals.take()
 	}
 	f.covered.Store(0)
-}
-
-// Bytes is what all clients together have received in gRPC messages.
-func (f *Fleet) Bytes() int64 {
-	var total int64
-	for _, conn := range f.connections {
-		total += conn.bytes.Load()
-	}
-	return total
 }
 
 // Quantile returns the value below which the share q of sorted values lies, 0 when there are none.

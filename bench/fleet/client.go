@@ -11,9 +11,9 @@ import (
 
 // client is one xDS client: what it asked for, what it holds, and the response that is arriving.
 type client struct {
+	stream
 	fleet  *Fleet
 	number int
-	stream stream
 	names  []byte // its subscription to assignments, as fields of a request
 
 	clusters, assignments held
@@ -21,7 +21,6 @@ type client struct {
 	subscribed            bool     // to assignments
 	synced                bool
 
-	scanner  scanner
 	response response
 }
 
@@ -74,7 +73,7 @@ func (c *client) resource(value []byte) error {
 	}
 	index := workload.Index(r.name)
 	if index < 0 || index >= c.fleet.shape.Clusters {
-		return fmt.Errorf("resource %q was never published", r.name)
+		return fmt.Errorf("client %d: resource %q was never published", c.number, r.name)
 	}
 	sum := c.fleet.summer.sum(r.name, r.version, r.body)
 	switch string(r.typeURL) {
@@ -116,7 +115,7 @@ func (c *client) assignment(index int, sum uint64, body []byte) error {
 func (c *client) remove(name []byte) error {
 	index := workload.Index(name)
 	if index < 0 || index >= c.fleet.shape.Clusters {
-		return fmt.Errorf("removed resource %q was never published", name)
+		return fmt.Errorf("client %d: removed resource %q was never published", c.number, name)
 	}
 	c.clusters.remove(index)
 	c.assignments.remove(index)
@@ -127,7 +126,7 @@ func (c *client) remove(name []byte) error {
 func (c *client) end(conn *connection) error {
 	r := &c.response
 	if r.ofClusters && c.fleet.protocol == SotW && r.clusters != c.clusters.count {
-		return fmt.Errorf("a response with %d clusters names %d", r.clusters, c.clusters.count)
+		return fmt.Errorf("client %d: a response with %d clusters names %d", c.number, r.clusters, c.clusters.count)
 	}
 	c.acknowledge(conn)
 	if c.clusters.complete() && !c.subscribed {

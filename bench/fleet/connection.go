@@ -3,6 +3,7 @@ package fleet
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // HTTP/2 numbers (RFC 9113).
@@ -32,7 +34,7 @@ type connection struct {
 	in      *bufio.Reader
 	out     *bufio.Writer
 	framer  *http2.Framer
-	clients []*client // stream identifiers are 1, 3, 5, ... in this order
+	callers []caller // stream identifiers are 1, 3, 5, ... in this order
 
 	window        int // bytes that may be sent on the connection
 	initialWindow int // bytes that may be sent on a new stream
@@ -45,12 +47,24 @@ type connection struct {
 	fields   []byte       // scratch space
 }
 
-// stream is one HTTP/2 stream.
+// caller is what has a stream: it sends and receives the messages.
+type caller interface {
+	channel() *stream
+	begin(*connection)
+	field(number protowire.Number, value []byte) error // of a message that is arriving
+	end(*connection) error                             // of a message
+}
+
+// stream is one HTTP/2 stream that is one gRPC call.
 type stream struct {
+	path     string
 	id       uint32
 	window   int // bytes that may be sent
-	received int
+	received int // since the window for receiving was opened last
+	scanner  scanner
 }
+
+func (s *stream) channel() *stream { return s }
 
 // unsent is the rest of a message that flow control did not let through.
 type unsent struct {
@@ -58,13 +72,13 @@ type unsent struct {
 	rest   []byte
 }
 
-func dial(address string, clients []*client) (*connection, error) {
+func dial(address string, callers []caller) (*connection, error) {
 	socket, err := net.Dial("tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	c := &connection{
-		socket: socket, clients: clients,
+		socket: socket, callers: callers,
 		in: bufio.NewReaderSize(socket, bufferSize), out: bufio.NewWriterSize(socket, bufferSize),
 		window: defaultWindow, initialWindow: defaultWindow,
 	}
@@ -108,29 +122,30 @@ func (c *connection) open() error {
 	}
 	var block bytes.Buffer
 	encoder := hpack.NewEncoder(&block)
-	for i, client := range c.clients {
-		client.stream = stream{id: uint32(2*i + 1), window: c.initialWindow}
+	for i, caller := range c.callers {
+		stream := caller.channel()
+		stream.id, stream.window = uint32(2*i+1), c.initialWindow
 		block.Reset()
-		for _, field := range client.headers() {
+		for _, field := range stream.headers() {
 			if err := encoder.WriteField(field); err != nil {
 				return err
 			}
 		}
-		headers := http2.HeadersFrameParam{StreamID: client.stream.id, BlockFragment: block.Bytes(), EndHeaders: true}
+		headers := http2.HeadersFrameParam{StreamID: stream.id, BlockFragment: block.Bytes(), EndHeaders: true}
 		if err := c.framer.WriteHeaders(headers); err != nil {
 			return err
 		}
-		client.begin(c)
+		caller.begin(c)
 	}
 	return nil
 }
 
-// headers are what opens the client's stream as a gRPC call.
-func (c *client) headers() []hpack.HeaderField {
+// headers are what opens the stream as a gRPC call.
+func (s *stream) headers() []hpack.HeaderField {
 	return []hpack.HeaderField{
 		{Name: ":method", Value: "POST"},
 		{Name: ":scheme", Value: "http"},
-		{Name: ":path", Value: c.fleet.protocol.path()},
+		{Name: ":path", Value: s.path},
 		{Name: ":authority", Value: "bench"},
 		{Name: "content-type", Value: "application/grpc"},
 		{Name: "te", Value: "trailers"},
@@ -162,26 +177,27 @@ func (c *connection) take(frame http2.Frame) error {
 	return nil
 }
 
-// data hands a DATA frame to its client and opens the windows again in time.
+// data hands a DATA frame to its caller and opens the windows again in time.
 func (c *connection) data(frame *http2.DataFrame) error {
-	client, err := c.client(frame.StreamID)
+	caller, err := c.caller(frame.StreamID)
 	if err != nil {
 		return err
 	}
+	stream := caller.channel()
 	data := frame.Data()
 	c.bytes.Add(int64(len(data)))
-	end := func() error { return client.end(c) }
-	if err := client.scanner.scan(data, client.field, end); err != nil {
-		return fmt.Errorf("client %d: %w", client.number, err)
+	end := func() error { return caller.end(c) }
+	if err := stream.scanner.scan(data, caller.field, end); err != nil {
+		return err
 	}
 	if frame.StreamEnded() {
-		return fmt.Errorf("client %d: the server ended the stream", client.number)
+		return errors.New("the server ended a stream")
 	}
 	length := int(frame.Length)
 	if err := c.topUp(0, &c.received, length); err != nil {
 		return err
 	}
-	return c.topUp(client.stream.id, &client.stream.received, length)
+	return c.topUp(stream.id, &stream.received, length)
 }
 
 func (c *connection) topUp(stream uint32, received *int, length int) error {
@@ -194,10 +210,10 @@ func (c *connection) topUp(stream uint32, received *int, length int) error {
 	return err
 }
 
-func (c *connection) client(streamID uint32) (*client, error) {
+func (c *connection) caller(streamID uint32) (caller, error) {
 	i := int(streamID) / 2
-	if streamID%2 == 0 || i >= len(c.clients) {
+	if streamID%2 == 0 || i >= len(c.callers) {
 		return nil, fmt.Errorf("a frame for stream %d, which was not opened", streamID)
 	}
-	return c.clients[i], nil
+	return c.callers[i], nil
 }

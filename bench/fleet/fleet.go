@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,18 +22,14 @@ type Options struct {
 
 // Fleet is a number of clients of one server.
 type Fleet struct {
+	connections
 	shape                     workload.Shape
 	protocol                  Protocol
 	fields                    fields
 	summer                    summer
 	clusterURL, assignmentURL []byte
 
-	clients     []*client
-	connections []*connection
-	running     sync.WaitGroup
-	closing     atomic.Bool
-	failed      atomic.Pointer[error]
-
+	clients []*client
 	synced  atomic.Int64 // clients that hold everything they asked for
 	covered atomic.Int64 // pairs of client and change, for changes after the client was synced
 }
@@ -47,18 +42,11 @@ func Open(o Options) (*Fleet, error) {
 		clusterURL: o.Protocol.typeURL(workload.ClusterType), assignmentURL: o.Protocol.typeURL(workload.AssignmentType),
 	}
 	f.enlist(o.Clients)
-	for first := 0; first < o.Clients; first += o.PerConnection {
-		conn, err := dial(o.Address, f.clients[first:min(first+o.PerConnection, o.Clients)])
-		if err != nil {
-			f.Close()
-			return nil, err
-		}
-		f.connections = append(f.connections, conn)
+	callers := make([]caller, len(f.clients))
+	for i, c := range f.clients {
+		callers[i] = c
 	}
-	for _, conn := range f.connections {
-		f.running.Go(func() { f.serve(conn) })
-	}
-	return f, nil
+	return f, f.open(o.Address, callers, o.PerConnection)
 }
 
 // enlist makes the clients. Equal subscriptions share their bytes.
@@ -73,7 +61,8 @@ func (f *Fleet) enlist(count int) {
 			shared[view] = names
 		}
 		c := &client{
-			fleet: f, number: number, names: names,
+			stream: stream{path: f.protocol.path()},
+			fleet:  f, number: number, names: names,
 			clusters:    newHeld(f.shape.Clusters, f.shape.Clusters),
 			assignments: newHeld(f.shape.Clusters, len(subscription)),
 			sequences:   make([]uint32, f.shape.Clusters),
@@ -83,22 +72,6 @@ func (f *Fleet) enlist(count int) {
 		}
 		f.clients = append(f.clients, c)
 	}
-}
-
-func (f *Fleet) serve(conn *connection) {
-	err := conn.run()
-	if !f.closing.Load() {
-		f.failed.CompareAndSwap(nil, &err)
-	}
-}
-
-// Close ends all streams and waits until nothing runs any more.
-func (f *Fleet) Close() {
-	f.closing.Store(true)
-	for _, conn := range f.connections {
-		_ = conn.socket.Close() // what was sent is of no interest any more
-	}
-	f.running.Wait()
 }
 
 // pollEvery is how often waiting looks: often enough for the figures that are taken after it,
@@ -141,8 +114,8 @@ func (f *Fleet) wait(ctx context.Context, what string, count *atomic.Int64, want
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
 	for {
-		if err := f.failed.Load(); err != nil {
-			return fmt.Errorf("client: %w", *err)
+		if err := f.err(); err != nil {
+			return err
 		}
 		if count.Load() >= want {
 			return nil

@@ -51,11 +51,11 @@ func (c *connection) drain() {
 func (c *connection) opened(frame *http2.WindowUpdateFrame) error {
 	window := &c.window
 	if frame.StreamID != 0 {
-		client, err := c.client(frame.StreamID)
+		caller, err := c.caller(frame.StreamID)
 		if err != nil {
 			return err
 		}
-		window = &client.stream.window
+		window = &caller.channel().window
 	}
 	*window += int(frame.Increment)
 	c.drain()
@@ -69,8 +69,8 @@ func (c *connection) settings(frame *http2.SettingsFrame) error {
 		return nil
 	}
 	if window, ok := frame.Value(http2.SettingInitialWindowSize); ok {
-		for _, client := range c.clients {
-			client.stream.window += int(window) - c.initialWindow
+		for _, caller := range c.callers {
+			caller.channel().window += int(window) - c.initialWindow
 		}
 		c.initialWindow = int(window)
 		c.drain()
