@@ -87,7 +87,7 @@ func askVersion(ctx context.Context, path string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "--version")
-	cmd.WaitDelay = pipeGrace
+	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	match := versionLine.FindStringSubmatch(string(out))
 	switch {

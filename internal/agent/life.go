@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/process"
 	registryclient "github.com/doyen-mesh/doyen/internal/registry/client"
 )
 
@@ -34,12 +35,12 @@ func (a *agent) run(ctx context.Context) (int, error) {
 	}
 	for {
 		select {
-		case <-app.done:
+		case <-app.Done():
 			a.gone(app)
-			return app.code, nil
+			return app.Code(), nil
 		case <-ctx.Done():
 			a.wayOut(app)
-			return app.code, nil
+			return app.Code(), nil
 		case d := <-descriptions:
 			if err := a.lateDescription(d); err != nil {
 				a.Log.Error("this instance takes no traffic", "error", err)
@@ -115,15 +116,15 @@ func (a *agent) settle(service api.Service) error {
 }
 
 // startApp starts the application.
-func (a *agent) startApp() (*process, error) {
+func (a *agent) startApp() (*process.Process, error) {
 	if a.Proxyless {
 		if err := a.writeGRPCBootstrap(); err != nil {
 			return nil, err
 		}
 	}
-	app, err := start(command{path: a.Command[0], args: a.Command[1:], env: a.environment(), stdout: a.Stdout, stderr: a.Stderr})
+	app, err := process.Start(process.Command{Path: a.Command[0], Args: a.Command[1:], Env: a.environment(), Stdout: a.Stdout, Stderr: a.Stderr})
 	if err == nil {
-		a.Log.Info("application started", "command", filepath.Base(a.Command[0]), "pid", app.cmd.Process.Pid)
+		a.Log.Info("application started", "command", filepath.Base(a.Command[0]), "pid", app.PID())
 	}
 	return app, err
 }

@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -26,47 +24,8 @@ func TestMain(m *testing.M) {
 
 // apps are the applications that tests run as children.
 var apps = map[string]func() int{
-	"exit3":     func() int { return 3 },
-	"obedient":  obedient,
-	"stubborn":  stubborn,
-	"parent":    parent,
-	"suicide":   suicide,
 	"web":       web,
 	"say-ports": sayPorts,
-}
-
-// obedient ends with status 5 on SIGTERM.
-func obedient() int {
-	terminated := make(chan os.Signal, 1)
-	signal.Notify(terminated, syscall.SIGTERM)
-	fmt.Println("up")
-	<-terminated
-	return 5
-}
-
-// stubborn ignores SIGTERM.
-func stubborn() int {
-	signal.Ignore(syscall.SIGTERM)
-	fmt.Println("up")
-	select {}
-}
-
-// parent starts a stubborn child of its own, says its process ID, and ends on SIGTERM by default.
-func parent() int {
-	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), testApp+"=stubborn")
-	out, err := child.StdoutPipe()
-	if err != nil || child.Start() != nil {
-		return 1
-	}
-	_, _ = out.Read(make([]byte, 1)) // it ignores SIGTERM from now on
-	fmt.Println(child.Process.Pid)
-	select {}
-}
-
-func suicide() int {
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {}
 }
 
 // web serves HTTP on PORT until SIGTERM: / says what it is, /slow takes half a second, /exit ends it
@@ -103,18 +62,6 @@ func sayPorts() int {
 		fmt.Printf("%s=%s\n", name, os.Getenv(name))
 	}
 	return 0
-}
-
-// alive reports whether a process exists and is no zombie.
-func alive(pid int) bool {
-	state, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return syscall.Kill(pid, 0) == nil
-	}
-	var id int
-	var name, status string
-	_, _ = fmt.Sscan(string(state), &id, &name, &status)
-	return status != "Z" && status != "X"
 }
 
 // eventually waits until f reports true.

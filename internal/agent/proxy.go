@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
+	"github.com/doyen-mesh/doyen/internal/process"
 )
 
 // Pauses between the end of one Envoy and the start of the next; an Envoy that ran for stableAfter
@@ -34,7 +35,7 @@ const proxyGrace = 5 * time.Second
 
 // proxy keeps an Envoy running.
 type proxy struct {
-	command command
+	command process.Command
 	admin   *proxyAdmin
 	inbound []netip.AddrPort // where callers reach it: it is ready when all of them accept connections
 	log     *slog.Logger
@@ -56,7 +57,7 @@ func newProxy(o ProxyOptions, b bootstrap.Options, folder string, inbound []neti
 	}
 	lines := &lineWriter{prefix: "envoy | ", out: out}
 	return &proxy{
-		command: command{path: o.Path, args: append(args, o.Args...), stdout: lines, stderr: lines},
+		command: process.Command{Path: o.Path, Args: append(args, o.Args...), Stdout: lines, Stderr: lines},
 		admin:   newProxyAdmin(b.AdminPort),
 		inbound: inbound,
 		log:     log,
@@ -87,7 +88,7 @@ func (p *proxy) run(ctx context.Context, hurry <-chan struct{}, tell func(error)
 
 // once runs one Envoy to its end, or to the end of ctx.
 func (p *proxy) once(ctx context.Context, hurry <-chan struct{}, tell func(error)) error {
-	child, err := start(p.command)
+	child, err := process.Start(p.command)
 	if err != nil {
 		return err
 	}
@@ -98,13 +99,13 @@ func (p *proxy) once(ctx context.Context, hurry <-chan struct{}, tell func(error
 		p.prober().run(watching, tell)
 	}()
 	select {
-	case <-child.done:
+	case <-child.Done():
 	case <-ctx.Done():
-		child.stop(proxyGrace, hurry)
+		child.Stop(proxyGrace, hurry)
 	}
 	stop()
 	<-watched
-	return fmt.Errorf("envoy ended with status %d", child.code)
+	return fmt.Errorf("envoy ended with status %d", child.Code())
 }
 
 // prober asks one Envoy whether it is ready. Callers' way in is tried only until it works once: a

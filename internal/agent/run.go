@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 
 	"github.com/doyen-mesh/doyen/internal/admin/client"
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/process"
 )
 
 // Run runs one instance until its application ends or ctx does, and returns the application's exit
@@ -51,8 +51,8 @@ type agent struct {
 
 // prepare settles and looks at everything that can be wrong without a server.
 func prepare(ctx context.Context, o Options) (*agent, error) {
-	if _, err := exec.LookPath(o.Command[0]); err != nil {
-		return nil, commandError(o.Command[0], err)
+	if err := process.Find(o.Command[0]); err != nil {
+		return nil, err
 	}
 	server, err := client.New(o.Server)
 	if err != nil {

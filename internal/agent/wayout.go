@@ -4,11 +4,13 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/doyen-mesh/doyen/internal/process"
 )
 
 // gone says goodbye for an application that ended by itself.
-func (a *agent) gone(app *process) {
-	a.Log.Log(context.Background(), endLevel(app.code), "application ended", "status", app.code)
+func (a *agent) gone(app *process.Process) {
+	a.Log.Log(context.Background(), endLevel(app.Code()), "application ended", "status", app.Code())
 	a.stopChecks()
 	if a.lease != nil {
 		a.lease.leave(context.Background(), 0)
@@ -23,10 +25,10 @@ func endLevel(code int) slog.Level {
 }
 
 // wayOut ends the instance in the order in which no request is lost; Envoy ends after it.
-func (a *agent) wayOut(app *process) {
+func (a *agent) wayOut(app *process.Process) {
 	a.Log.Info("stopping: leaving the registry, draining, then ending the application")
 	a.stopChecks()
-	ctx, cancel := patience(a.DrainTimeout, a.Hurry, app.done)
+	ctx, cancel := patience(a.DrainTimeout, a.Hurry, app.Done())
 	defer cancel()
 	if a.lease != nil {
 		a.lease.leave(ctx, a.DrainTimeout/2)
@@ -34,8 +36,8 @@ func (a *agent) wayOut(app *process) {
 	if a.proxy != nil {
 		a.proxy.drain(ctx, a.Log)
 	}
-	app.stop(a.StopTimeout, a.Hurry)
-	a.Log.Info("application ended", "status", app.code)
+	app.Stop(a.StopTimeout, a.Hurry)
+	a.Log.Info("application ended", "status", app.Code())
 }
 
 // patience returns a context that ends after limit, with over, or when it is time to hurry.

@@ -49,10 +49,11 @@ var allowed = []row{
 		"internal/mesh", "internal/admin/api", "internal/config", "internal/config/source",
 		"internal/registry", "internal/registry/...", "internal/control", "xds",
 	}, "read models over everything that runs"},
+	{"internal/process", nil, "a program that runs knows nothing of meshes"},
 	{"internal/agent", []string{
-		"internal/mesh", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/...", "internal/envoy/bootstrap", "xds", "xds/client",
+		"internal/mesh", "internal/process", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/...", "internal/envoy/bootstrap", "xds", "xds/client",
 	}, "the agent knows the server only by its API"},
-	{"internal/demo", []string{"internal/mesh", "internal/admin/api", "internal/admin/client", "internal/agent", "internal/registry/..."}, "the demo runs the product's own commands"},
+	{"internal/demo", []string{"internal/mesh", "internal/process", "internal/admin/api", "internal/admin/client", "internal/agent", "internal/registry/..."}, "the demo runs the product's own commands"},
 	{"internal/server", []string{"internal/...", "xds", "xds/..."}, "the one place that builds everything"},
 	{"internal/cli", []string{"internal/...", "xds", "xds/..."}, "commands over all of it"},
 	{"test/...", []string{"internal/...", "xds", "xds/...", "test/..."}, "tests may look anywhere"},

@@ -1,4 +1,4 @@
-package agent
+package process
 
 import (
 	"bytes"
@@ -30,14 +30,14 @@ func (o *output) String() string {
 }
 
 // startApp starts one of the test applications and waits until it has written something, if it does.
-func startApp(t *testing.T, name string, speaks bool) (*process, *output) {
+func startApp(t *testing.T, name string, speaks bool) (*Process, *output) {
 	t.Helper()
 	out := &output{}
-	p, err := start(command{path: os.Args[0], env: append(os.Environ(), testApp+"="+name), stdout: out, stderr: out})
+	p, err := Start(Command{Path: os.Args[0], Env: append(os.Environ(), testApp+"="+name), Stdout: out, Stderr: out})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.stop(0, nil) })
+	t.Cleanup(func() { p.Stop(0, nil) })
 	if speaks {
 		eventually(t, name+" speaks", func() bool { return strings.HasSuffix(out.String(), "\n") })
 	}
@@ -56,7 +56,7 @@ func TestExitStatusIsPassedOn(t *testing.T) {
 
 func TestStopAsksFirst(t *testing.T) {
 	p, _ := startApp(t, "obedient", true)
-	p.stop(time.Minute, nil)
+	p.Stop(time.Minute, nil)
 	if p.code != 5 {
 		t.Errorf("status %d, want the 5 of an orderly end", p.code)
 	}
@@ -64,7 +64,7 @@ func TestStopAsksFirst(t *testing.T) {
 
 func TestStopKillsAfterGrace(t *testing.T) {
 	p, _ := startApp(t, "stubborn", true)
-	p.stop(50*time.Millisecond, nil)
+	p.Stop(50*time.Millisecond, nil)
 	if want := 128 + int(syscall.SIGKILL); p.code != want {
 		t.Errorf("status %d, want %d", p.code, want)
 	}
@@ -75,7 +75,7 @@ func TestStopKillsAtOnceInAHurry(t *testing.T) {
 	hurry := make(chan struct{})
 	close(hurry)
 	started := time.Now()
-	p.stop(time.Minute, hurry)
+	p.Stop(time.Minute, hurry)
 	if took := time.Since(started); took > 10*time.Second {
 		t.Errorf("took %v", took)
 	}
@@ -87,7 +87,7 @@ func TestGrandchildrenEndWithTheChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.stop(time.Minute, nil)
+	p.Stop(time.Minute, nil)
 	eventually(t, "the grandchild is gone", func() bool { return !alive(pid) })
 }
 
@@ -102,7 +102,7 @@ func TestCommandsThatCannotStart(t *testing.T) {
 		plain:                "is not executable",
 		t.TempDir() + "/../": "is not executable",
 	} {
-		if _, err := start(command{path: path}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Start(Command{Path: path}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error = %v, want one that contains %q", path, err, want)
 		}
 	}
