@@ -102,6 +102,8 @@ func TestNotText(t *testing.T) {
 		{"utf-16", "\xff\xfek\x00", "a.yaml:1:1: the file is not UTF-8 text: byte 0xff"},
 		{"cut off rune", "kind: Service\nowner: é\xc3", "a.yaml:2:9: the file is not UTF-8 text: byte 0xc3"},
 		{"nul", "kind: \x00", "a.yaml:1:7: the file is not text: control character U+0000"},
+		{"lone carriage return", "kind: Service\r\nname: a\rowner: b\n", "a.yaml:2:8: the file is not text: control character U+000D"},
+		{"line separator", "kind: Service\u2028name: a\n", "a.yaml:1:14: the file is not text: control character U+2028"},
 		{"escape", "kind: Service\n# \x1b[31m\n", "a.yaml:2:3: the file is not text: control character U+001B"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

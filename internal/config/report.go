@@ -25,13 +25,15 @@ func (d *document) reportWith(n *yaml.Node, w *wrong, related mesh.Origin) {
 	d.add(Problem{Origin: d.origin(n), Message: w.message, Expected: w.expected, Hint: w.hint, Related: related, Length: width(n)})
 }
 
-// add completes a problem with the line that it points at.
+// add completes a problem with the line that it points at. What the parser misses behind the last line is
+// missing at the end of that line.
 func (d *document) add(p Problem) {
-	if i := p.Origin.Line - 1; i >= 0 && i < len(d.lines) {
-		p.Source = strings.TrimSuffix(d.lines[i], "\r")
-		rest := utf8.RuneCountInString(p.Source) - max(0, p.Origin.Column-1)
-		p.Length = max(1, min(p.Length, rest))
+	if last := len(d.lines); p.Origin.Line > last {
+		p.Origin.Line, p.Origin.Column = last, utf8.RuneCountInString(d.lines[last-1])+1
 	}
+	p.Source = strings.TrimSuffix(d.lines[p.Origin.Line-1], "\r")
+	rest := utf8.RuneCountInString(p.Source) - max(0, p.Origin.Column-1)
+	p.Length = max(1, min(p.Length, rest))
 	d.broken = true
 	*d.problems = append(*d.problems, p)
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -59,7 +60,7 @@ func notText(text []byte) (Problem, bool) {
 		case r == utf8.RuneError && size == 1:
 			p.Message = fmt.Sprintf("the file is not UTF-8 text: byte 0x%02x", text[0])
 			return p, false
-		case r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f:
+		case notInText(r) || r == '\r' && !bytes.HasPrefix(text, []byte("\r\n")):
 			p.Message = fmt.Sprintf("the file is not text: control character %U", r)
 			return p, false
 		case r == '\n':
@@ -70,6 +71,18 @@ func notText(text []byte) (Problem, bool) {
 		text = text[size:]
 	}
 	return Problem{}, true
+}
+
+// notInText reports whether r is a control character, or one of those beside the line feed that YAML ends a
+// line at and editors do not, so that nobody would agree on the number of a line.
+func notInText(r rune) bool {
+	switch r {
+	case '\t', '\n', '\r':
+		return false
+	case 0x7f, 0x85, 0x2028, 0x2029:
+		return true
+	}
+	return r < ' '
 }
 
 // nameLine finds the name in a text that may have no syntax.
