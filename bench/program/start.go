@@ -1,0 +1,70 @@
+package program
+
+import (
+	"context"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/doyen-mesh/doyen/bench/serve"
+)
+
+// attempts of what takes well under a second; the median counts.
+const attempts = 7
+
+// start measures how soon a server with nothing connected is ready, and what it needs then.
+func (f *Figures) start(ctx context.Context, o Options, folder string) error {
+	if err := writeDocuments(filepath.Join(folder, "config"), 10); err != nil {
+		return err
+	}
+	var ready []time.Duration
+	for range attempts {
+		s, err := startServer(ctx, o.Doyen, folder)
+		if err != nil {
+			return err
+		}
+		ready = append(ready, s.ready)
+		f.RSS, err = settledRSS(ctx, s.command.Process.Pid)
+		if stopped := s.stop(); err == nil {
+			err = stopped
+		}
+		if err != nil {
+			return err
+		}
+	}
+	f.Ready = median(ready)
+	return nil
+}
+
+// settledRSS is the resident memory of a process after a second.
+func settledRSS(ctx context.Context, pid int) (int64, error) {
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-time.After(time.Second):
+		return serve.RSS(pid)
+	}
+}
+
+// validate measures doyen validate, process and all.
+func (f *Figures) validate(ctx context.Context, o Options, folder string) error {
+	if err := writeDocuments(folder, Documents); err != nil {
+		return err
+	}
+	var took []time.Duration
+	for range attempts {
+		start := time.Now()
+		if err := exec.CommandContext(ctx, o.Doyen, "validate", folder).Run(); err != nil {
+			return err
+		}
+		took = append(took, time.Since(start))
+	}
+	f.Validate = median(took)
+	return nil
+}
+
+func median(values []time.Duration) time.Duration {
+	slices.Sort(values)
+	return values[len(values)/2]
+}
