@@ -33,7 +33,7 @@ func TestOneBadAmongGood(t *testing.T) {
 // badAmongGood publishes a bad cluster beside a new one that the routes move to, and then a
 // correction. The recorder sees to it that nothing rejected is sent again.
 func badAmongGood(t *testing.T, v variant, bad *xds.Resource, says string, first bool) {
-	s := serve(t, xdstest.Options{Isolates: true}, xds.ServerOptions{IsolateRejected: true})
+	s := serve(t, xdstest.Options{}, xds.ServerOptions{IsolateRejected: true})
 	e := runEnvoy(t, v, "", s.address)
 	good := site(v, "good", backend(t, "good"))
 	in := ""

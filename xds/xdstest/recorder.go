@@ -11,10 +11,6 @@ import (
 
 // Options tell a recorder what the test does that the messages alone would not show.
 type Options struct {
-	// Isolates allows the server to offer parts of a rejected response again, each smaller than
-	// what was rejected, to find the culprit.
-	Isolates bool
-
 	// Dangling allows the test to publish resources that refer to what does not exist: what is
 	// removed may then still be referred to, and what is referred to may come later.
 	Dangling bool

@@ -247,13 +247,19 @@ var cases = []struct {
 		s.ask(delta(clusters, ack("2")))
 		s.say(deltaOf(clusters, "3", cluster("b", 1)))
 		s.ask(rejectDelta(clusters, "3"))
-	}, xdstest.Options{Isolates: true}},
+	}, xdstest.Options{}},
+	{"a correction beside what was good", "", func(s *script) {
+		s.ask(sotw(clusters, ""))
+		s.say(sotwOf(clusters, "v1", "1", cluster("a", 1), cluster("b", 1)))
+		s.ask(reject(sotw(clusters, "1")))
+		s.say(sotwOf(clusters, "v2", "2", cluster("a", 1), cluster("b", 2)))
+	}, xdstest.Options{}},
 	{"isolates without end", "rejected", func(s *script) {
 		s.ask(delta(clusters, subscribe("*")))
 		s.say(deltaOf(clusters, "1", cluster("a", 1)))
 		s.ask(rejectDelta(clusters, "1"))
 		s.say(deltaOf(clusters, "2", cluster("a", 1)))
-	}, xdstest.Options{Isolates: true}},
+	}, xdstest.Options{}},
 }
 
 func TestRules(t *testing.T) {

@@ -93,32 +93,21 @@ func known(_ *Recorder, _ *stream, t *typed, m *Message) (reasons []string) {
 	return reasons
 }
 
-func rejectedAgain(r *Recorder, _ *stream, t *typed, m *Message) (reasons []string) {
-	offer := t.changed(m)
-	for _, resource := range m.Resources {
-		if !offer[resource.Name] || r.options.Isolates && t.isolates(offer) {
-			continue
+// rejectedAgain judges the changes of a response together: one of them is what the client refused,
+// and which it is cannot be known. A part of them, or some of them beside a correction, may be
+// offered again.
+func rejectedAgain(_ *Recorder, _ *stream, t *typed, m *Message) (reasons []string) {
+	offer := t.changes(m)
+	for _, refused := range t.refused {
+		again := len(refused) > 0
+		for name, c := range refused {
+			again = again && offer[name] != nil && offer[name].sum == c.sum
 		}
-		for _, c := range t.rejected[resource.Name] {
-			if c.sum == resource.content.sum {
-				reasons = append(reasons, fmt.Sprintf("%q was rejected with this content", resource.Name))
-				break
-			}
+		if again {
+			reasons = append(reasons, fmt.Sprintf("%q was rejected with this content", slices.Sorted(maps.Keys(refused))))
 		}
 	}
 	return reasons
-}
-
-// isolates reports whether an offer is a part of something that was rejected, and less than it.
-func (t *typed) isolates(offer map[string]bool) bool {
-	return slices.ContainsFunc(t.refused, func(whole map[string]bool) bool {
-		for name := range offer {
-			if !whole[name] {
-				return false
-			}
-		}
-		return len(offer) < len(whole)
-	})
 }
 
 // order judges each change by what it newly refers to. A first answer is never held, so it is not

@@ -38,7 +38,7 @@ type typed struct {
 	touched   map[string]bool     // names to be sent again because what refers to them was (C094)
 
 	rejected map[string][]*content // by name
-	refused  []map[string]bool     // names that changed in each rejected response
+	refused  []map[string]*content // what changed in each rejected response
 
 	early    []dependency // sent while what they need was not there
 	orphaned []dependency // removed while something needed them
@@ -118,10 +118,10 @@ func (t *typed) take(m *Message) {
 
 // reject notes that the client refused a response: it holds what it held before.
 func (t *typed) reject(m *Message) {
-	changed := t.changed(m)
-	t.refused = append(t.refused, changed)
+	changes := t.changes(m)
+	t.refused = append(t.refused, changes)
 	for _, r := range m.Resources {
-		if changed[r.Name] {
+		if changes[r.Name] != nil {
 			t.rejected[r.Name] = append(t.rejected[r.Name], r.content)
 		}
 		t.restore(r.Name, m.Nonce)
@@ -144,15 +144,15 @@ func (t *typed) restore(name, nonce string) {
 	}
 }
 
-// changed returns the names of resources in m that are not what the client has acknowledged.
-func (t *typed) changed(m *Message) map[string]bool {
-	names := make(map[string]bool)
+// changes returns the resources in m that are not what the client has acknowledged.
+func (t *typed) changes(m *Message) map[string]*content {
+	changes := make(map[string]*content)
 	for _, r := range m.Resources {
 		if c := t.taken[r.Name]; !r.Heartbeat && (c == nil || c.sum != r.content.sum) {
-			names[r.Name] = true
+			changes[r.Name] = r.content
 		}
 	}
-	return names
+	return changes
 }
 
 // removals returns the names that m takes from the client.
@@ -198,14 +198,15 @@ func (t *typed) response(m *Message) {
 	t.open[m.Nonce] = m
 }
 
-// settle forgets what was rejected of a resource once it has a content that is neither that nor
-// what the client holds.
+// settle forgets what was rejected of a resource, alone or with others, once it has had a content
+// that is neither that nor what the client holds: coming back to it is a change.
 func (t *typed) settle(r Resource) {
 	if c := t.taken[r.Name]; c != nil && c.sum == r.content.sum {
 		return
 	}
 	if !slices.ContainsFunc(t.rejected[r.Name], func(c *content) bool { return c.sum == r.content.sum }) {
 		delete(t.rejected, r.Name)
+		t.refused = slices.DeleteFunc(t.refused, func(refused map[string]*content) bool { return refused[r.Name] != nil })
 	}
 }
 

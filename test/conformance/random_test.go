@@ -1,0 +1,259 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/doyen-mesh/doyen/xds"
+	"github.com/doyen-mesh/doyen/xds/client"
+	"github.com/doyen-mesh/doyen/xds/xdstest"
+)
+
+// Whatever is published, however fast, and whatever is rejected on the way: the recorder finds
+// nothing wrong, and in the end the client has what is there.
+func TestRandomPublications(t *testing.T) {
+	for _, protocol := range []client.Protocol{client.Delta, client.SotW} {
+		for _, rejects := range []bool{false, true} {
+			for seed := range uint64(8) {
+				t.Run(fmt.Sprintf("protocol %d, rejects %t, seed %d", protocol, rejects, seed), func(t *testing.T) {
+					randomPublications(t, protocol, rejects, rand.New(rand.NewPCG(seed, 0)))
+				})
+			}
+		}
+	}
+}
+
+func randomPublications(t *testing.T, protocol client.Protocol, rejects bool, random *rand.Rand) {
+	s := serve(t, xdstest.Options{}, xds.ServerOptions{
+		RemovalGrace:    10 * time.Millisecond,
+		IsolateRejected: random.IntN(2) == 0,
+	})
+	c := startWalker(t, s.address, protocol)
+	c.rejects = rejects
+	version := 0
+	for range 60 {
+		version++
+		s.Publish(node, randomWorld(random, version))
+		time.Sleep(random.N(8 * time.Millisecond)) // sometimes a client keeps up, sometimes not
+		if random.IntN(20) == 0 {
+			c.reconnect()
+		}
+	}
+	// The last world has contents that were never rejected, and is accepted.
+	c.mu.Lock()
+	c.rejects = false
+	c.mu.Unlock()
+	last := randomWorld(random, version+1)
+	s.Publish(node, last)
+	eventually(t, "convergence", func() error { return c.lacks(last) })
+}
+
+// randomWorld is a consistent snapshot: listeners with routes to some clusters, and nothing else.
+func randomWorld(random *rand.Rand, version int) *xds.Snapshot {
+	v := variant{ads: true}
+	var all []*xds.Resource
+	used := make(map[string]bool)
+	for l := range 1 + random.IntN(3) {
+		name := fmt.Sprint("l", l)
+		var hosts []string
+		for h := range 1 + random.IntN(3) {
+			to := fmt.Sprint("c", random.IntN(8))
+			used[to] = true
+			hosts = append(hosts, fmt.Sprintf(`{"name": "h%d", "domains": ["h%d-v%d"], "routes": [
+				{"match": {"prefix": "/"}, "route": {"cluster": %q}}
+			]}`, h, h, version, to))
+		}
+		all = append(all, listener(v, name, "routes-"+name), resource(new(routev3.RouteConfiguration), "routes-"+name,
+			`{"name": %q, "virtual_hosts": [%s]}`, "routes-"+name, strings.Join(hosts, ",")))
+	}
+	for _, name := range slices.Sorted(maps.Keys(used)) {
+		timeout := fmt.Sprintf("%d.%09ds", 1+random.IntN(2), version) // each content is new
+		all = append(all, cluster(v, name, timeout), assignment(name, fmt.Sprintf("127.0.0.1:%d", 1+random.IntN(3))))
+	}
+	return xds.NewSnapshot(all...)
+}
+
+// walker is a client that asks like Envoy does: for all listeners and clusters, and for the routes
+// and assignments that they name.
+type walker struct {
+	*client.Client
+	protocol client.Protocol
+	cut      func()
+
+	mu      sync.Mutex
+	rejects bool // now and then
+	random  *rand.Rand
+	have    map[string]map[string]string // by type and name: bytes
+}
+
+var (
+	routeType    = typeURL(new(routev3.RouteConfiguration))
+	endpointType = typeURL(new(endpointv3.ClusterLoadAssignment))
+
+	errUnlucky = errors.New("unlucky")
+)
+
+func startWalker(t *testing.T, address string, protocol client.Protocol) *walker {
+	t.Helper()
+	w := &walker{protocol: protocol, random: rand.New(rand.NewPCG(1, 2)), have: make(map[string]map[string]string)}
+	conn := &switched{address: address}
+	conn.next()
+	w.cut = conn.next
+	w.Client = client.New(conn, client.Options{
+		Node: &corev3.Node{Id: node}, Protocol: protocol, MinRetry: time.Millisecond, Handle: w.handle,
+	})
+	w.Subscribe(clusterType, client.Wildcard)
+	w.Subscribe(listenerType, client.Wildcard)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- w.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+		conn.close()
+	})
+	return w
+}
+
+// reconnect ends the connection; the client comes back by itself.
+func (w *walker) reconnect() { w.cut() }
+
+func (w *walker) handle(u *client.Update) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.rejects && w.random.IntN(10) == 0 && !w.removes(u) {
+		u.Reject(errUnlucky)
+		return
+	}
+	if w.have[u.Type] == nil || w.whole(u) {
+		w.have[u.Type] = make(map[string]string)
+	}
+	for _, r := range u.Resources {
+		w.have[u.Type][r.Name] = string(r.Body.GetValue())
+	}
+	for _, name := range u.Removed {
+		delete(w.have[u.Type], name)
+	}
+	switch u.Type {
+	case clusterType:
+		w.follow(u.Type, endpointType)
+	case listenerType:
+		w.follow(u.Type, routeType)
+	}
+	u.Accept()
+}
+
+// removes reports whether an update takes anything from the client. It never rejects that.
+func (w *walker) removes(u *client.Update) bool {
+	if !w.whole(u) {
+		return len(u.Removed) > 0
+	}
+	for name := range w.have[u.Type] {
+		if !slices.ContainsFunc(u.Resources, func(r client.Resource) bool { return r.Name == name }) {
+			return true
+		}
+	}
+	return false
+}
+
+// whole reports whether an update holds everything there is of its type (C052).
+func (w *walker) whole(u *client.Update) bool {
+	return w.protocol == client.SotW && (u.Type == clusterType || u.Type == listenerType)
+}
+
+// follow asks for what the resources of one type name of another, and for nothing else of it.
+func (w *walker) follow(parent, child string) {
+	named := make(map[string]bool)
+	for name := range w.have[parent] {
+		if parent == listenerType {
+			name = "routes-" + name
+		}
+		named[name] = true
+		w.Subscribe(child, name)
+	}
+	for name := range w.have[child] {
+		if !named[name] {
+			w.Unsubscribe(child, name)
+			delete(w.have[child], name)
+		}
+	}
+}
+
+// lacks is an error unless the client has exactly what is there.
+func (w *walker) lacks(there *xds.Snapshot) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, url := range []string{clusterType, endpointType, listenerType, routeType} {
+		want := make(map[string]string)
+		for _, r := range there.Resources(url) {
+			want[r.Name()] = string(r.Body())
+		}
+		if have := w.have[url]; !maps.Equal(have, want) {
+			return fmt.Errorf("of %s it has %v, want %v", url, decoded(url, have), decoded(url, want))
+		}
+	}
+	return nil
+}
+
+func decoded(url string, set map[string]string) (all []string) {
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		m, err := (&anypb.Any{TypeUrl: url, Value: []byte(set[name])}).UnmarshalNew()
+		all = append(all, fmt.Sprint(m, err))
+	}
+	return all
+}
+
+// switched is a connection that can be cut and made anew.
+type switched struct {
+	address string
+	mu      sync.Mutex
+	conn    *grpc.ClientConn
+}
+
+func (s *switched) next() {
+	conn, err := grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		panic(err)
+	}
+	s.close()
+	s.mu.Lock()
+	s.conn = conn
+	s.mu.Unlock()
+}
+
+func (s *switched) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != nil {
+		s.conn.Close()
+	}
+}
+
+func (s *switched) current() *grpc.ClientConn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn
+}
+
+func (s *switched) Invoke(ctx context.Context, method string, in, out any, o ...grpc.CallOption) error {
+	return s.current().Invoke(ctx, method, in, out, o...)
+}
+
+func (s *switched) NewStream(ctx context.Context, d *grpc.StreamDesc, method string, o ...grpc.CallOption) (grpc.ClientStream, error) {
+	return s.current().NewStream(ctx, d, method, o...)
+}
