@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -39,10 +40,10 @@ func parse(args []string) (options, error) {
 	clusters := flags.Int("clusters", 0, "number of clusters, instead of the usual")
 	flags.IntVar(&o.compare.PerConnection, "per-connection", 100, "streams on one connection")
 	flags.StringVar(&o.compare.ProfileDir, "profile", "", "folder for CPU and heap profiles of the servers")
-	flags.StringVar(&o.out, "out", "", "folder for the results; without it they are only printed")
+	flags.StringVar(&o.out, "out", "", "folder for the results; without it a -full run of everything writes ../docs, others only print")
 	flags.StringVar(&o.report, "report", "", "folder of an earlier run whose page is to be written again")
 	flags.StringVar(&o.program, "doyen", "../bin/doyen", "the doyen program")
-	flags.StringVar(&o.envoy, "envoy", "", "the Envoy program; without it DOYEN_ENVOY, or the one on PATH")
+	flags.StringVar(&o.envoy, "envoy", cmp.Or(os.Getenv("DOYEN_ENVOY"), "envoy"), "the Envoy program")
 	if err := flags.Parse(args[1:]); err != nil {
 		return o, err
 	}
@@ -61,6 +62,9 @@ func parse(args []string) (options, error) {
 	}
 	if o.size = compare.Full(); *short {
 		o.size = compare.Short()
+	}
+	if *full && *only == "" && *servers == "" {
+		o.out = cmp.Or(o.out, "../docs")
 	}
 	o.size.Clients = cmp.Or(*clients, o.size.Clients)
 	o.size.Clusters = cmp.Or(*clusters, o.size.Clusters)
