@@ -1,0 +1,152 @@
+package xds
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+)
+
+// content is what a subscription contained at one moment. It is immutable, so a stream that
+// remembers one remembers exactly what its client was sent. What was computed towards it
+// (differences, bodies) hangs on it and is shared by all streams; it goes with the content.
+type content struct {
+	*table
+	position uint64 // of the pool's publication that brought it
+	bodies   bodies // of the whole, for state-of-the-world
+
+	mu          sync.Mutex // guards writing of the lists below
+	differences atomic.Pointer[[]*difference]
+	derived     atomic.Pointer[[]*content]
+}
+
+// nothing is what a client has before it was sent anything.
+func nothing() *content { return &content{table: emptyTable} }
+
+// keptPerContent bounds how many differences, and how many derived contents, one content remembers.
+const keptPerContent = 16
+
+// A difference is the changes of one response, and the bodies encoded from it.
+type difference struct {
+	key     differenceKey
+	changes []change // new == nil: removed
+	added   int      // of changes, those that are not removals
+	size    int      // of the added ones' bytes
+	needs   bool     // some change may have to wait for another type
+	version string   // of the whole type once this is applied
+	bodies  bodies
+}
+
+// differenceKey identifies a difference towards one content: by what it starts from, or,
+// when it was put together for a stream, by the changes themselves.
+type differenceKey struct {
+	from, custom setSum
+	isCustom     bool
+}
+
+// since returns what a client that has from must be sent to have c.
+func (c *content) since(from *content) *difference {
+	key := differenceKey{from: from.sum}
+	if d := c.knownDifference(key); d != nil {
+		return d
+	}
+	d := &difference{key: key, version: c.sum.version()}
+	for ch := range from.changes(c.table) {
+		d.append(ch)
+	}
+	return c.remember(d)
+}
+
+// custom returns the difference of exactly these changes, shared with streams that need the same.
+func (c *content) custom(changes []change, version string) *difference {
+	d := &difference{version: version}
+	var names maphash.Hash
+	names.SetSeed(hashSeed)
+	names.WriteString(version)
+	for _, ch := range changes {
+		d.append(ch)
+		if ch.new == nil || ch.new.wire == nil {
+			names.WriteString(ch.name)
+			names.WriteByte(0)
+		}
+		d.key.custom = d.key.custom.add(ch.new)
+	}
+	d.key.from, d.key.isCustom = setSum{names.Sum64(), uint64(len(changes))}, true
+	if known := c.knownDifference(d.key); known != nil {
+		return known
+	}
+	return c.remember(d)
+}
+
+func (d *difference) append(ch change) {
+	d.changes = append(d.changes, ch)
+	if ch.new == nil {
+		d.needs = true
+		return
+	}
+	d.added++
+	d.size += len(ch.new.wire) + len(ch.name) + resourceOverhead
+	d.needs = d.needs || len(ch.new.references) > 0
+}
+
+func (c *content) knownDifference(key differenceKey) *difference {
+	if list := c.differences.Load(); list != nil {
+		for _, d := range *list {
+			if d.key == key {
+				return d
+			}
+		}
+	}
+	return nil
+}
+
+func (c *content) remember(d *difference) *difference {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known := c.knownDifference(d.key); known != nil {
+		return known
+	}
+	list := prepend(c.differences.Load(), d)
+	c.differences.Store(&list)
+	return d
+}
+
+// derive returns the content that t is, shared by streams that derived the same from c.
+func (c *content) derive(t *table) *content {
+	if t.sum == c.sum && t.count == c.count {
+		return c
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if list := c.derived.Load(); list != nil {
+		for _, known := range *list {
+			if known.sum == t.sum && known.count == t.count {
+				return known
+			}
+		}
+	}
+	d := &content{table: t, position: c.position}
+	list := prepend(c.derived.Load(), d)
+	c.derived.Store(&list)
+	return d
+}
+
+// prepend returns a new list with v first and at most keptPerContent entries.
+func prepend[T any](list *[]T, v T) []T {
+	fresh := []T{v}
+	if list != nil {
+		fresh = append(fresh, (*list)[:min(len(*list), keptPerContent-1)]...)
+	}
+	return fresh
+}
+
+// find returns the resource a client means by name: by its name, by an alias, or by
+// another spelling of an xdstp name.
+func (c *content) find(name string) *Resource {
+	if r := c.get(name); r != nil {
+		return r
+	}
+	if isXdstp(name) {
+		return c.findCanonical(canonicalName(name))
+	}
+	return nil
+}

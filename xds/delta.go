@@ -1,0 +1,120 @@
+package xds
+
+import (
+	"maps"
+	"slices"
+)
+
+// receiveDelta takes the changes a delta request makes to the subscription.
+func (p *place) receiveDelta(r *request) error {
+	first := p.fresh
+	p.fresh = false
+	if !first && len(r.names) == 0 && len(r.drop) == 0 {
+		return nil
+	}
+	wildcard := p.wildcard && !slices.Contains(r.drop, wildcardName) || slices.Contains(r.names, wildcardName) ||
+		first && len(r.names) == 0 && p.legacyWildcard
+	subscribe := canonicalNames(withoutWildcard(r.names))
+	drop := canonicalNames(withoutWildcard(r.drop))
+	before := p.asked
+	names := subscribe
+	if len(before) > 0 {
+		names = canonicalNames(append(without(before, drop), subscribe...))
+	}
+	shrunk := p.wildcard && !wildcard || len(drop) > 0
+	p.owed = p.owed || first && wildcard || slices.Contains(r.names, wildcardName)
+	if err := p.ask(wildcard, names); err != nil {
+		return err
+	}
+	if shrunk {
+		p.drop(before, drop)
+	}
+	if first {
+		p.initial = r.initial
+	}
+	p.answerFor(before, withoutWildcard(r.names))
+	return nil
+}
+
+// drop forgets names the client no longer asks for. Of a name that is still covered by the
+// wildcard it is told the state once more (C078).
+func (p *place) drop(before, drop []string) {
+	if p.sent.count+p.acked.count > 0 {
+		p.limitAll()
+	}
+	if !p.wildcard {
+		p.again = without(p.again, drop)
+		return
+	}
+	for _, name := range drop {
+		if _, named := slices.BinarySearch(before, name); named && !p.named(name) {
+			p.again = append(p.again, name)
+		}
+	}
+}
+
+// answerFor sees to it that every name subscribed to is answered: also one that the client
+// has already (C071), also one that does not exist (C072).
+func (p *place) answerFor(before, names []string) {
+	if len(names) == 0 {
+		return
+	}
+	p.session.group.load()
+	if p.want == nil {
+		p.again = append(p.again, names...) // decided once there is something
+		return
+	}
+	if len(before) == 0 && !p.wildcard && p.want.count == len(names) && p.sent.count == 0 {
+		return // all exist, none was sent: all are a change
+	}
+	for _, name := range names {
+		_, had := slices.BinarySearch(before, canonicalName(name))
+		if had || p.sent.find(name) != nil || p.want.find(name) == nil {
+			if _, knew := p.initial[name]; !knew || p.want.find(name) == nil {
+				p.again = append(p.again, name)
+			}
+		}
+	}
+}
+
+// recall takes the versions the client knew when it connected: what is equal is not
+// sent again (C080), what no longer exists is reported (C081).
+func (p *place) recall() {
+	initial := p.initial
+	p.initial = nil
+	equal := make([]*Resource, 0, len(initial))
+	for _, name := range slices.Sorted(maps.Keys(initial)) {
+		r := p.want.find(name)
+		switch {
+		case r == nil:
+			if (p.wildcard || p.named(name)) && !slices.Contains(p.again, name) {
+				p.gone = append(p.gone, name)
+			}
+		case r.version == initial[name] && r.name == name:
+			equal = append(equal, r)
+		}
+	}
+	known := p.want
+	if len(equal) != p.want.count {
+		known = &content{table: newTable(equal), position: p.want.position}
+	}
+	p.sent, p.acked, p.position = known, known, known.position
+	p.again = slices.DeleteFunc(p.again, func(name string) bool {
+		_, knew := initial[name]
+		return knew && known.get(name) != nil
+	})
+	if len(equal) > 0 || len(p.gone) > 0 {
+		p.owed = false
+	}
+}
+
+// without returns the sorted names that are not in the sorted list drop.
+func without(names, drop []string) []string {
+	kept := make([]string, 0, len(names))
+	for _, name := range names {
+		if _, dropped := slices.BinarySearch(drop, name); !dropped {
+			kept = append(kept, name)
+		}
+	}
+	return kept
+}

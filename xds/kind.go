@@ -1,0 +1,66 @@
+package xds
+
+import "strings"
+
+// typePrefix begins the type URLs of everything that is sent (C017).
+const typePrefix = "type.googleapis.com/"
+
+// The types with a service of their own.
+const (
+	ClusterType            = typePrefix + "envoy.config.cluster.v3.Cluster"
+	EndpointType           = typePrefix + "envoy.config.endpoint.v3.ClusterLoadAssignment"
+	ListenerType           = typePrefix + "envoy.config.listener.v3.Listener"
+	ScopedRouteType        = typePrefix + "envoy.config.route.v3.ScopedRouteConfiguration"
+	RouteType              = typePrefix + "envoy.config.route.v3.RouteConfiguration"
+	VirtualHostType        = typePrefix + "envoy.config.route.v3.VirtualHost"
+	SecretType             = typePrefix + "envoy.extensions.transport_sockets.tls.v3.Secret"
+	RuntimeType            = typePrefix + "envoy.service.runtime.v3.Runtime"
+	ExtensionConfigType    = typePrefix + "envoy.config.core.v3.TypedExtensionConfig"
+	legacyWildcard, byName = true, false
+)
+
+// kind is what the protocol says of a resource type. Types nobody registered have a kind too.
+type kind struct {
+	typeURL string
+	// rank is the place in the order of pushes (C091): a change waits for what it
+	// refers to only where that ranks lower.
+	rank int
+	// legacyWildcard: a first request without names means everything (C042, C065).
+	legacyWildcard bool
+	// whole: a state-of-the-world response always holds the whole subscribed state,
+	// and absence from it means removal (C052-C054).
+	whole bool
+	// whenEmpty: a first state-of-the-world request is answered even with nothing (C057).
+}
+
+// lastRank is that of types the order says nothing of.
+const lastRank = 7
+
+// kinds are the types with rules of their own, in the order of pushes.
+var kinds = []kind{
+	{ClusterType, 1, legacyWildcard, true},
+	{EndpointType, 2, byName, false},
+	{ListenerType, 3, legacyWildcard, true},
+	{ScopedRouteType, 4, legacyWildcard, true},
+	{RouteType, 5, byName, false},
+	{VirtualHostType, 6, byName, false},
+	{SecretType, lastRank, byName, false},
+	{RuntimeType, lastRank, byName, false},
+	{ExtensionConfigType, lastRank, byName, false},
+}
+
+// kindOf returns the rules of a type. One that is not known is served by its full state,
+// which is always right, and to everybody who names nothing.
+func kindOf(typeURL string) kind {
+	for _, k := range kinds {
+		if k.typeURL == typeURL {
+			return k
+		}
+	}
+	return kind{typeURL, lastRank, legacyWildcard, true}
+}
+
+// shortType is a type URL as people say it: "Cluster".
+func shortType(typeURL string) string {
+	return typeURL[strings.LastIndexAny(typeURL, "./")+1:]
+}

@@ -1,0 +1,76 @@
+package xds
+
+import (
+	"slices"
+	"sync"
+)
+
+// LinearCache holds resources of one type that every node may ask for. Each call is one
+// step; calls may come from any goroutine and never wait for a client.
+type LinearCache struct {
+	typeURL string
+	mu      sync.Mutex // serialises writers
+	table   *table
+	pool    *pool
+}
+
+// NewLinearCache returns an empty cache for a type. It answers from the start: a name
+// that is not in it does not exist.
+func NewLinearCache(typeURL string) *LinearCache {
+	return &LinearCache{typeURL: typeURL, table: emptyTable, pool: newPool(true)}
+}
+
+// Put adds resources or replaces those of the same names.
+func (c *LinearCache) Put(r ...*Resource) { c.Update(r, nil) }
+
+// Delete removes resources; names that do not exist are ignored.
+func (c *LinearCache) Delete(names ...string) { c.Update(nil, names) }
+
+// Update deletes and puts, in this order, as one step.
+func (c *LinearCache) Update(put []*Resource, del []string) {
+	changes := make([]change, 0, len(put)+len(del))
+	for _, name := range del {
+		changes = append(changes, change{name: name})
+	}
+	for _, r := range put {
+		changes = append(changes, change{name: r.name, new: r})
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.set(c.table.with(changes))
+}
+
+// Replace makes all the only resources there are.
+func (c *LinearCache) Replace(all []*Resource) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.set(newTable(all))
+}
+
+func (c *LinearCache) set(t *table) {
+	c.table = t
+	c.pool.publish(map[string]*table{c.typeURL: t})
+}
+
+// Get returns the resource called name, nil when there is none.
+func (c *LinearCache) Get(name string) *Resource { return c.current().get(name) }
+
+// Resources returns everything by name.
+func (c *LinearCache) Resources() []*Resource { return slices.Collect(c.current().all()) }
+
+func (c *LinearCache) current() *table {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.table
+}
+
+func (c *LinearCache) poolFor(_ *Node, typeURL, _ string) *pool {
+	if typeURL != c.typeURL {
+		return nil
+	}
+	return c.pool
+}
+
+func (c *LinearCache) split(string) bool { return false }
+
+func (c *LinearCache) onMove(func()) (cancel func()) { return func() {} }

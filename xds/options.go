@@ -1,0 +1,115 @@
+package xds
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+)
+
+// Node is what a client said of itself in the first request of a stream. Immutable.
+type Node struct {
+	ID, Cluster string
+	Proto       *corev3.Node // not to be changed
+}
+
+// ServerOptions: every field may be left zero.
+type ServerOptions struct {
+	// Identifier is this server's name, sent as control_plane.identifier (C014).
+	Identifier string
+	// Logger gets opened and closed streams (debug) and NACKs (warning); nil discards.
+	Logger    *slog.Logger
+	Callbacks Callbacks
+	// Authenticate refuses a stream with the status of its error. It is called once, when
+	// the first request has said which node this is, and may block.
+	Authenticate func(ctx context.Context, node *Node) error
+	// IsolateRejected lets a delta stream be offered the parts of a refused response again,
+	// by halves, until the culprits stand alone: at most 2 log2(n) + 1 more responses each.
+	IsolateRejected bool
+	// OrderTimeout is how long an addition waits for what it refers to; default 10 s.
+	OrderTimeout time.Duration
+	// RemovalGrace is how long the removal of a name that the client asks for waits after
+	// the ACK of what replaced its users; default 500 ms.
+	RemovalGrace time.Duration
+	// MaxStreamAge ends streams that are older, after at least one response; 0 is never.
+	MaxStreamAge time.Duration
+	// MaxStreamsPerPeer bounds the open streams from one address, MaxSubscriptions the names
+	// one stream subscribes to, MaxMessageSize the bytes of a request; 0 is no limit, and
+	// gRPC's own limit (4 MiB) for the message.
+	MaxStreamsPerPeer, MaxSubscriptions, MaxMessageSize int
+	// ResourceErrors reports names that do not exist as resource_errors too (C109).
+	ResourceErrors bool
+}
+
+// Callbacks are called from a stream's goroutine and must not block. Any may be nil.
+type Callbacks struct {
+	StreamOpen  func(ctx context.Context, s StreamInfo) error // an error refuses the stream
+	StreamClose func(s StreamInfo, err error)
+	Request     func(s StreamInfo, r RequestInfo) error // an error ends the stream
+	Response    func(s StreamInfo, r ResponseInfo)
+	Rejected    func(s StreamInfo, r Rejection)
+}
+
+// StreamInfo says which stream it is.
+type StreamInfo struct {
+	ID     uint64 // unique in the process
+	Method string // such as "delta-ads" or "sotw-cds"
+	Node   *Node
+	Peer   string // address of the client
+}
+
+// RequestInfo is what a client asked or answered.
+type RequestInfo struct {
+	Type  string
+	Nonce string // of the response it answers; "" when it answers none
+	// Names are all names asked for (state-of-the-world), or those to subscribe to (delta).
+	Names, Unsubscribed []string
+	Error               string // the client's words; "" unless it refuses the response
+}
+
+// ResponseInfo is what was sent.
+type ResponseInfo struct {
+	Type, Nonce, Version string
+	Resources, Removed   []string // names
+}
+
+// Rejection is a response that a client refused (NACK).
+type Rejection struct {
+	Type    string
+	Version string // of the response that was refused
+	Message string // the client's words
+	Time    time.Time
+	Names   []string // changes in the refused response; one, when it was isolated
+	Culprit bool     // Names is exactly what the client refuses
+}
+
+// Defaults of ServerOptions.
+const (
+	defaultOrderTimeout = 10 * time.Second
+	defaultRemovalGrace = 500 * time.Millisecond
+)
+
+// GRPCOptions are what a grpc.Server needs to serve fast and to keep slow clients: the
+// codec, keepalive that is patient (gRPC's own 20 s also cuts connections that are merely
+// slow), many streams per connection (C019), and small buffers.
+func GRPCOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ForceServerCodecV2(Codec()),
+		grpc.MaxConcurrentStreams(maxStreamsPerConnection),
+		grpc.ReadBufferSize(connectionBuffer),
+		grpc.WriteBufferSize(connectionBuffer),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveMinimum, PermitWithoutStream: true}),
+	}
+}
+
+const (
+	maxStreamsPerConnection = 100_000
+	connectionBuffer        = 4 << 10 // bytes; each connection has one to read
+	keepaliveTime           = 60 * time.Second
+	keepaliveTimeout        = 60 * time.Second
+	keepaliveMinimum        = 5 * time.Second
+)

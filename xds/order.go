@@ -1,0 +1,308 @@
+package xds
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// A group is the streams of one node on this server: what one of them acknowledged counts
+// for the others. Its lock guards all their sessions.
+type group struct {
+	mu       sync.Mutex
+	sessions []*session
+	pools    []*pool // scratch space of load
+	members  int     // guarded by the server's lock
+}
+
+// remove takes a stream out that ended. What waited for it looks again.
+func (g *group) remove(s *session) {
+	g.sessions = slices.DeleteFunc(g.sessions, func(o *session) bool { return o == s })
+	g.recheck(nil)
+}
+
+// recheck lets everything that waits look again.
+func (g *group) recheck(except *session) {
+	for _, s := range g.sessions {
+		for _, p := range s.places {
+			if p.trouble != nil {
+				p.idle = nil
+			}
+		}
+		if s != except {
+			s.waker.wake()
+		}
+	}
+}
+
+// maxStreamsOfNode is how many streams may be one node's. More are taken for a fleet in
+// which all gave themselves the same ID, and each orders for itself.
+const maxStreamsOfNode = 32
+
+// load takes a consistent look at what there is: all pools are locked at once, for a moment.
+func (g *group) load() {
+	g.pools = g.pools[:0]
+	for _, s := range g.sessions {
+		for _, p := range s.places {
+			for _, part := range p.parts {
+				if !slices.Contains(g.pools, part.collection.pool) {
+					g.pools = append(g.pools, part.collection.pool)
+				}
+			}
+		}
+	}
+	for _, pool := range g.pools {
+		pool.mu.RLock()
+	}
+	for _, s := range g.sessions {
+		for _, p := range s.places {
+			p.load()
+		}
+	}
+	for _, pool := range g.pools {
+		pool.mu.RUnlock()
+	}
+}
+
+// places yields the places of other types and streams that ask for a type.
+func (g *group) places(typeURL string) []*place {
+	var all []*place
+	for _, s := range g.sessions {
+		if p := s.place(typeURL); p != nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// placeOf returns the place of a type that counts for s: its own, else another stream's.
+func (g *group) placeOf(s *session, typeURL string) *place {
+	if p := s.place(typeURL); p != nil {
+		return p
+	}
+	if all := g.places(typeURL); len(all) > 0 {
+		return all[0]
+	}
+	return nil
+}
+
+// mayHold says whether some change of d might have to wait. It is a quick look that errs
+// towards yes.
+func (g *group) mayHold(p *place, d *difference) bool {
+	for _, s := range g.sessions {
+		for _, q := range s.places {
+			if q != p && (q.flight != nil || q.trouble != nil || q.want != nil && q.acked.sum != q.want.sum) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// hold is a change that waits, or a removal in its grace.
+type hold struct {
+	name     string
+	version  string // of what waits; "" for a removal
+	since    time.Time
+	waits    []Ref
+	reason   string
+	rejected bool              // what it needs was refused: no deadline
+	need     map[*place]uint64 // positions to be acknowledged
+	cleared  time.Time         // removal: when its parents had been replaced
+	due      time.Time         // when it goes by itself; zero for never
+	seen     bool
+}
+
+// Reasons of holds, as people read them.
+const (
+	reasonUnacknowledged = "not acknowledged yet"
+	reasonRefused        = "refused by the client"
+	reasonStillUsed      = "still used by what the client has"
+	reasonGrace          = "waits a moment for the client to let go"
+)
+
+// check decides, for one place at one moment, which changes wait.
+type check struct {
+	place   *place
+	now     time.Time
+	leaving map[Ref][]Ref // what a change will no longer refer to -> who still does
+}
+
+func (g *group) check(p *place, now time.Time) *check {
+	if p.trouble != nil {
+		for _, h := range p.trouble.holds {
+			h.seen = false
+		}
+	}
+	return &check{place: p, now: now}
+}
+
+// done forgets the holds of changes that are no longer wanted or were let go.
+func (c *check) done() {
+	if c.place.trouble == nil {
+		return
+	}
+	for name, h := range c.place.holds {
+		if !h.seen {
+			delete(c.place.holds, name)
+		}
+	}
+	c.place.finish()
+}
+
+// holds says whether a change has to wait.
+func (c *check) holds(ch change) bool {
+	if ch.new == nil {
+		return c.holdsRemoval(ch)
+	}
+	if len(ch.new.references) == 0 {
+		return false
+	}
+	h := c.known(ch)
+	h.waits, h.rejected = h.waits[:0], false
+	for _, ref := range ch.new.references {
+		if kindOf(ref.Type).rank < c.place.rank {
+			c.await(h, ref, 0)
+		}
+	}
+	h.due = time.Time{}
+	if !h.rejected {
+		h.due = h.since.Add(c.place.session.rules.orderTimeout)
+	}
+	h.reason = reasonUnacknowledged
+	if h.rejected {
+		h.reason = reasonRefused
+	}
+	return c.keep(h, len(h.waits) > 0 && (h.rejected || c.now.Before(h.due)))
+}
+
+// known returns the hold of a change, a new one when it does not wait yet.
+func (c *check) known(ch change) *hold {
+	if t := c.place.trouble; t != nil {
+		if h := t.holds[ch.name]; h != nil && (h.version == "") == (ch.new == nil) {
+			if h.version != versionOf(ch.new) {
+				h.version, h.need = versionOf(ch.new), nil
+			}
+			return h
+		}
+	}
+	return &hold{name: ch.name, version: versionOf(ch.new), since: c.now}
+}
+
+// keep enters h among the holds if it waits, and returns whether it does.
+func (c *check) keep(h *hold, waits bool) bool {
+	if waits {
+		h.seen = true
+		c.place.needTrouble().holds[h.name] = h
+	}
+	return waits
+}
+
+// maxDepth bounds how far references are followed.
+const maxDepth = 4
+
+// await adds to h what it has to wait for so that ref is of use to the client: ref itself
+// and, in turn, what that needs, such as the endpoints of a cluster.
+func (c *check) await(h *hold, ref Ref, depth int) {
+	q := c.place.session.group.placeOf(c.place.session, ref.Type)
+	if q == nil || q.want == nil || q == c.place || depth > maxDepth {
+		return
+	}
+	r := q.want.get(ref.Name)
+	if r == nil {
+		if depth > 0 && !q.wildcard && q.elsewhere != nil && q.elsewhere.get(ref.Name) != nil {
+			h.waits = append(h.waits, ref) // the client is about to ask for it
+		}
+		return
+	}
+	if q.isParked(change{name: ref.Name, new: r}) {
+		h.waits, h.rejected = append(h.waits, ref), true
+		return
+	}
+	if !h.satisfied(q, ref.Name, r) {
+		h.waits = append(h.waits, ref)
+		return
+	}
+	for _, further := range r.references {
+		c.await(h, further, depth+1)
+	}
+}
+
+// satisfied says whether the client has acknowledged name as it is, or as it was when the
+// wait began or later: what changes all the time does not hold up others for ever.
+func (h *hold) satisfied(q *place, name string, current *Resource) bool {
+	has := q.acked.get(name)
+	if sameContent(has, current) {
+		return true
+	}
+	need, noted := h.need[q]
+	if !noted {
+		if h.need == nil {
+			h.need = map[*place]uint64{}
+		}
+		h.need[q] = q.want.position
+		return false
+	}
+	return has != nil && q.position >= need
+}
+
+// holdsRemoval says whether a removal has to wait: for the ACK of what replaces those who
+// refer to it, and, where the client asks for the name itself, for a moment after it (C093).
+func (c *check) holdsRemoval(ch change) bool {
+	p := c.place
+	if !p.session.delta && !p.sendsWhole() {
+		return false // it cannot be said anyway
+	}
+	h := c.known(ch)
+	h.waits = append(h.waits[:0], c.parents(Ref{p.typeURL, ch.name})...)
+	if len(h.waits) > 0 {
+		h.reason, h.cleared, h.due = reasonStillUsed, time.Time{}, time.Time{}
+		return c.keep(h, true)
+	}
+	waited := p.trouble != nil && p.trouble.holds[ch.name] == h
+	if !waited || !p.named(ch.name) {
+		return false
+	}
+	if h.cleared.IsZero() {
+		h.cleared = c.now
+	}
+	h.reason, h.due = reasonGrace, h.cleared.Add(p.session.rules.removalGrace)
+	return c.keep(h, c.now.Before(h.due))
+}
+
+// holdsGone says whether the removal of a name the client knew from another server has to
+// wait. Who referred to it there is not known, so a fixed grace stands in.
+func (c *check) holdsGone(name string) bool {
+	h := c.known(change{name: name})
+	h.reason, h.due = reasonGrace, h.since.Add(c.place.session.rules.removalGrace)
+	return c.keep(h, c.now.Before(h.due))
+}
+
+// parents returns what the node's streams still have that refers to ref and is being replaced
+// by something that does not.
+func (c *check) parents(ref Ref) []Ref {
+	if c.leaving == nil {
+		c.leaving = map[Ref][]Ref{}
+		for _, s := range c.place.session.group.sessions {
+			for _, q := range s.places {
+				if q.typeURL != c.place.typeURL && q.want != nil && q.acked.sum != q.want.sum {
+					c.noteLeaving(q)
+				}
+			}
+		}
+	}
+	return c.leaving[ref]
+}
+
+func (c *check) noteLeaving(q *place) {
+	for _, ch := range q.want.since(q.acked).changes {
+		if ch.old == nil {
+			continue
+		}
+		for _, ref := range ch.old.references {
+			if ref.Type == c.place.typeURL && !ch.new.refersTo(ref) {
+				c.leaving[ref] = append(c.leaving[ref], Ref{q.typeURL, ch.name})
+			}
+		}
+	}
+}

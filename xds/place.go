@@ -1,0 +1,215 @@
+package xds
+
+import (
+	"slices"
+	"time"
+)
+
+// A place is where one stream stands with one type: what it asked for, what it was sent
+// and what it acknowledged. sent and acked are immutable contents, mostly shared.
+type place struct {
+	kind
+	session *session
+
+	// What the client asks for.
+	fresh     bool // no request came yet
+	everNamed bool // a name was asked for on this stream: no names no longer means all (C046)
+	wildcard  bool
+	asked     []string // names, canonical, besides the wildcard
+	parts     []*subscription
+	slot      []slot
+	initial   map[string]string // versions the client knew when it connected, until used
+
+	// What there is for it; set by load.
+	want      *content
+	contents  []*content // of parts, from which want was merged, when there are several
+	elsewhere *table     // the whole collection, with what the client did not ask for
+
+	// What it was sent.
+	sent     *content
+	acked    *content
+	position uint64 // of the content that was acknowledged last
+	flight   *flight
+	nonce    string   // of the latest response
+	answered bool     // a response was sent
+	owed     bool     // a request awaits an answer even if nothing changed
+	again    []string // names to be sent though unchanged, or to be answered as missing
+	gone     []string // names the client knew at connect that no longer exist
+
+	// What it refused, and what waits.
+	*trouble
+	beat    time.Time // next heartbeat, zero when nothing has a TTL
+	sentAt  time.Time
+	ackedAt time.Time
+	idle    *content // want, when nothing was to be sent towards it
+}
+
+// flight is the one response of a type that is not acknowledged yet.
+type flight struct {
+	result   *content // what the client has if it accepts
+	position uint64
+	list     *difference
+	version  string
+	beat     bool
+}
+
+// attach subscribes to what the client asks for, at the pools its node belongs to now.
+// It looks again after it subscribed, since a pool may have been given up meanwhile.
+func (p *place) attach() {
+	for {
+		wanted := p.wantedParts()
+		if slices.EqualFunc(p.parts, wanted, (*subscription).is) {
+			return
+		}
+		old := p.parts
+		p.parts = make([]*subscription, 0, len(wanted))
+		for _, w := range wanted {
+			i := slices.IndexFunc(old, func(s *subscription) bool { return s.is(w) })
+			if i >= 0 {
+				p.parts = append(p.parts, old[i])
+				continue
+			}
+			p.parts = append(p.parts, w.pool.subscribe(p.typeURL, w.wildcard, w.names, p))
+		}
+		for _, s := range old {
+			if !slices.Contains(p.parts, s) {
+				s.unsubscribe(p)
+			}
+		}
+		if len(old) == 0 || len(p.parts) == 0 || old[0].collection.pool != p.parts[0].collection.pool {
+			p.position = 0 // positions of different pools do not compare
+		}
+		p.contents, p.idle = nil, nil
+	}
+}
+
+// is says whether s is what w wants.
+func (s *subscription) is(w wantedPart) bool {
+	return s.collection.pool == w.pool && s.wildcard == w.wildcard && slices.Equal(s.names, w.names)
+}
+
+// wantedPart is what a client asks of one pool.
+type wantedPart struct {
+	pool     *pool
+	wildcard bool
+	names    []string
+}
+
+// wantedParts spreads what the client asks for over the pools.
+func (p *place) wantedParts() []wantedPart {
+	s := p.session
+	if !s.source.split(p.typeURL) {
+		if pool := s.source.poolFor(s.node, p.typeURL, ""); pool != nil {
+			return []wantedPart{{pool, p.wildcard, p.asked}}
+		}
+		return nil
+	}
+	var parts []wantedPart
+	part := func(name string) *wantedPart {
+		pool := s.source.poolFor(s.node, p.typeURL, name)
+		if pool == nil {
+			return nil
+		}
+		i := slices.IndexFunc(parts, func(w wantedPart) bool { return w.pool == pool })
+		if i < 0 {
+			i = len(parts)
+			parts = append(parts, wantedPart{pool: pool})
+		}
+		return &parts[i]
+	}
+	if w := part(""); w != nil {
+		w.wildcard = p.wildcard
+	}
+	for _, name := range p.asked {
+		if w := part(name); w != nil {
+			w.names = append(w.names, name)
+		}
+	}
+	return parts
+}
+
+func (p *place) detach() {
+	for _, s := range p.parts {
+		s.unsubscribe(p)
+	}
+	p.parts = nil
+}
+
+// load sets want to what there is now. The group's load holds the pools' locks.
+func (p *place) load() {
+	switch {
+	case len(p.parts) == 0 || slices.ContainsFunc(p.parts, func(s *subscription) bool { return !s.collection.pool.ready }):
+		p.want = nil
+	case len(p.parts) == 1:
+		p.want, p.elsewhere = p.parts[0].content, p.parts[0].collection.table
+	default:
+		p.merge()
+	}
+}
+
+// merge makes one content of those of several pools.
+func (p *place) merge() {
+	current := make([]*content, len(p.parts))
+	for i, s := range p.parts {
+		current[i] = s.content
+	}
+	if slices.Equal(current, p.contents) {
+		return
+	}
+	p.contents = current
+	var all []*Resource
+	var position uint64
+	for _, c := range current {
+		all = slices.AppendSeq(all, c.all())
+		position += c.position
+	}
+	p.want = &content{table: newTable(all), position: position}
+	p.elsewhere = p.want.table
+}
+
+// asksFor says whether the client asks for r.
+func (p *place) asksFor(r *Resource) bool {
+	for _, s := range p.parts {
+		if s.contains(r.name) || slices.ContainsFunc(r.aliases, s.hasName) {
+			return true
+		}
+	}
+	return false
+}
+
+// names says whether the client asks for name itself, not only for everything.
+func (p *place) named(name string) bool {
+	return slices.ContainsFunc(p.parts, func(s *subscription) bool { return s.hasName(name) })
+}
+
+// limit returns c without what the client no longer asks for.
+func (p *place) limit(c *content) *content {
+	var dropped []change
+	for r := range c.all() {
+		if !p.asksFor(r) {
+			dropped = append(dropped, change{name: r.name})
+		}
+	}
+	if len(dropped) == 0 {
+		return c
+	}
+	return &content{table: c.with(dropped), position: c.position}
+}
+
+// limitAll lets the client forget what it no longer asks for, as it does itself.
+func (p *place) limitAll() {
+	sent, acked := p.sent, p.acked
+	p.sent = p.limit(sent)
+	if acked == sent {
+		p.acked = p.sent
+	} else {
+		p.acked = p.limit(acked)
+	}
+	if f := p.flight; f != nil {
+		if f.result == sent {
+			f.result = p.sent
+		} else {
+			f.result = p.limit(f.result)
+		}
+	}
+}

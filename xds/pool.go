@@ -1,0 +1,191 @@
+package xds
+
+import (
+	"slices"
+	"sync"
+)
+
+// A pool is resources that are published together: one view of a snapshot cache, or a
+// linear cache. All its collections change in one step, under one lock, which is held for
+// memory work only.
+type pool struct {
+	mu          sync.RWMutex
+	ready       bool   // false until something was published: clients wait for it (C060)
+	position    uint64 // counts publications
+	collections map[string]*collection
+	onEmpty     func() // called without locks when the last subscription is gone; may be nil
+	subscribers int
+}
+
+// collection is all resources of one type in a pool, and who asked for them.
+type collection struct {
+	pool          *pool
+	typeURL       string
+	table         *table
+	aliases       map[string]string                     // alias -> name, nil when there are none
+	subscriptions map[uint64][]*subscription            // by hash of what they ask for
+	wildcards     []*subscription                       // those that want everything
+	ranges        []*subscription                       // those that ask for glob collections
+	index         map[string]map[*subscription]struct{} // name -> those that ask for it
+}
+
+func newPool(ready bool) *pool {
+	return &pool{ready: ready, collections: map[string]*collection{}}
+}
+
+// collection returns that of a type. The caller holds mu for writing.
+func (p *pool) collection(typeURL string) *collection {
+	c := p.collections[typeURL]
+	if c == nil {
+		c = &collection{
+			pool: p, typeURL: typeURL, table: emptyTable,
+			subscriptions: map[uint64][]*subscription{},
+			index:         map[string]map[*subscription]struct{}{},
+		}
+		p.collections[typeURL] = c
+	}
+	return c
+}
+
+// publish makes tables current, as one step, and returns the places to wake.
+// Types that tables does not name stay as they are.
+func (p *pool) publish(tables map[string]*table) {
+	p.mu.Lock()
+	first := !p.ready
+	p.ready = true
+	p.position++
+	var affected []*subscription
+	for typeURL, t := range tables {
+		affected = p.collection(typeURL).replace(t, affected)
+	}
+	if first {
+		affected = p.allSubscriptions()
+	}
+	watchers := watchersOf(affected)
+	p.mu.Unlock()
+	for _, w := range watchers {
+		w.wake()
+	}
+}
+
+// replaceAll is publish for tables that are all there is: other types become empty.
+func (p *pool) replaceAll(tables map[string]*table) {
+	p.mu.RLock()
+	all := make(map[string]*table, len(tables))
+	for typeURL := range p.collections {
+		all[typeURL] = emptyTable
+	}
+	p.mu.RUnlock()
+	for typeURL, t := range tables {
+		all[typeURL] = t
+	}
+	p.publish(all)
+}
+
+func (p *pool) allSubscriptions() []*subscription {
+	var all []*subscription
+	for _, c := range p.collections {
+		for _, same := range c.subscriptions {
+			all = append(all, same...)
+		}
+	}
+	return all
+}
+
+func watchersOf(affected []*subscription) []waker {
+	total := 0
+	for _, s := range affected {
+		total += len(s.watchers)
+	}
+	watchers := make([]waker, 0, total)
+	for _, s := range affected {
+		for _, place := range s.watchers {
+			watchers = append(watchers, place.session.waker)
+		}
+	}
+	return watchers
+}
+
+// replace makes t the collection's table, brings the subscriptions that ask for what
+// changed up to date, and appends them to affected. The caller holds the pool's lock.
+func (c *collection) replace(t *table, affected []*subscription) []*subscription {
+	changes := slices.Collect(c.table.changes(t))
+	if len(changes) == 0 {
+		return affected
+	}
+	c.table = t
+	c.noteAliases(changes)
+	touched := map[*subscription][]change{}
+	for _, ch := range changes {
+		for s := range c.index[canonicalName(ch.name)] {
+			touched[s] = append(touched[s], ch)
+		}
+		for _, alias := range aliasesOf(ch) {
+			for s := range c.index[alias] {
+				touched[s] = append(touched[s], ch)
+			}
+		}
+		for _, s := range c.ranges {
+			if s.inRange(ch.name) {
+				touched[s] = append(touched[s], ch)
+			}
+		}
+	}
+	whole := &content{table: t, position: c.pool.position}
+	for _, s := range c.wildcards {
+		s.content = whole
+		affected = append(affected, s)
+		delete(touched, s)
+	}
+	for s, its := range touched {
+		s.content = &content{table: s.content.table.with(its), position: c.pool.position}
+		affected = append(affected, s)
+	}
+	return affected
+}
+
+// noteAliases keeps the index of aliases.
+func (c *collection) noteAliases(changes []change) {
+	for _, ch := range changes {
+		if ch.old != nil {
+			for _, alias := range ch.old.aliases {
+				if c.aliases[alias] == ch.name {
+					delete(c.aliases, alias)
+				}
+			}
+		}
+		if ch.new != nil {
+			for _, alias := range ch.new.aliases {
+				if c.aliases == nil {
+					c.aliases = map[string]string{}
+				}
+				c.aliases[alias] = ch.name
+			}
+		}
+	}
+}
+
+func aliasesOf(ch change) []string {
+	var all []string
+	for _, r := range []*Resource{ch.old, ch.new} {
+		if r != nil {
+			all = append(all, r.aliases...)
+		}
+	}
+	return all
+}
+
+// lookup finds a resource by a name a client asked for, which may be an alias or
+// spell an xdstp name in another order of its context parameters.
+func (c *collection) lookup(name string) *Resource {
+	if r := c.table.get(name); r != nil {
+		return r
+	}
+	if real, ok := c.aliases[name]; ok {
+		return c.table.get(real)
+	}
+	if _, isGlob := parseGlob(name); isXdstp(name) && !isGlob {
+		return c.table.findCanonical(canonicalName(name))
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package xds
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// respond returns the response of this type to send now, nil when there is none: at most one
+// is unacknowledged, and everything that changed meanwhile is in the next.
+func (p *place) respond(now time.Time) *response {
+	if p.flight != nil || p.want == nil || p.fresh {
+		return nil
+	}
+	if p.initial != nil {
+		p.recall()
+	}
+	if p.idle == p.want && !p.owed && len(p.again) == 0 && !p.due(now) {
+		return nil
+	}
+	d := p.want.since(p.sent)
+	var r *response
+	if p.plain(d) {
+		r = p.send(now, d, p.want)
+	} else {
+		r = p.sendSelected(now, d)
+	}
+	if r == nil {
+		r = p.beatNow(now)
+	}
+	if r == nil {
+		p.idle = p.want
+	}
+	return r
+}
+
+// plain says whether d is to be sent as it stands.
+func (p *place) plain(d *difference) bool {
+	return len(p.again) == 0 && len(p.gone) == 0 && p.trouble == nil &&
+		(d.size <= maxResponse || p.sendsWhole()) &&
+		(!d.needs || !p.answered || !p.session.group.mayHold(p, d))
+}
+
+// sendsWhole says whether responses hold the whole subscribed state.
+func (p *place) sendsWhole() bool { return !p.session.delta && (p.whole || p.wildcard) }
+
+// send returns a response with d, after which the client has result, or nil when there is
+// nothing to say.
+func (p *place) send(now time.Time, d *difference, result *content) *response {
+	silent := d.added == 0
+	if p.session.delta || p.sendsWhole() {
+		silent = len(d.changes) == 0
+	}
+	if silent && !p.owed {
+		if result != p.sent { // removals that state-of-the-world cannot express (C055)
+			p.sent, p.acked, p.position = result, result, result.position
+		}
+		p.finish()
+		return nil
+	}
+	s := p.session
+	r := &response{session: s, place: p, delta: s.delta, nonce: s.newNonce(), version: result.sum.version(), list: d}
+	v := variantOf(s.delta, s.ttl)
+	if p.sendsWhole() {
+		r.whole = result
+		r.body = result.body(v, p.typeURL, s.rules.keeper)
+	} else {
+		r.body = d.body(v, p.typeURL, s.rules.keeper)
+	}
+	p.flight = &flight{result: result, position: p.want.position, list: d, version: r.version}
+	p.sent, p.nonce, p.sentAt = result, r.nonce, now
+	p.answered, p.owed, p.idle = true, false, nil
+	p.planBeat(now, result)
+	s.group.touch(p, d)
+	return r
+}
+
+// sendSelected returns a response with the part of d that may go now, and with what has
+// to be said again.
+func (p *place) sendSelected(now time.Time, d *difference) *response {
+	sel := p.choose(now, d)
+	if p.isolates() && len(sel.changes) == 0 {
+		sel.changes = p.nextProbe()
+		sel.probe = len(sel.changes) > 0
+	}
+	result := p.want.derive(p.want.with(sel.kept))
+	if sel.probe {
+		result = p.want.derive(p.sent.with(sel.changes))
+	}
+	if p.sendsWhole() {
+		sel.changes = slices.Collect(p.sent.changes(result.table))
+	}
+	if len(p.again) > 0 {
+		p.again = nil
+	}
+	return p.send(now, p.want.custom(sel.changes, result.sum.version()), result)
+}
+
+// selection is what of a difference is sent now.
+type selection struct {
+	changes []change
+	kept    []change // what the client keeps meanwhile, as changes to what there is
+	size    int
+	probe   bool
+}
+
+// choose divides d, and the names to be said again, into what goes and what stays.
+func (p *place) choose(now time.Time, d *difference) *selection {
+	sel := &selection{}
+	check := p.session.group.check(p, now)
+	for _, ch := range d.changes {
+		if p.isParked(ch) || p.answered && check.holds(ch) || p.tooLarge(sel, ch) {
+			sel.kept = append(sel.kept, change{name: ch.name, new: ch.old})
+			continue
+		}
+		sel.take(ch)
+	}
+	p.sayAgain(sel, d)
+	p.sayGone(sel, check)
+	check.done()
+	slices.SortStableFunc(sel.changes, func(a, b change) int { return strings.Compare(a.name, b.name) })
+	return sel
+}
+
+func (sel *selection) take(ch change) {
+	sel.changes = append(sel.changes, ch)
+	if ch.new != nil {
+		sel.size += len(ch.new.wire) + len(ch.name) + resourceOverhead
+	}
+}
+
+// tooLarge says whether ch has to wait for the next response because of the size (C086).
+func (p *place) tooLarge(sel *selection, ch change) bool {
+	return ch.new != nil && !p.sendsWhole() && len(sel.changes) > 0 && sel.size+len(ch.new.wire) > maxResponse
+}
+
+// sayAgain adds the names that are owed an answer though they did not change.
+func (p *place) sayAgain(sel *selection, d *difference) {
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(p.again))) {
+		r := p.want.find(name)
+		switch {
+		case r == nil && p.session.delta:
+			sel.take(p.missing(name))
+		case r == nil || p.isParked(change{name: r.name, new: r}):
+		case !slices.ContainsFunc(d.changes, func(ch change) bool { return ch.name == r.name }):
+			sel.take(change{name: r.name, old: r, new: r})
+		}
+	}
+}
+
+// missing is the answer to a name that does not exist. For a virtual host it is a resource
+// without a body, for which a request at the proxy is waiting (C112).
+func (p *place) missing(name string) change {
+	if p.typeURL != VirtualHostType {
+		return change{name: name}
+	}
+	_, host, _ := strings.Cut(name, "/")
+	return change{name: name, new: &Resource{typeURL: p.typeURL, name: name, aliases: []string{host}}}
+}
+
+// sayGone adds the removal of names the client knew from another server.
+func (p *place) sayGone(sel *selection, check *check) {
+	p.gone = slices.DeleteFunc(p.gone, func(name string) bool {
+		if p.want.find(name) != nil {
+			return true
+		}
+		if check.holdsGone(name) {
+			return false
+		}
+		sel.take(change{name: name})
+		return true
+	})
+}
+
+// tailOf returns what of a response is the stream's own: the nonce and the server's name.
+func tailOf(r *response, identifier string) []byte {
+	b := make([]byte, 0, len(r.nonce)+len(identifier)+8)
+	b = appendStringField(b, fieldNonce, r.nonce)
+	if identifier == "" {
+		return b
+	}
+	number := protowire.Number(fieldSotWControlPlane)
+	if r.delta {
+		number = fieldDeltaControlPlane
+	}
+	return appendMessage(b, number, appendStringField(nil, 1, identifier))
+}

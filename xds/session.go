@@ -1,0 +1,140 @@
+package xds
+
+import (
+	"slices"
+	"strconv"
+	"time"
+)
+
+// A session is the protocol of one stream as a pure state machine: requests and the time go
+// in, responses and the time of the next wake-up come out. It has no goroutine, timer or
+// socket. Its group's lock guards it.
+type session struct {
+	delta  bool
+	ttl    bool // the client understands resource TTLs
+	node   *Node
+	waker  waker
+	source Source
+	group  *group
+	rules  *rules
+	places []*place // by rank, then by first request
+	nonces uint64   // given out so far
+	names  int      // subscribed to, over all types
+}
+
+// rules are what a server's options decide of the protocol.
+type rules struct {
+	isolate          bool
+	errors           bool          // resource errors (C109)
+	orderTimeout     time.Duration // an addition held longer goes ahead
+	removalGrace     time.Duration
+	maxSubscriptions int // 0 = no limit
+	keeper           *keeper
+}
+
+// response is one message to a client.
+type response struct {
+	session *session
+	place   *place
+	nonce   string
+	version string
+	body    *body
+	list    *difference // what it changes; nil when it is a whole state or a heartbeat
+	whole   *content    // state-of-the-world: all it contains, for types that need it
+	tail    []byte      // what is this stream's own, after the body
+	delta   bool
+	generic
+}
+
+// size is that of the encoded message in bytes, but for the nonce.
+func (r *response) size() int { return len(r.body.bytes) }
+
+// receive takes a request. The error, a gRPC status, ends the stream.
+func (s *session) receive(now time.Time, r *request) error {
+	p := s.place(r.typeURL)
+	if p == nil {
+		p = s.open(r.typeURL)
+	}
+	if r.nonce != "" && !p.fresh {
+		stale := r.nonce != p.nonce
+		if stale && !s.delta {
+			return nil // C025
+		}
+		if !stale {
+			p.settle(now, r)
+		}
+	}
+	if s.delta {
+		return p.receiveDelta(r)
+	}
+	return p.receiveSotW(r)
+}
+
+// place returns the state of a type, nil when the client never asked for it.
+func (s *session) place(typeURL string) *place {
+	for _, p := range s.places {
+		if p.typeURL == typeURL {
+			return p
+		}
+	}
+	return nil
+}
+
+func (s *session) open(typeURL string) *place {
+	none := nothing()
+	p := &place{kind: kindOf(typeURL), session: s, fresh: true, acked: none, sent: none}
+	at := len(s.places)
+	for at > 0 && s.places[at-1].rank > p.rank {
+		at--
+	}
+	s.places = slices.Insert(s.places, at, p)
+	return p
+}
+
+// next returns a response to send now, nil when there is none. The caller has loaded the
+// group and calls next until it returns nil.
+func (s *session) next(now time.Time) *response {
+	for _, p := range s.places {
+		if r := p.respond(now); r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// wakeup returns when next may have something without any other event; zero for never.
+func (s *session) wakeup() time.Time {
+	var earliest time.Time
+	for _, p := range s.places {
+		earliest = earlier(earliest, p.wakeup())
+	}
+	return earliest
+}
+
+// earlier returns the earlier of two times, of which zero means never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// newNonce is unique on the stream (C021).
+func (s *session) newNonce() string {
+	s.nonces++
+	return strconv.FormatUint(s.nonces, 36)
+}
+
+// relocate moves all places whose node now belongs to other pools.
+func (s *session) relocate() {
+	for _, p := range s.places {
+		p.attach()
+	}
+}
+
+// close ends all subscriptions.
+func (s *session) close() {
+	for _, p := range s.places {
+		p.detach()
+	}
+}

@@ -1,0 +1,134 @@
+package xds
+
+import "sync"
+
+// SnapshotCacheOptions may be left zero.
+type SnapshotCacheOptions struct {
+	// View chooses the snapshot a node gets; the default is the node's ID. It is called
+	// when a stream opens and after Reassign, from any goroutine, and must not block.
+	View func(*Node) string
+}
+
+// SnapshotCache holds one consistent snapshot for each view. Its methods may be called
+// from any goroutine; they return when the change is current and never wait for a client.
+type SnapshotCache struct {
+	view   func(*Node) string
+	mu     sync.Mutex // guards the rest; taken before a pool's lock
+	views  map[string]*viewPool
+	movers movers
+}
+
+// viewPool is the pool of one view and the snapshot it was last filled from.
+type viewPool struct {
+	*pool
+	snapshot *Snapshot
+}
+
+// NewSnapshotCache returns a cache without snapshots.
+func NewSnapshotCache(o SnapshotCacheOptions) *SnapshotCache {
+	if o.View == nil {
+		o.View = func(n *Node) string { return n.ID }
+	}
+	return &SnapshotCache{view: o.View, views: map[string]*viewPool{}}
+}
+
+// Publish makes s the snapshot of a view. What did not change is not sent again.
+func (c *SnapshotCache) Publish(view string, s *Snapshot) {
+	c.PublishAll(map[string]*Snapshot{view: s})
+}
+
+// PublishAll publishes to several views. A nil snapshot removes the view.
+// Each view changes in one step; different views change one after another.
+func (c *SnapshotCache) PublishAll(views map[string]*Snapshot) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, s := range views {
+		v := c.viewPool(name)
+		v.snapshot = s
+		if s == nil {
+			v.withdraw()
+			c.forgetIfUnused(name, v)
+			continue
+		}
+		v.replaceAll(s.tables)
+	}
+}
+
+// Remove takes a view's snapshot away. Its clients keep what they have.
+func (c *SnapshotCache) Remove(view string) { c.Publish(view, nil) }
+
+// Snapshot returns the snapshot of a view, nil when it has none.
+func (c *SnapshotCache) Snapshot(view string) *Snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if v := c.views[view]; v != nil {
+		return v.snapshot
+	}
+	return nil
+}
+
+// Reassign says that View may now answer otherwise. Open streams follow: a node whose
+// view is another one is sent the difference as ordinary, ordered changes.
+func (c *SnapshotCache) Reassign() {
+	c.mu.Lock()
+	moved := c.movers.all()
+	c.mu.Unlock()
+	for _, f := range moved {
+		f()
+	}
+}
+
+func (c *SnapshotCache) poolFor(node *Node, _, _ string) *pool {
+	name := c.view(node)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.viewPool(name).pool
+}
+
+func (c *SnapshotCache) split(string) bool { return false }
+
+func (c *SnapshotCache) onMove(moved func()) (cancel func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	id := c.movers.add(moved)
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.movers.funcs, id)
+	}
+}
+
+// viewPool returns the pool of a view, made when there is none. The caller holds mu.
+func (c *SnapshotCache) viewPool(name string) *viewPool {
+	v := c.views[name]
+	if v == nil {
+		v = &viewPool{pool: newPool(false)}
+		v.onEmpty = func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.forgetIfUnused(name, v)
+		}
+		c.views[name] = v
+	}
+	return v
+}
+
+// forgetIfUnused drops the pool of a view without snapshot and streams. The caller holds mu.
+func (c *SnapshotCache) forgetIfUnused(name string, v *viewPool) {
+	if v.snapshot == nil && v.unused() && c.views[name] == v {
+		delete(c.views, name)
+	}
+}
+
+// withdraw makes the pool as if nothing had been published: clients keep what they have.
+func (p *pool) withdraw() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ready = false
+}
+
+func (p *pool) unused() bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.subscribers == 0
+}

@@ -1,0 +1,125 @@
+package xds
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// NodeStatus is how far a node is.
+type NodeStatus struct {
+	Node    *Node
+	Streams []StreamStatus
+}
+
+// StreamStatus is how far one stream is.
+type StreamStatus struct {
+	StreamInfo
+	Opened time.Time
+	Types  map[string]TypeStatus // by type URL
+}
+
+// TypeStatus is how far one stream is with one type.
+type TypeStatus struct {
+	Sent, Acknowledged     string // version of the type as sent / acknowledged last
+	SentAt, AcknowledgedAt time.Time
+	InSync                 bool       // acknowledged everything there is for it, nothing held, nothing rejected
+	Rejected               *Rejection // until accepted
+	Held                   []Hold     // by name
+}
+
+// Hold is a change not sent yet: by what it waits for, and since when.
+type Hold struct {
+	Change   Ref
+	Removal  bool
+	WaitsFor []Ref
+	Reason   string
+	Since    time.Time
+}
+
+// Status returns all nodes with open streams, by ID.
+func (s *Server) Status() []NodeStatus {
+	byID := map[string]*NodeStatus{}
+	for _, st := range s.allStreams() {
+		id := st.info.Node.ID
+		if byID[id] == nil {
+			byID[id] = &NodeStatus{Node: st.info.Node}
+		}
+		byID[id].Streams = append(byID[id].Streams, st.status())
+	}
+	all := make([]NodeStatus, 0, len(byID))
+	for _, id := range slices.Sorted(maps.Keys(byID)) {
+		all = append(all, *byID[id])
+	}
+	return all
+}
+
+// NodeStatus returns one node; one that is not known has no streams.
+func (s *Server) NodeStatus(id string) NodeStatus {
+	var n NodeStatus
+	for _, st := range s.allStreams() {
+		if st.info.Node.ID == id {
+			n.Node = st.info.Node
+			n.Streams = append(n.Streams, st.status())
+		}
+	}
+	return n
+}
+
+// allStreams returns the open streams in the order they came.
+func (s *Server) allStreams() []*stream {
+	s.mu.Lock()
+	all := slices.Collect(maps.Values(s.streams))
+	s.mu.Unlock()
+	slices.SortFunc(all, func(a, b *stream) int { return cmp.Compare(a.info.ID, b.info.ID) })
+	return all
+}
+
+func (st *stream) status() StreamStatus {
+	g := st.session.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.load()
+	status := StreamStatus{StreamInfo: st.info, Opened: st.opened, Types: map[string]TypeStatus{}}
+	for _, p := range st.session.places {
+		status.Types[p.typeURL] = p.status()
+	}
+	return status
+}
+
+func (p *place) status() TypeStatus {
+	status := TypeStatus{SentAt: p.sentAt, AcknowledgedAt: p.ackedAt, InSync: p.inSync()}
+	if p.answered {
+		status.Sent = p.lastVersion()
+	}
+	if !p.ackedAt.IsZero() {
+		status.Acknowledged = p.acked.sum.version()
+	}
+	if p.trouble == nil {
+		return status
+	}
+	status.Rejected = p.trouble.rejected
+	for _, h := range p.holds {
+		status.Held = append(status.Held, Hold{
+			Change: Ref{p.typeURL, h.name}, Removal: h.version == "",
+			WaitsFor: slices.Clone(h.waits), Reason: h.reason, Since: h.since,
+		})
+	}
+	slices.SortFunc(status.Held, func(a, b Hold) int { return strings.Compare(a.Change.Name, b.Change.Name) })
+	return status
+}
+
+// lastVersion is the version of the type in the latest response, refused or not.
+func (p *place) lastVersion() string {
+	if p.trouble != nil && p.trouble.rejected != nil && p.flight == nil && p.trouble.rejected.Time.After(p.ackedAt) {
+		return p.trouble.rejected.Version
+	}
+	return p.sent.sum.version()
+}
+
+// inSync says whether the client has acknowledged all there is for it.
+func (p *place) inSync() bool {
+	return p.want != nil && p.flight == nil && p.trouble == nil && p.acked.sum == p.want.sum && len(p.again) == 0
+}

@@ -1,0 +1,90 @@
+package xds
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// touches says whether resources of the second type are sent once more, though unchanged,
+// after one of the first type that refers to them changed: Envoy warms a changed cluster anew
+// and waits for its endpoints (C094), and a changed route configuration for its virtual
+// hosts (C112).
+func touches(parent, child string) bool {
+	return parent == ClusterType && child == EndpointType
+}
+
+// touch makes the stream's own places send again what the changes of d need. Other streams
+// of the node follow when the changes are acknowledged.
+func (g *group) touch(p *place, d *difference) {
+	if p.typeURL == ClusterType || p.typeURL == RouteType {
+		touchAll(p.session, p, d)
+	}
+}
+
+// acknowledged tells the node's other streams that p's changes are in force.
+func (g *group) acknowledged(p *place, d *difference) {
+	if p.typeURL == ClusterType || p.typeURL == RouteType {
+		for _, s := range g.sessions {
+			if s != p.session && s.place(p.typeURL) == nil {
+				touchAll(s, p, d)
+			}
+		}
+	}
+	g.recheck(p.session)
+}
+
+// rejected tells them that they are not.
+func (g *group) rejected(p *place, r Rejection) {
+	p.session.waker.rejected(r)
+	g.recheck(p.session)
+}
+
+func touchAll(s *session, p *place, d *difference) {
+	for _, ch := range d.changes {
+		if ch.new == nil {
+			continue
+		}
+		for _, ref := range ch.new.references {
+			if !touches(p.typeURL, ref.Type) {
+				continue
+			}
+			if q := s.place(ref.Type); q != nil && q.sent.get(ref.Name) != nil {
+				q.again = append(q.again, ref.Name)
+			}
+		}
+		if p.typeURL == RouteType {
+			s.touchHosts(ch.name)
+		}
+	}
+}
+
+// touchHosts sends the virtual hosts of a route configuration again.
+func (s *session) touchHosts(route string) {
+	q := s.place(VirtualHostType)
+	if q == nil {
+		return
+	}
+	for r := range q.sent.all() {
+		if strings.HasPrefix(r.name, route+"/") && !slices.Contains(q.again, r.name) {
+			q.again = append(q.again, r.name)
+		}
+	}
+}
+
+// wakeup returns when the place may have something to send by itself.
+func (p *place) wakeup() time.Time {
+	earliest := p.beat
+	if p.trouble != nil {
+		for _, h := range p.trouble.holds {
+			earliest = earlier(earliest, h.due)
+		}
+	}
+	return earliest
+}
+
+// due says whether a time for which the place waited has come.
+func (p *place) due(now time.Time) bool {
+	at := p.wakeup()
+	return !at.IsZero() && !now.Before(at)
+}

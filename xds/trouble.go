@@ -1,0 +1,137 @@
+package xds
+
+import (
+	"slices"
+	"time"
+)
+
+// trouble is what a place has only while something was refused or has to wait.
+type trouble struct {
+	parked   map[string]string // name -> version refused; "" is its removal
+	rejected *Rejection        // the latest, until accepted
+	probes   [][]string        // groups of parked names to be offered on their own
+	holds    map[string]*hold  // by name
+}
+
+// needTrouble returns the place's trouble, made when it has none.
+func (p *place) needTrouble() *trouble {
+	if p.trouble == nil {
+		p.trouble = &trouble{parked: map[string]string{}, holds: map[string]*hold{}}
+	}
+	return p.trouble
+}
+
+// finish drops the trouble when it is over.
+func (p *place) finish() {
+	if t := p.trouble; t != nil && len(t.parked) == 0 && len(t.holds) == 0 && t.rejected == nil {
+		p.trouble = nil
+	}
+}
+
+// settle takes the answer to the response in flight: an ACK or a NACK.
+func (p *place) settle(now time.Time, r *request) {
+	f := p.flight
+	if f == nil {
+		return // a further request with a nonce that was settled already
+	}
+	p.flight, p.idle = nil, nil
+	if r.refused {
+		p.refuse(now, f, r.message)
+		return
+	}
+	p.ackedAt = now
+	if f.beat {
+		return
+	}
+	p.acked, p.position = f.result, f.position
+	if p.trouble != nil {
+		p.accept(f)
+	}
+	p.session.group.acknowledged(p, f.list)
+}
+
+// accept forgets what was parked and has now been accepted in another content, or alone.
+func (p *place) accept(f *flight) {
+	for _, ch := range f.list.changes {
+		delete(p.parked, ch.name)
+	}
+	for name, version := range p.parked {
+		if r := p.want.get(name); p.want != nil && versionOf(r) != version {
+			delete(p.parked, name)
+		}
+	}
+	if len(p.parked) == 0 {
+		p.rejected, p.probes = nil, nil
+	}
+	p.finish()
+}
+
+// refuse takes a NACK: the changes of the response are parked (C029), and each name counts as
+// the object that was acknowledged last.
+func (p *place) refuse(now time.Time, f *flight, message string) {
+	t := p.needTrouble()
+	p.sent = p.acked
+	var names []string
+	for _, ch := range f.list.changes {
+		if ch.new != nil {
+			names = append(names, ch.name)
+			t.parked[ch.name] = ch.new.version
+		}
+	}
+	if len(names) == 0 { // nothing but removals was refused
+		for _, ch := range f.list.changes {
+			names = append(names, ch.name)
+			t.parked[ch.name] = ""
+		}
+	}
+	t.rejected = &Rejection{
+		Type: p.typeURL, Version: f.version, Message: message, Time: now, Names: names, Culprit: len(names) == 1,
+	}
+	if p.isolates() && len(names) > 1 {
+		half := len(names) / 2
+		t.probes = slices.Insert(t.probes, 0, names[:half], names[half:])
+	}
+	p.session.group.rejected(p, *t.rejected)
+}
+
+// isParked says whether the client refused exactly this change.
+func (p *place) isParked(ch change) bool {
+	if p.trouble == nil {
+		return false
+	}
+	version, parked := p.parked[ch.name]
+	return parked && version == versionOf(ch.new)
+}
+
+func versionOf(r *Resource) string {
+	if r == nil {
+		return ""
+	}
+	return r.version
+}
+
+// isolates says whether parts of a refused response are offered again to find the culprit.
+func (p *place) isolates() bool {
+	return p.session.rules.isolate && p.session.delta && p.trouble != nil
+}
+
+// nextProbe returns the changes of the next group to offer on its own, without what is
+// another content by now.
+func (p *place) nextProbe() []change {
+	for len(p.probes) > 0 {
+		names := p.probes[0]
+		p.probes = p.probes[1:]
+		var changes []change
+		for _, name := range names {
+			r := p.want.get(name)
+			ch := change{name: name, old: p.sent.get(name), new: r}
+			if r != nil && p.isParked(ch) {
+				changes = append(changes, ch)
+			}
+		}
+		if len(changes) > 0 {
+			return changes
+		}
+	}
+	return nil
+}
