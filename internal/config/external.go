@@ -21,7 +21,8 @@ type External struct {
 	// The port, the same at every address.
 	Port int `json:"port" required:"true" range:"1-65535" example:"5432"`
 
-	// Where on 127.0.0.1 callers reach a tcp external, unless the call says otherwise. Without it the number is that of port.
+	// Where on 127.0.0.1 callers reach a tcp external, unless the call says otherwise. Without it the
+	// number is that of port.
 	LocalPort int `json:"localPort,omitzero" range:"1-65535" example:"15432"`
 
 	// How the caller's proxy encrypts its connections to the host and checks the host's certificate; {} uses
@@ -34,7 +35,8 @@ type External struct {
 
 // ExternalTLS is what a proxy expects of an external host's certificate.
 type ExternalTLS struct {
-	// The name that the certificate must hold, also sent as SNI. Without it the name is that of host; with addresses it is needed.
+	// The name that the certificate must hold, also sent as SNI. Without it the name is that of host; with
+	// addresses it is needed.
 	ServerName string `json:"serverName,omitzero" format:"host" example:"ledger.db.example.com"`
 
 	// A PEM file with the authorities to trust, on the host of the calling proxy. Without it those of the proxy's

@@ -69,7 +69,8 @@ type Call struct {
 	To mesh.ServiceName `json:"to" required:"true" example:"payments"`
 
 	// Where on 127.0.0.1 the caller reaches a tcp service or external. Without it the port is the
-	// External's localPort, or else the called port's own number. Calls by http, http2 and grpc have none: their host is the name.
+	// External's localPort, or else the called port's own number. Calls by http, http2 and grpc have none:
+	// their host is the name.
 	LocalPort int `json:"localPort,omitzero" range:"1-65535" example:"15432"`
 
 	// What this caller wants otherwise than the called document says.

@@ -4,16 +4,19 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// Traffic is how calls are made. An absent field takes the value of the next wider place: the call or
-// edge route, then the called Service or External, then the Mesh's defaults, then the built-in default given here.
+// Traffic is how calls are made. An absent field takes the value of the next wider place: the call or edge
+// route, then the called Service or External, then the Mesh's defaults, then the built-in default given
+// here.
 type Traffic struct {
-	// How long a request may take in all, retries included; 0s sets no limit, as long streams need. Nothing for tcp.
+	// How long a request may take in all, retries included; 0s sets no limit, as long streams need.
+	// Nothing for tcp.
 	Timeout *Duration `json:"timeout,omitempty" range:"0s-24h" default:"15s" example:"2s"`
 
 	// How long a connection may take to be made.
 	ConnectTimeout *Duration `json:"connectTimeout,omitempty" range:"1ms-1m" default:"1s" example:"250ms"`
 
-	// Which failed requests are tried again, and how often. Nothing for tcp. A number alone is the number of attempts; 0 is off.
+	// Which failed requests are tried again, and how often. Nothing for tcp. A number alone is the number
+	// of attempts; 0 is off.
 	Retries *Retries `json:"retries,omitempty" example:"{attempts: 1, on: reset}"`
 
 	// How much one proxy may have under way to the service at once; what goes beyond is refused at once.
@@ -32,8 +35,9 @@ type Retries struct {
 	// How often a request is tried again after the first time; 0 turns retries off.
 	Attempts *int `json:"attempts,omitempty" unit:"retries" range:"0-10" default:"2" example:"1"`
 
-	// The failures after which a request is tried again. The first three words are always safe; the others repeat requests
-	// that an instance may have begun to work on. The last five are gRPC statuses, and the only ones that proxyless gRPC programs act on.
+	// The failures after which a request is tried again. The first three words are always safe; the others
+	// repeat requests that an instance may have begun to work on. The last five are gRPC statuses, and the
+	// only ones that proxyless gRPC programs act on.
 	On []string `json:"on,omitempty" enum:"connect-failure,refused-stream,reset-before-request,reset,gateway-error,5xx,retriable-4xx,cancelled,deadline-exceeded,internal,resource-exhausted,unavailable" default:"connect-failure,refused-stream,reset-before-request" example:"[connect-failure, reset]"`
 
 	// How long one attempt may take; 0s leaves each attempt all the time that the whole request has left.
@@ -55,9 +59,11 @@ type CircuitBreaker struct {
 	Retries *int `json:"retries,omitempty" unit:"retries" range:"0-1000000" default:"3" example:"10"`
 }
 
-// Outliers say when a proxy leaves an instance out because of what it itself has seen of it. Each proxy judges by itself.
+// Outliers say when a proxy leaves an instance out because of what it itself has seen of it. Each proxy
+// judges by itself.
 type Outliers struct {
-	// How many errors in a row are too many: answers 500-599, resets and connections that cannot be made. 0 turns detection off.
+	// How many errors in a row are too many: answers 500-599, resets and connections that cannot be made.
+	// 0 turns detection off.
 	ConsecutiveErrors *int `json:"consecutiveErrors,omitempty" unit:"errors" range:"0-1000" default:"5" example:"3"`
 
 	// The time from one look to the next, in which instances are let back in too.

@@ -58,7 +58,8 @@ What is written here is strict:
   belongs into the Mesh's ` + "`defaults`" + `.
 `
 
-// exampleOf returns the text of the first file that begins with a document of a kind, comments before it included.
+// exampleOf returns the text of the first file that begins with a document of a kind, comments before it
+// included.
 func exampleOf(example fs.FS, kind string) (string, error) {
 	names, err := fs.Glob(example, "*.yaml")
 	if err != nil {

@@ -38,6 +38,8 @@ type schema struct {
 	Defs        map[string]schema `json:"$defs,omitempty"`
 }
 
+//go:generate go test . -run TestGeneratedFiles -update
+
 // URL is where editors find the schema of the newest release.
 const URL = "https://raw.githubusercontent.com/doyen-mesh/doyen/main/docs/reference/schema.json"
 

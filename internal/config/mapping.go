@@ -1,0 +1,180 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// structure reads a group of fields, or the plain value that stands for one.
+func (d *decoder) structure(n *yaml.Node, v reflect.Value, f field) bool {
+	if at := v.FieldByName("Origins"); at.IsValid() {
+		inner := *d
+		inner.origins, inner.path = map[string]mesh.Origin{}, ""
+		at.Set(reflect.ValueOf(inner.origins))
+		d = &inner
+	}
+	if at := v.FieldByName("Origin"); at.IsValid() {
+		at.Set(reflect.ValueOf(d.origin(n)))
+	}
+	short, hasShort := v.Addr().Interface().(shorthand)
+	given := map[string]bool{}
+	ok := false
+	switch {
+	case n.Kind == yaml.MappingNode:
+		ok = d.mapping(n, v, given)
+	case n.Kind == yaml.ScalarNode && hasShort:
+		ok = d.expand(n, v, short.expand(n.Value), given)
+	default:
+		d.report(n, &wrong{message: fmt.Sprintf("%s is %s", f.name, form(n)), expected: f.expected()})
+	}
+	if d.origins == nil && ok {
+		setDefaults(v, d.fieldsOf(v.Type()), given)
+	}
+	if c, is := v.Addr().Interface().(completer); is && ok {
+		c.complete()
+	}
+	return ok
+}
+
+// expand reads the fields that a short form stands for.
+func (d *decoder) expand(n *yaml.Node, v reflect.Value, pairs [][2]string, given map[string]bool) bool {
+	ok := true
+	for _, pair := range pairs {
+		f, _ := fieldNamed(d.fieldsOf(v.Type()), pair[0])
+		given[f.name] = true
+		at := v.FieldByIndex(f.Index)
+		to := reflect.New(deref(f.Type)).Elem()
+		w := setScalar(to, f, pair[1])
+		if w != nil {
+			d.report(n, w)
+			ok = false
+			continue
+		}
+		if at.Kind() == reflect.Pointer {
+			to = to.Addr()
+		}
+		at.Set(to)
+		d.note(f.name, n)
+	}
+	return ok
+}
+
+// mapping reads the fields of v by name.
+func (d *decoder) mapping(n *yaml.Node, v reflect.Value, given map[string]bool) bool {
+	fields := d.fieldsOf(v.Type())
+	keys := map[string]*yaml.Node{}
+	ok := true
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		f, known := fieldNamed(fields, key.Value)
+		w := foreign(key, field{name: "the name of a field"})
+		switch first := keys[key.Value]; {
+		case w != nil:
+			d.report(key, w)
+			ok = false
+		case key.Tag == "!!merge":
+			d.report(key, &wrong{message: "merge keys are not used here", expected: "the fields themselves", hint: shareHint})
+			ok = false
+		case !known || key.Kind != yaml.ScalarNode:
+			w, meant := unknown(v.Type(), key)
+			d.report(key, w)
+			given[meant], ok = true, false
+		case first != nil:
+			d.reportWith(key, &wrong{message: fmt.Sprintf("the field %s is given twice", key.Value), hint: "keep one of the two"}, d.origin(first))
+			ok = false
+		default:
+			keys[key.Value], given[key.Value] = key, true
+			ok = d.field(n.Content[i+1], v.FieldByIndex(f.Index), f) && ok
+		}
+	}
+	return d.missing(n, fields, given) && ok
+}
+
+// missing reports the required fields that are neither given nor misspelled, and whether there are none.
+func (d *decoder) missing(n *yaml.Node, fields []field, given map[string]bool) bool {
+	ok := true
+	for _, f := range fields {
+		if f.required && !given[f.name] {
+			d.report(n, &wrong{message: fmt.Sprintf("the field %s is missing", f.name), expected: f.sample()})
+			ok = false
+		}
+	}
+	return ok
+}
+
+// field reads the value of one field, and notes its place.
+func (d *decoder) field(n *yaml.Node, v reflect.Value, f field) bool {
+	inner := *d
+	inner.path = d.path + f.name + "."
+	ok := inner.value(n, v, f)
+	if ok && deref(f.Type).Kind() != reflect.Struct {
+		d.note(f.name, n)
+	}
+	return ok
+}
+
+// note keeps the place of a field for the Origins around it.
+func (d *decoder) note(name string, n *yaml.Node) {
+	if d.origins != nil {
+		d.origins[d.path+name] = d.origin(n)
+	}
+}
+
+func (d *decoder) fieldsOf(t reflect.Type) []field {
+	if _, ok := d.fields[t]; !ok {
+		d.fields[t] = fieldsOf(t)
+	}
+	return d.fields[t]
+}
+
+// unknown says what is wrong with a name that is no field of t, and which field was most likely meant.
+func unknown(t reflect.Type, key *yaml.Node) (w *wrong, meant string) {
+	if key.Kind != yaml.ScalarNode {
+		return &wrong{message: "the name of a field is " + form(key), expected: "one of " + names(t)}, ""
+	}
+	w = &wrong{message: fmt.Sprintf("there is no field %q here", key.Value), expected: "one of " + names(t)}
+	candidates := strings.Split(names(t), ", ")
+	if w.hint = didYouMean(key.Value, candidates); w.hint != "" {
+		return w, nearest(key.Value, candidates)
+	}
+	if paths := inside(t, key.Value); paths != nil {
+		w.hint = fmt.Sprintf("did you mean %s?", strings.Join(paths, " or "))
+	}
+	return w, ""
+}
+
+// inside returns the paths of the fields of that name in the groups of t.
+func inside(t reflect.Type, name string) (paths []string) {
+	for _, f := range fieldsOf(t) {
+		if f.name == name {
+			paths = append(paths, name)
+		}
+		if deref(f.Type).Kind() == reflect.Struct {
+			for _, path := range inside(deref(f.Type), name) {
+				paths = append(paths, f.name+"."+path)
+			}
+		}
+	}
+	return paths
+}
+
+func fieldNamed(fields []field, name string) (field, bool) {
+	for _, f := range fields {
+		if f.name == name {
+			return f, true
+		}
+	}
+	return field{}, false
+}
+
+func deref(t reflect.Type) reflect.Type {
+	if t.Kind() == reflect.Pointer {
+		return t.Elem()
+	}
+	return t
+}
