@@ -1,0 +1,136 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/doyen-mesh/doyen/xds"
+	"github.com/doyen-mesh/doyen/xds/envoyrefs"
+)
+
+// nameIsField1 lists the types whose name can be read from their bytes: it is field 1 of each.
+var nameIsField1 = []string{
+	"envoy.config.cluster.v3.Cluster",
+	"envoy.config.core.v3.TypedExtensionConfig",
+	"envoy.config.endpoint.v3.ClusterLoadAssignment",
+	"envoy.config.listener.v3.Listener",
+	"envoy.config.route.v3.RouteConfiguration",
+	"envoy.config.route.v3.ScopedRouteConfiguration",
+	"envoy.config.route.v3.VirtualHost",
+	"envoy.extensions.filters.network.generic_proxy.v3.RouteConfiguration",
+	"envoy.extensions.filters.network.thrift_proxy.v3.RouteConfiguration",
+	"envoy.extensions.transport_sockets.tls.v3.Secret",
+	"envoy.service.runtime.v3.Runtime",
+}
+
+// unwrap makes a resource of an Any in a body: one that stands for itself and has its name in its
+// bytes, or a discovery Resource that says what its name, TTL and aliases are.
+func unwrap(a *anypb.Any) (*xds.Resource, error) {
+	if !isWrapper(a.GetTypeUrl()) {
+		name := nameIn(a)
+		if name == "" {
+			return nil, noName(a)
+		}
+		return xds.NewResource(a.GetTypeUrl(), name, a.GetValue(), xds.ResourceOptions{References: references(a)}), nil
+	}
+	var wrapper discoveryv3.Resource
+	if err := proto.Unmarshal(a.GetValue(), &wrapper); err != nil {
+		return nil, err
+	}
+	inner := wrapper.GetResource()
+	if inner.GetTypeUrl() == "" {
+		return nil, errors.New("a discovery Resource without a resource in it")
+	}
+	name := wrapper.GetName()
+	if name == "" {
+		name = nameIn(inner)
+	}
+	if name == "" {
+		return nil, noName(inner)
+	}
+	return xds.NewResource(inner.GetTypeUrl(), name, inner.GetValue(), xds.ResourceOptions{
+		References: references(inner),
+		TTL:        wrapper.GetTtl().AsDuration(),
+		Aliases:    wrapper.GetAliases(),
+	}), nil
+}
+
+// wrap is the inverse of unwrap: an Any that stands for itself wherever that says everything.
+func wrap(r *xds.Resource) *anypb.Any {
+	plain := &anypb.Any{TypeUrl: r.Type(), Value: r.Body()}
+	if nameIn(plain) == r.Name() && r.TTL() == 0 && len(r.Aliases()) == 0 {
+		return plain
+	}
+	wrapper := &discoveryv3.Resource{Name: r.Name(), Aliases: r.Aliases(), Resource: plain}
+	if r.TTL() != 0 {
+		wrapper.Ttl = durationpb.New(r.TTL())
+	}
+	// A message of strings, bytes and a duration always has an encoding, unless one of the strings
+	// is not UTF-8; those come from a decoded message, which checks that.
+	value, err := proto.Marshal(wrapper)
+	if err != nil {
+		return plain
+	}
+	return &anypb.Any{TypeUrl: typePrefix + string(wrapper.ProtoReflect().Descriptor().FullName()), Value: value}
+}
+
+const typePrefix = "type.googleapis.com/"
+
+func isWrapper(typeURL string) bool {
+	return message(typeURL) == "envoy.service.discovery.v3.Resource"
+}
+
+// message is the name of the message that typeURL stands for: what follows its last slash.
+func message(typeURL string) string {
+	return typeURL[strings.LastIndexByte(typeURL, '/')+1:]
+}
+
+// references is what the engine orders pushes by: it comes from the bytes where their type is
+// known and they can be read, and there is no order otherwise.
+func references(a *anypb.Any) []xds.Ref {
+	references, err := envoyrefs.Decode(a.GetTypeUrl(), a.GetValue())
+	if err != nil {
+		return nil
+	}
+	return references
+}
+
+func noName(a *anypb.Any) error {
+	if slices.Contains(nameIsField1, message(a.GetTypeUrl())) {
+		return fmt.Errorf("a %s without a name", message(a.GetTypeUrl()))
+	}
+	return fmt.Errorf("no name: type %q is not known here; put it in an envoy.service.discovery.v3.Resource, which names it", a.GetTypeUrl())
+}
+
+// nameIn reads the name from the bytes of a, whatever else is in them; "" if there is none.
+func nameIn(a *anypb.Any) (name string) {
+	if !slices.Contains(nameIsField1, message(a.GetTypeUrl())) {
+		return ""
+	}
+	for rest := a.GetValue(); len(rest) > 0; {
+		number, wire, n := protowire.ConsumeTag(rest)
+		if n < 0 {
+			break
+		}
+		rest = rest[n:]
+		if number == 1 && wire == protowire.BytesType {
+			if value, n := protowire.ConsumeBytes(rest); n >= 0 {
+				name = string(value)
+			}
+		}
+		n = protowire.ConsumeFieldValue(number, wire, rest)
+		if n < 0 {
+			break
+		}
+		rest = rest[n:]
+	}
+	return name
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/doyen-mesh/doyen/xds"
+)
+
+// everyone is the node whose set serves all nodes without one of their own.
+const everyone = "*"
+
+// sets are the resources of each node. A node's set is the snapshot of the view that is named
+// like it; a node without one is shown the view of everyone.
+type sets struct {
+	cache *xds.SnapshotCache
+
+	// changing is held from reading a set until its successor is current, so that calls may be
+	// concurrent and none is lost.
+	changing sync.Mutex
+
+	mu  sync.RWMutex
+	own map[string]bool // nodes with a set of their own
+}
+
+func newSets() *sets {
+	s := &sets{own: make(map[string]bool)}
+	s.cache = xds.NewSnapshotCache(xds.SnapshotCacheOptions{View: s.view})
+	return s
+}
+
+func (s *sets) view(node *xds.Node) string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.own[node.ID] {
+		return node.ID
+	}
+	return everyone
+}
+
+// get returns the node's own set, empty for a node without one.
+func (s *sets) get(node string) []*xds.Resource {
+	return resourcesOf(s.cache.Snapshot(node))
+}
+
+// replace makes resources all that the node has.
+func (s *sets) replace(node string, resources []*xds.Resource) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.publish(node, xds.NewSnapshot(resources...))
+}
+
+// merge adds resources to the node's own set, in place of those of the same type and name.
+func (s *sets) merge(node string, resources []*xds.Resource) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.publish(node, xds.NewSnapshot(append(s.get(node), resources...)...))
+}
+
+// remove takes what matches out of the node's own set, which stays, even empty. It reports
+// whether anything did.
+func (s *sets) remove(node string, matches func(*xds.Resource) bool) bool {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	had := s.get(node)
+	kept := slices.DeleteFunc(slices.Clone(had), matches)
+	if len(kept) == len(had) {
+		return false
+	}
+	s.publish(node, xds.NewSnapshot(kept...))
+	return true
+}
+
+// drop gives up the node's own set: its streams follow the set of everyone from now on.
+func (s *sets) drop(node string) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if s.setOwn(node, false) {
+		s.cache.Reassign()
+	}
+	s.cache.Remove(node)
+}
+
+// publish makes snapshot current before the first stream is led to it, so that gaining a set is
+// one change for the node.
+func (s *sets) publish(node string, snapshot *xds.Snapshot) {
+	s.cache.Publish(node, snapshot)
+	if s.setOwn(node, true) {
+		s.cache.Reassign()
+	}
+}
+
+// setOwn reports whether that changed which set some node is shown.
+func (s *sets) setOwn(node string, own bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.own[node] == own {
+		return false
+	}
+	if own {
+		s.own[node] = true
+	} else {
+		delete(s.own, node)
+	}
+	return node != everyone
+}
+
+func resourcesOf(snapshot *xds.Snapshot) []*xds.Resource {
+	if snapshot == nil {
+		return nil
+	}
+	var all []*xds.Resource
+	for _, typeURL := range snapshot.Types() {
+		all = append(all, snapshot.Resources(typeURL)...)
+	}
+	return all
+}

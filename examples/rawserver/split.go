@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"net"
+)
+
+// preface is how a connection begins that speaks HTTP/2 (RFC 9113, section 3.4). No method of
+// HTTP/1 begins like that.
+const preface = "PRI"
+
+// splitByPreface lets gRPC and the REST-JSON form of xDS share one port: it accepts for both, and
+// hands each connection to the side whose protocol its first bytes are. Closing one side closes
+// both, and the connections that have not said what they speak.
+func splitByPreface(l net.Listener) (http2, http1 net.Listener) {
+	open, shut := context.WithCancel(context.Background())
+	s := &splitter{l, open, shut}
+	two := &side{s, make(chan net.Conn)}
+	one := &side{s, make(chan net.Conn)}
+	go s.accept(two.conns, one.conns)
+	return two, one
+}
+
+type splitter struct {
+	net.Listener
+	open context.Context // until a side is closed
+	shut context.CancelFunc
+}
+
+func (s *splitter) Close() error {
+	s.shut()
+	return s.Listener.Close()
+}
+
+func (s *splitter) accept(two, one chan<- net.Conn) {
+	defer s.shut()
+	for {
+		conn, err := s.Listener.Accept()
+		if err != nil {
+			return
+		}
+		go s.hand(conn, two, one)
+	}
+}
+
+// hand passes conn to the side that its first bytes ask for.
+func (s *splitter) hand(conn net.Conn, two, one chan<- net.Conn) {
+	stop := context.AfterFunc(s.open, func() { conn.Close() })
+	defer stop()
+	begin := &peeked{conn, bufio.NewReaderSize(conn, 16)}
+	first, err := begin.reader.Peek(len(preface))
+	to := one
+	if err == nil && string(first) == preface {
+		to = two
+	}
+	select {
+	case to <- begin:
+	case <-s.open.Done():
+	}
+}
+
+// side is one of the two listeners.
+type side struct {
+	*splitter
+	conns chan net.Conn
+}
+
+func (s *side) Accept() (net.Conn, error) {
+	select {
+	case conn := <-s.conns:
+		return conn, nil
+	case <-s.open.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+// peeked is a connection whose first bytes were looked at.
+type peeked struct {
+	net.Conn
+	reader *bufio.Reader
+}
+
+func (p *peeked) Read(b []byte) (int, error) { return p.reader.Read(b) }
