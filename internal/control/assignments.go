@@ -1,12 +1,10 @@
 package control
 
 import (
-	"net/netip"
-
+	"github.com/doyen-mesh/doyen/internal/compile"
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/envoy"
 	"github.com/doyen-mesh/doyen/internal/ir"
-	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/xds"
 )
@@ -47,8 +45,8 @@ func allAssignments(last, next *State) (put []*xds.Resource, remove []string, er
 		return put, nil, nil
 	}
 	for _, s := range last.Documents.Documents.Services {
-		for _, target := range targets(s) {
-			if name := envoy.AssignmentName(target); !kept[name] {
+		for _, port := range compile.ServedPortsOf(s) {
+			if name := envoy.AssignmentName(port.Target); !kept[name] {
 				remove = append(remove, name)
 			}
 		}
@@ -58,10 +56,10 @@ func allAssignments(last, next *State) (put []*xds.Resource, remove []string, er
 
 func serviceAssignments(s *config.Service, instances *registry.Snapshot) ([]*xds.Resource, error) {
 	var made []*xds.Resource
-	for _, target := range targets(s) {
-		set := ir.EndpointSet{Target: target}
-		for _, i := range instances.Instances(target.Name) {
-			if e, ok := endpoint(i, target.Port, healthPort(s)); ok {
+	for _, port := range compile.ServedPortsOf(s) {
+		set := ir.EndpointSet{Target: port.Target}
+		for _, i := range instances.Instances(port.Target.Name) {
+			if e, ok := endpoint(port, i); ok {
 				set.Endpoints = append(set.Endpoints, e)
 			}
 		}
@@ -74,49 +72,9 @@ func serviceAssignments(s *config.Service, instances *registry.Snapshot) ([]*xds
 	return made, nil
 }
 
-// targets are the ports of a service as callers name them: "" is the first.
-func targets(s *config.Service) []ir.Target {
-	var all []ir.Target
-	for i, port := range s.Ports {
-		target := ir.Target{Kind: ir.Service, Name: mesh.ServiceName(s.Name)}
-		if i > 0 {
-			target.Port = port.Name
-		}
-		all = append(all, target)
-	}
-	return all
-}
-
-// healthPort is the port that health checks ask, "" for the main one.
-func healthPort(s *config.Service) mesh.PortName {
-	if s.Health == nil || len(s.Ports) == 0 || s.Health.Port == s.Ports[0].Name {
-		return ""
-	}
-	return s.Health.Port
-}
-
-// endpoint is one port of an instance. Instances that still start are none, and neither are those that
-// did not check that port in.
-func endpoint(i *registry.Instance, port, health mesh.PortName) (ir.Endpoint, bool) {
-	address, ok := addressOf(i, port)
-	if !ok || i.State == registry.Starting {
-		return ir.Endpoint{}, false
-	}
-	e := ir.Endpoint{
-		Address: address, Zone: i.Zone, Weight: i.Weight,
-		Draining: i.State == registry.Draining, Identity: i.Identity,
-	}
-	if at, ok := addressOf(i, health); ok && at != address {
-		e.HealthPort = int(at.Port())
-	}
-	return e, true
-}
-
-// addressOf is where callers reach a port of the instance.
-func addressOf(i *registry.Instance, port mesh.PortName) (address netip.AddrPort, ok bool) {
-	if port == "" {
-		return i.Address, true
-	}
-	number, ok := i.Ports[port]
-	return netip.AddrPortFrom(i.Address.Addr(), uint16(number)), ok
+// endpoint is one port of an instance. Instances that still start are none.
+func endpoint(port compile.ServedPort, i *registry.Instance) (ir.Endpoint, bool) {
+	e, ok := port.Endpoint(i.Address, i.Ports)
+	e.Zone, e.Weight, e.Draining, e.Identity = i.Zone, i.Weight, i.State == registry.Draining, i.Identity
+	return e, ok && i.State != registry.Starting
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/compile"
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/envoy"
 	"github.com/doyen-mesh/doyen/internal/mesh"
@@ -160,8 +161,8 @@ func (s *State) assignmentsOf(service mesh.ServiceName) []string {
 		return nil
 	}
 	var names []string
-	for _, target := range targets(manifest) {
-		names = append(names, envoy.AssignmentName(target))
+	for _, port := range compile.ServedPortsOf(manifest) {
+		names = append(names, envoy.AssignmentName(port.Target))
 	}
 	return names
 }
