@@ -153,7 +153,7 @@ func TestHalfWrittenFile(t *testing.T) {
 		f.write("c.yaml", "kind: Service\nname: c")
 		for i := range 200 { // the writer never rests longer than 90 ms, over several polls
 			time.Sleep(90 * time.Millisecond)
-			f.write("c.yaml", "kind: Service\nname: c"+strings.Repeat("c", i%50))
+			f.write("c.yaml", "kind: Service\nname: c"+strings.Repeat("c", 1+i%50))
 			expect(t, source, "a b c")
 		}
 		select {
@@ -161,9 +161,15 @@ func TestHalfWrittenFile(t *testing.T) {
 			t.Fatal("a folder was accepted while it was being written")
 		default:
 		}
+		if err := source.State().Err; err == nil || !strings.Contains(err.Error(), "it does not stay as it is") {
+			t.Errorf("error %v: want one that says why nothing is taken", err)
+		}
 		f.write("c.yaml", manifest("complete"))
 		wait()
 		expect(t, source, "a b complete")
+		if err := source.State().Err; err != nil {
+			t.Errorf("error %v: want none", err)
+		}
 	})
 }
 

@@ -127,6 +127,7 @@ func (f *Folder) follow(ctx context.Context, hints <-chan struct{}) error {
 	defer close(f.stopped)
 	poll := time.NewTicker(f.Poll)
 	defer poll.Stop()
+	f.look(ctx) // what changed after Open, before anyone watched
 	for {
 		select {
 		case <-hints:
@@ -141,11 +142,14 @@ func (f *Folder) follow(ctx context.Context, hints <-chan struct{}) error {
 	}
 }
 
+// patience is how often a folder that keeps changing is read before that is reported.
+const patience = 20
+
 // look reads the folder, and judges it if it is not as it was judged last.
 func (f *Folder) look(ctx context.Context) {
 	f.retry()
 	files, err := config.ReadDir(f.Options.Folder)
-	for {
+	for range patience {
 		if err == nil && same(files, f.seen) {
 			f.update(func(s *State) { s.Err = f.failure })
 			return
@@ -163,6 +167,7 @@ func (f *Folder) look(ctx context.Context) {
 		}
 		files, err = again, errAgain
 	}
+	f.unreadable(fmt.Errorf("folder %s: it does not stay as it is for %v", f.Options.Folder, f.Settle))
 }
 
 // readLater reads after the time in which a folder that is being written would change once more.
