@@ -66,7 +66,7 @@ func (files Files) add(fsys fs.FS, name string, entry fs.DirEntry) error {
 }
 
 func isYAML(name string) bool {
-	ext := path.Ext(name)
+	ext := strings.ToLower(path.Ext(name))
 	return ext == ".yaml" || ext == ".yml"
 }
 

@@ -26,7 +26,7 @@ func TestRead(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"a.yaml", "b.yml", "team/deep/c.yaml",
+		"a.yaml", "b.yml", "team/deep/c.yaml", "D.YAML",
 		"README.md", "a.yaml~", "#a.yaml#", ".a.yaml", ".a.yaml.swp", "4913", "a.yaml.bak", ".git/d.yaml", "..data/e.yaml",
 	} {
 		write(name)
@@ -40,7 +40,7 @@ func TestRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"a.yaml", "b.yml", "link.yaml", "team/deep/c.yaml"}
+	want := []string{"D.YAML", "a.yaml", "b.yml", "link.yaml", "team/deep/c.yaml"}
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(files))); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}

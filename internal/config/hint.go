@@ -15,6 +15,9 @@ func didYouMean(text string, candidates []string) string {
 func nearest(text string, candidates []string) string {
 	best, least := "", max(2, len(text)/3)+1
 	for _, c := range candidates {
+		if max(len(text)-len(c), len(c)-len(text)) >= least {
+			continue // so many insertions alone are too far
+		}
 		if d := edits(text, c); d < least && d < max(len(text), len(c)) {
 			best, least = c, d
 		}

@@ -193,5 +193,5 @@ func same(a, b config.Files) bool {
 	return true
 }
 
-// stateFile is where a folder's accepted documents are kept.
+// stateFile is where the accepted documents are kept.
 func stateFile(dir string) string { return filepath.Join(dir, "accepted.json") }

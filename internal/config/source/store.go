@@ -71,7 +71,7 @@ func (s store) replace(text []byte) error {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(s.dir, "accepted-*.tmp")
+	tmp, err := os.OpenFile(stateFile(s.dir)+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
