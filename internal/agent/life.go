@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -122,7 +123,7 @@ func (a *agent) startApp() (*process.Process, error) {
 			return nil, err
 		}
 	}
-	app, err := process.Start(process.Command{Path: a.Command[0], Args: a.Command[1:], Env: a.environment(), Stdout: a.Stdout, Stderr: a.Stderr})
+	app, err := process.Start(process.Command{Path: a.Command[0], Args: a.Command[1:], Env: append(os.Environ(), a.environment()...), Stdout: a.Stdout, Stderr: a.Stderr})
 	if err == nil {
 		a.Log.Info("application started", "command", filepath.Base(a.Command[0]), "pid", app.PID())
 	}
