@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"fmt"
+	"time"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -9,6 +10,7 @@ import (
 	downstreamconnectionsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/resource_monitors/downstream_connections/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/doyen-mesh/doyen/internal/envoy"
 	"github.com/doyen-mesh/doyen/internal/ir"
@@ -17,6 +19,12 @@ import (
 // maxConnections is how many connections one Envoy takes from clients, so that it refuses more before it runs out of
 // memory or file descriptors. The admin page is exempt.
 const maxConnections = 50_000
+
+// The wait before Envoy first tries to reach a server again, and the longest; both with jitter.
+const (
+	reconnect    = 500 * time.Millisecond
+	maxReconnect = 5 * time.Second
+)
 
 // Envoy is the bootstrap of an Envoy that gets everything from the server, as YAML.
 func Envoy(o Options) ([]byte, error) {
@@ -119,11 +127,23 @@ func connected(o Options) (*bootstrapv3.Bootstrap, error) {
 		ApiType:                   corev3.ApiConfigSource_DELTA_GRPC,
 		TransportApiVersion:       corev3.ApiVersion_V3,
 		SetNodeOnFirstMessageOnly: true,
-		GrpcServices: []*corev3.GrpcService{{TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{
-			EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: envoy.ServerClusterName},
-		}}},
+		GrpcServices:              []*corev3.GrpcService{server()},
 	}}
 	return b, nil
+}
+
+// server is the doyen server as a gRPC service. Envoy's own wait between attempts grows to half a minute, in which
+// a server that is back would not be noticed.
+func server() *corev3.GrpcService {
+	return &corev3.GrpcService{
+		TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{
+			EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: envoy.ServerClusterName},
+		},
+		RetryPolicy: &corev3.RetryPolicy{RetryBackOff: &corev3.BackoffStrategy{
+			BaseInterval: durationpb.New(reconnect),
+			MaxInterval:  durationpb.New(maxReconnect),
+		}},
+	}
 }
 
 func address(host string, port int) *corev3.Address {
