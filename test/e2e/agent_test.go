@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-const loneService = "kind: Service\nname: users\nports: [8080]\nhealth: {http: /healthz, interval: 200ms}\n"
+const loneService = "kind: Service\nname: users\nports: [8080]\nhealth: {http: /healthz, interval: 200ms, timeout: 200ms}\n"
 
 // TestAgentPassesOnExitStatus ends an application with a status of its own and wants it from the agent,
 // and the instance out of the registry.

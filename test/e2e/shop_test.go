@@ -34,7 +34,7 @@ kind: Service
 name: users
 owner: identity@example.com
 ports: [8080]
-health: {http: /healthz, interval: 500ms}
+health: {http: /healthz, interval: 500ms, timeout: 500ms}
 `,
 		"orders.yaml": `
 kind: Service
