@@ -101,6 +101,6 @@ and its Envoy and checks the instance in; an edge is an Envoy where traffic ente
 			root.AddCommand(command)
 		}
 	}
-	root.AddCommand(i.version())
+	root.AddCommand(i.version(), i.demoApp())
 	return root
 }

@@ -1,0 +1,63 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// callTimeout bounds each request of the demo.
+const callTimeout = 5 * time.Second
+
+// answer is what an application says of a request: who answered it, and what those said whom it asked.
+type answer struct {
+	Service  string   `json:"service"`
+	Instance string   `json:"instance"`
+	Asked    []answer `json:"asked,omitempty"`
+}
+
+// caller sends HTTP requests to one address and never tries one again.
+type caller struct {
+	base   string // http://host:port
+	client *http.Client
+}
+
+func newCaller(base string) *caller {
+	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: callTimeout}).DialContext, MaxIdleConnsPerHost: 128}
+	return &caller{base: base, client: &http.Client{Transport: transport, Timeout: callTimeout}}
+}
+
+func (c *caller) close() { c.client.CloseIdleConnections() }
+
+// call asks host for path. The request has a body that cannot be had twice, so that Go's client does not
+// quietly send it again on another connection: a connection that breaks is a failure.
+func (c *caller) call(ctx context.Context, host, path string) (answer, error) {
+	body := io.NopCloser(strings.NewReader("."))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, body)
+	if err != nil {
+		return answer{}, err
+	}
+	request.Host, request.ContentLength = host, 1
+	response, err := c.client.Do(request)
+	if err != nil {
+		return answer{}, err
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		return answer{}, err
+	}
+	if response.StatusCode != http.StatusOK {
+		return answer{}, fmt.Errorf("%s answers %s: %.200s", host, response.Status, content)
+	}
+	var a answer
+	if err := json.Unmarshal(content, &a); err != nil {
+		return answer{}, fmt.Errorf("%s answers %.100q: %w", host, content, err)
+	}
+	return a, nil
+}

@@ -1,0 +1,66 @@
+package demo
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+//go:embed mesh/*.yaml
+var embedded embed.FS
+
+// documents is the folder of the demo's documents, which anybody may edit.
+type documents struct {
+	dir string
+}
+
+// write puts the demo's documents into the folder, those left out that are there already. The ledger's
+// port is the one thing in them that depends on this machine.
+func (d documents) write(ledger int) error {
+	entries, err := fs.ReadDir(embedded, "mesh")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		content, err := fs.ReadFile(embedded, "mesh/"+e.Name())
+		if err != nil {
+			return err
+		}
+		path := filepath.Join(d.dir, e.Name())
+		if _, err := os.Stat(path); err == nil {
+			continue
+		}
+		content = bytes.ReplaceAll(content, []byte(strconv.Itoa(ledgerPort)), []byte(strconv.Itoa(ledger)))
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// edit replaces a text that stands once in a document, the way careful editors do: the new file is whole
+// before it takes the old one's place. It returns what undoes it.
+func (d documents) edit(name, old, replacement string) (undo func() error, err error) {
+	path := filepath.Join(d.dir, name)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if n := bytes.Count(before, []byte(old)); n != 1 {
+		return nil, fmt.Errorf("%s has %q %d times: want it once", path, old, n)
+	}
+	undo = func() error { return d.replace(path, before) }
+	return undo, d.replace(path, bytes.Replace(before, []byte(old), []byte(replacement), 1))
+}
+
+func (d documents) replace(path string, content []byte) error {
+	fresh := filepath.Join(d.dir, "."+filepath.Base(path)+".new")
+	if err := os.WriteFile(fresh, content, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(fresh, path)
+}

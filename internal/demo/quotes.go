@@ -1,0 +1,156 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	_ "google.golang.org/grpc/xds" // resolves xds:///NAME
+)
+
+// quoteMethod answers with the name of the instance that did.
+const quoteMethod = "/doyen.demo.Quotes/Quote"
+
+// reportEvery is how often the desk tells its figures.
+const reportEvery = 100 * time.Millisecond
+
+// serveQuotes is a gRPC server on PORT, with a health service.
+func serveQuotes(ctx context.Context, instance string, _ io.Writer) error {
+	return serveGRPC(ctx, &grpc.ServiceDesc{
+		ServiceName: "doyen.demo.Quotes",
+		HandlerType: (*any)(nil),
+		Methods: []grpc.MethodDesc{{
+			MethodName: "Quote",
+			Handler: func(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+				if err := decode(&emptypb.Empty{}); err != nil {
+					return nil, err
+				}
+				return wrapperspb.String(instance), nil
+			},
+		}},
+	})
+}
+
+// serveGRPC serves until ctx ends, and then what it has in hand.
+func serveGRPC(ctx context.Context, services ...*grpc.ServiceDesc) error {
+	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
+	if err != nil {
+		return err
+	}
+	server := grpc.NewServer()
+	healthv1.RegisterHealthServer(server, health.NewServer())
+	for _, s := range services {
+		server.RegisterService(s, struct{}{})
+	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		<-ctx.Done()
+		hard := time.AfterFunc(finishTimeout, server.Stop)
+		defer hard.Stop()
+		server.GracefulStop()
+	}()
+	if err := server.Serve(listener); err != nil {
+		return err
+	}
+	<-stopped
+	return nil
+}
+
+// quotesClient asks for quotes and never tries one again.
+type quotesClient struct {
+	conn *grpc.ClientConn
+}
+
+func dialQuotes(target string, options ...grpc.DialOption) (*quotesClient, error) {
+	options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDisableRetry())
+	conn, err := grpc.NewClient(target, options...)
+	return &quotesClient{conn}, err
+}
+
+// dialQuotesThroughEnvoy reaches quotes through the sidecar whose URL is egress.
+func dialQuotesThroughEnvoy(egress string) (*quotesClient, error) {
+	return dialQuotes("passthrough:///"+strings.TrimPrefix(egress, "http://"), grpc.WithAuthority("quotes"))
+}
+
+func (q *quotesClient) ask(ctx context.Context) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	name := &wrapperspb.StringValue{}
+	if err := q.conn.Invoke(ctx, quoteMethod, &emptypb.Empty{}, name); err != nil {
+		return answer{}, fmt.Errorf("quotes: %w", err)
+	}
+	return answer{Service: "quotes", Instance: name.Value}, nil
+}
+
+// runDesk asks for quotes at the demo's rate as a proxyless gRPC program, and writes its figures to stdout,
+// one line of JSON each time. It serves its own health on PORT.
+func runDesk(ctx context.Context, _ string, stdout io.Writer) error {
+	quotes, err := dialQuotes("xds:///quotes")
+	if err != nil {
+		return err
+	}
+	defer quotes.conn.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var m meter
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() {
+		if _, err := quotes.firstAnswer(ctx); err != nil {
+			return
+		}
+		steadily(ctx, &m, func() (string, error) {
+			a, err := quotes.ask(context.WithoutCancel(ctx))
+			return a.Instance, err
+		})
+	})
+	group.Go(func() { report(ctx, &m, stdout) })
+	err = serveGRPC(ctx)
+	cancel()
+	return err
+}
+
+// firstAnswer waits until quotes are answered: the desk may be the first to run.
+func (q *quotesClient) firstAnswer(ctx context.Context) (answer, error) {
+	for {
+		a, err := q.ask(ctx)
+		if err == nil || ctx.Err() != nil {
+			return a, err
+		}
+		select {
+		case <-time.After(reportEvery):
+		case <-ctx.Done():
+			return a, err
+		}
+	}
+}
+
+func report(ctx context.Context, m *meter, w io.Writer) {
+	ticker := time.NewTicker(reportEvery)
+	defer ticker.Stop()
+	encoder := json.NewEncoder(w)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if encoder.Encode(m.figures()) != nil {
+				return // nobody reads any more
+			}
+		}
+	}
+}

@@ -1,0 +1,199 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// What the steps allow and how long they look.
+const (
+	leastRate   = 200             // requests a second on each path, or a step proves nothing
+	lookFor     = 3 * time.Second // how long the figures of quiet traffic are gathered
+	deathNotice = 2 * time.Second // after that no request may fail because of a dead instance
+	afterDeath  = 4 * time.Second // how long that is looked at
+	changeLimit = 15 * time.Second
+)
+
+// trafficFlows looks at every path for a while: nothing fails, and the rate is high enough to prove something.
+func trafficFlows(ctx context.Context, s *stage) (string, error) {
+	before := s.mark()
+	settled(ctx, lookFor)
+	m := s.mark().since(before)
+	var words []string
+	var errs []error
+	for i, f := range m {
+		perSecond := float64(f.Sent) / f.At.Sub(before[i].At).Seconds()
+		words = append(words, fmt.Sprintf("%s %.0f/s p50 %s p99 %s", s.paths[i].name, perSecond, milliseconds(f.percentile(0.5)), milliseconds(f.percentile(0.99))))
+		if perSecond < leastRate {
+			errs = append(errs, fmt.Errorf("%s: only %.0f requests/s, want %d: is the machine busy?", s.paths[i].name, perSecond, leastRate))
+		}
+	}
+	return m.words() + "; " + strings.Join(words, "; "), errors.Join(append(errs, m.noneFailed())...)
+}
+
+func milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+}
+
+// stopAndJoin ends an instance in an orderly way and starts another: nothing fails.
+func stopAndJoin(ctx context.Context, s *stage) (string, error) {
+	before, started := s.mark(), time.Now()
+	leaving := s.find("users-1")
+	leaving.agent.Signal(syscall.SIGTERM)
+	joining, err := s.startInstance("users", "users-3")
+	if err != nil {
+		return "", err
+	}
+	if err := eventually(ctx, changeLimit, "users-1 ends", func() error { return running(leaving) }); err != nil {
+		return "", err
+	}
+	left := time.Since(started)
+	if err := s.answers(ctx, joining, before); err != nil {
+		return "", err
+	}
+	joined := time.Since(started)
+	settled(ctx, lookFor)
+	m := s.mark().since(before)
+	errs := []error{m.noneFailed()}
+	if code := leaving.agent.Code(); code != 0 {
+		errs = append(errs, fmt.Errorf("the agent ended with status %d", code))
+	}
+	return fmt.Sprintf("%s; users-1 was gone after %.1f s, users-3 answered after %.1f s", m.words(), left.Seconds(), joined.Seconds()), errors.Join(errs...)
+}
+
+func running(i *instance) error {
+	select {
+	case <-i.agent.Done():
+		return nil
+	default:
+		return fmt.Errorf("%s still runs", i.name)
+	}
+}
+
+// answers waits until the instance has answered requests since the mark.
+func (s *stage) answers(ctx context.Context, i *instance, since mark) error {
+	return eventually(ctx, changeLimit, i.name+" answers", func() error {
+		for _, f := range s.mark().since(since) {
+			if f.Answered[i.name] > 0 {
+				return nil
+			}
+		}
+		return errors.New("it has not")
+	})
+}
+
+// kill ends an instance without warning: agent, application and Envoy. What it had in hand fails, and what
+// is sent to it before its callers notice; two seconds later nothing does.
+func kill(ctx context.Context, s *stage) (string, error) {
+	words, err := s.killed(ctx, "users-2")
+	if _, startErr := s.startInstance("users", "users-4"); startErr != nil {
+		return words, errors.Join(err, startErr)
+	}
+	return words, errors.Join(err, s.checkedIn(ctx, s.find("users-4")))
+}
+
+func (s *stage) killed(ctx context.Context, name string) (string, error) {
+	before := s.mark()
+	s.find(name).agent.Kill() // the kernel kills its application and its Envoy with it
+	settled(ctx, deathNotice)
+	noticed := s.mark()
+	settled(ctx, afterDeath)
+	after := s.mark().since(noticed)
+	words := fmt.Sprintf("%s in the first %v, then %s", noticed.since(before).words(), deathNotice, after.words())
+	if err := after.noneFailed(); err != nil {
+		return words, fmt.Errorf("after %v: %w", deathNotice, err)
+	}
+	return words, nil
+}
+
+// moveRoute edits the edge's document so that a route leads elsewhere, and back: nothing fails.
+func moveRoute(ctx context.Context, s *stage) (string, error) {
+	before, started := s.mark(), time.Now()
+	undo, err := s.documents.edit("edge.yaml", "path: /profile, to: users", "path: /profile, to: orders")
+	if err != nil {
+		return "", err
+	}
+	moved := s.find("orders-1")
+	if err := s.answers(ctx, moved, before); err != nil {
+		return "", errors.Join(err, undo())
+	}
+	took := time.Since(started)
+	settled(ctx, time.Second)
+	back := s.mark()
+	if err := undo(); err != nil {
+		return "", err
+	}
+	if err := s.answers(ctx, s.find("users-3"), back); err != nil {
+		return "", err
+	}
+	settled(ctx, time.Second)
+	m := s.mark().since(before)
+	return fmt.Sprintf("%s; requests went the new way %d ms after the edit, and back again", m.words(), took.Milliseconds()), m.noneFailed()
+}
+
+// refuseFile writes a mistake into a document: it is refused with its place, and the traffic goes on.
+func refuseFile(ctx context.Context, s *stage) (string, error) {
+	before := s.mark()
+	undo, err := s.documents.edit("users.yaml", "owner:", "ownr:")
+	if err != nil {
+		return "", err
+	}
+	said := ""
+	err = eventually(ctx, changeLimit, "the mistake is reported", func() error {
+		status, err := s.client.Status(ctx)
+		if err != nil {
+			return err
+		}
+		for _, p := range status.Config.Problems {
+			if p.File == "users.yaml" && p.Line > 0 {
+				said = fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Message)
+				return nil
+			}
+		}
+		return fmt.Errorf("%s has no problem that says so", filepath.Join(s.documents.dir, "users.yaml"))
+	})
+	settled(ctx, time.Second)
+	m := s.mark().since(before)
+	return fmt.Sprintf("%s; %s", m.words(), said), errors.Join(err, m.noneFailed(), undo())
+}
+
+// serverAway stops the server and kills an instance while nobody could tell of it: the traffic goes on, and
+// the callers' proxies find out by themselves.
+func serverAway(ctx context.Context, s *stage) (string, error) {
+	before := s.mark()
+	s.server.Stop(hurryTimeout, nil)
+	settled(ctx, time.Second)
+	alone := s.mark().since(before)
+	words, err := s.killed(ctx, "orders-2")
+	return fmt.Sprintf("%s without a server; orders-2 killed: %s", alone.words(), words), errors.Join(alone.noneFailed(), err)
+}
+
+// serverReturns starts the server again: the proxies come back to it, and nothing is sent to them that did
+// not change.
+func serverReturns(ctx context.Context, s *stage) (string, error) {
+	before, updates := s.mark(), s.updates(ctx)
+	took, err := s.startServer(ctx)
+	if err != nil {
+		return "", err
+	}
+	connected, err := s.inSync(ctx, proxiesAtStart-1)
+	if err != nil {
+		return "", err
+	}
+	settled(ctx, time.Second)
+	m := s.mark().since(before)
+	errs := []error{m.noneFailed()}
+	resent := 0
+	for name, n := range s.updates(ctx) {
+		if more := n - updates[name]; more > 0 {
+			resent += more
+			errs = append(errs, fmt.Errorf("%s took %d updates though nothing had changed", name, more))
+		}
+	}
+	return fmt.Sprintf("%s; ready in %d ms, %d proxies back in sync, %d updates sent again", m.words(), took.Milliseconds(), connected, resent), errors.Join(errs...)
+}
