@@ -18,6 +18,7 @@ type Grant struct {
 type request struct {
 	key      Key
 	instance *Instance
+	created  bool        // the instance was not known before
 	answer   chan result // has room for the one answer
 }
 
@@ -40,14 +41,16 @@ func (r *Registry) CheckIn(ctx context.Context, instance Instance) (Grant, error
 	if lease, renewed := r.renew(i); renewed {
 		return grant(lease, false), nil
 	}
-	return r.ask(ctx, &request{key: i.Key, instance: i})
+	return r.ask(ctx, r.checkIns, &request{key: i.Key, instance: i})
 }
 
-// Leave takes the instance out of the registry. When it returns without an error, the
-// current snapshot is without it; [ErrUnknown] when it was not there. A store that fails is
-// told later: nothing must keep traffic coming to an instance that said goodbye.
+// Leave takes the instance out of the registry: out of the snapshot at once, whatever the
+// store does, for nothing must keep traffic coming to an instance that said goodbye. It
+// returns when the store was told, or failed and will be told later. Its errors are
+// [ErrUnknown] when the instance was not there, [ErrStopped] and those of ctx; after the
+// last, the instance has left as a rule.
 func (r *Registry) Leave(ctx context.Context, key Key) error {
-	_, err := r.ask(ctx, &request{key: key})
+	_, err := r.ask(ctx, r.leaves, &request{key: key})
 	return err
 }
 
@@ -65,10 +68,10 @@ func (r *Registry) renew(i *Instance) (Lease, bool) {
 }
 
 // ask hands q to Run and waits for its answer.
-func (r *Registry) ask(ctx context.Context, q *request) (Grant, error) {
+func (r *Registry) ask(ctx context.Context, run chan<- *request, q *request) (Grant, error) {
 	q.answer = make(chan result, 1)
 	select {
-	case r.requests <- q:
+	case run <- q:
 	case <-r.stopped:
 		return Grant{}, ErrStopped
 	case <-ctx.Done():

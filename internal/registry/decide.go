@@ -53,13 +53,15 @@ func (r *Registry) Decide(ctx context.Context, service mesh.ServiceName, way Dec
 }
 
 // decide does what d asks for.
-func (r *Registry) decide(ctx context.Context, d *decision) decided {
+func (r *Registry) decide(d *decision) decided {
 	n, gone := r.settle(d, time.Now())
 	if n == 0 {
 		return decided{err: ErrNoDoubt}
 	}
 	r.log.Info("expiry resumes: an operator decided", "service", scope{name: d.service}.label(), "decision", string(d.way), "instances", n)
-	r.remove(ctx, gone)
+	if len(gone) > 0 {
+		r.drop(gone...)
+	}
 	return decided{instances: n}
 }
 

@@ -18,7 +18,7 @@
 // The package does no HTTP; its subpackages do: api serves it, client calls it.
 //
 // Its one invariant: what a snapshot shows was accepted by the store first, so that an
-// answered check-in survives the process; only removals may be in a snapshot before they
-// are stored, because an instance that comes back after a crash costs less than one that
-// gets traffic after its goodbye.
+// answered check-in survives the process; removals are in a snapshot before they are
+// stored, because an instance that comes back after a crash costs less than one that gets
+// traffic after its goodbye.
 package registry

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"time"
@@ -12,18 +11,23 @@ import (
 // sweep looks at the leases: it settles who is missing, decides where that is to be
 // doubted, and takes out the instances whose lapse is believed. It comes late by the given
 // time.
-func (r *Registry) sweep(ctx context.Context, late time.Duration) {
+func (r *Registry) sweep(late time.Duration) {
 	now := time.Now()
 	if late > awayAfter {
 		r.log.Warn("registry was away: all leases are extended", "by", late)
 	} else {
 		late = 0
 	}
-	r.remove(ctx, r.lapse(now, late))
+	gone := r.lapse(now, late)
+	if len(gone) > 0 {
+		r.drop(gone...)
+		r.log.Info("instances are gone: their leases ended", "instances", len(gone))
+	}
+	r.retry = len(r.owed) > 0
 }
 
 // lapse takes the leases that have lapsed out and returns their keys. An instance that
-// checks in from now on is a new one, so that no answered check-in is undone by remove.
+// checks in from now on is a new one, so that no answered check-in is undone.
 func (r *Registry) lapse(now time.Time, away time.Duration) []Key {
 	snapshot := r.Snapshot()
 	r.mu.Lock()
@@ -89,25 +93,6 @@ func (s scope) label() string {
 		return "(all)"
 	}
 	return string(s.name)
-}
-
-// remove takes instances whose leases are gone out of the store and the snapshot.
-func (r *Registry) remove(ctx context.Context, gone []Key) {
-	if len(gone) == 0 {
-		if len(r.owed) > 0 {
-			_ = r.save(ctx, nil) // logged there; stays owed
-		}
-		return
-	}
-	for batch := range slices.Chunk(gone, MaxBatch) {
-		changes := make([]Change, 0, len(batch))
-		for _, key := range batch {
-			changes = append(changes, Change{Key: key})
-		}
-		_ = r.save(ctx, changes) // logged there; owed to the store, which does not keep the dead alive
-		r.apply(changes)
-	}
-	r.log.Info("instances are gone: their leases ended", "instances", len(gone))
 }
 
 // nextSweep is when to look at the leases next.

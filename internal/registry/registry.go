@@ -32,15 +32,23 @@ type Registry struct {
 	// Fixed after construction.
 	store     Store
 	log       *slog.Logger
-	requests  chan *request
+	checkIns  chan *request
+	leaves    chan *request
 	decisions chan *decision
+	saved     chan error    // the store's answers
 	stopped   chan struct{} // closes when Run returns
 
 	// Written by Run alone, read by all.
 	current atomic.Pointer[Snapshot]
 
 	// Owned by Run.
-	owed map[Key]struct{} // removed, but the store could not be told yet
+	waiting []*request       // for the store, in order
+	leaving []*request       // have left the snapshot; wait until the store is told
+	saving  batch            // what the store is being told
+	busy    bool             // it is
+	owed    map[Key]struct{} // removed, and the store is not told yet
+	retry   bool             // tell it now
+	failing bool             // its last answer was an error
 
 	// Guarded by mu, which is a leaf: held for memory work only.
 	mu     sync.Mutex
@@ -60,8 +68,10 @@ func New(ctx context.Context, options Options) (*Registry, error) {
 	r := &Registry{
 		store:     options.Store,
 		log:       options.Log,
-		requests:  make(chan *request, MaxBatch),
+		checkIns:  make(chan *request),
+		leaves:    make(chan *request),
 		decisions: make(chan *decision),
+		saved:     make(chan error, 1),
 		stopped:   make(chan struct{}),
 		owed:      make(map[Key]struct{}),
 		leases:    newLeases(),

@@ -193,7 +193,7 @@ func TestCheckInDuringLapse(t *testing.T) {
 		checkIn(t, r, instance("users", 1))
 		store.set(nil, 5*time.Second)
 		time.Sleep(10*time.Minute + 2*time.Second)
-		if store.size() != 1 || r.Snapshot().Size() != 1 {
+		if store.size() != 1 || r.Snapshot().Size() != 0 {
 			t.Fatal("the lapse is not being stored: this test tests nothing")
 		}
 		if !checkIn(t, r, instance("users", 1)).Created {
@@ -206,29 +206,90 @@ func TestCheckInDuringLapse(t *testing.T) {
 	})
 }
 
-// TestHangingStore: while it hangs, renewals are answered, and afterwards nobody is taken
-// for dead because the registry was not looking.
+// TestHangingStore: while it hangs, renewals are answered, who leaves is gone at once, and
+// leases end; only what is new waits.
 func TestHangingStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemory()
-		r := run(t, registry.Options{Store: store})
-		checkIn(t, r, instance("users", 1))
-		checkIn(t, r, instance("users", 2))
+		f := start(t, registry.Options{Store: store}, sizes("users", 20))
+		f.kill("users", 1)
 		store.set(nil, 15*time.Minute)
-		go func() { _, _ = r.CheckIn(t.Context(), instance("users", 3)) }()
-		time.Sleep(time.Minute)
+		arrived := make(chan error, 1)
+		go func() {
+			_, err := f.r.CheckIn(t.Context(), instance("orders", 3))
+			arrived <- err
+		}()
+		time.Sleep(time.Second)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := r.CheckIn(ctx, instance("users", 1)); err != nil {
-			t.Errorf("a renewal waits for the store: %v", err)
+		if err := f.r.Leave(ctx, instance("users", 1).Key); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("leaving: %v, want the caller's deadline", err)
 		}
-		if _, err := r.CheckIn(ctx, instance("users", 4)); !errors.Is(err, context.DeadlineExceeded) {
+		f.kill("users", 1)
+		f.wantSize("users", 19)
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := f.r.CheckIn(ctx, instance("orders", 4)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a new instance: %v, want the caller's deadline", err)
 		}
+		f.live(11 * time.Minute)
+		f.wantSize("users", 18)
 		store.set(nil, 0)
-		time.Sleep(14*time.Minute + 10*time.Second)
-		if n := len(r.Snapshot().Instances("users")); n < 3 {
-			t.Errorf("%d instances are left: leases ended while nobody could look", n)
+		f.live(5 * time.Minute)
+		if err := <-arrived; err != nil || store.size() != 20 {
+			t.Errorf("when the store is back: %v, and %d stored, want 18 users and 2 orders", err, store.size())
+		}
+	})
+}
+
+// TestLeaveBehindACheckIn: the leave of an instance whose check-in is being stored comes
+// after it.
+func TestLeaveBehindACheckIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory()
+		r := run(t, registry.Options{Store: store})
+		store.set(nil, time.Minute)
+		var calls sync.WaitGroup
+		calls.Go(func() { checkIn(t, r, instance("users", 1)) })
+		time.Sleep(time.Second)
+		calls.Go(func() {
+			if err := r.Leave(t.Context(), instance("users", 1).Key); err != nil {
+				t.Errorf("leaving: %v", err)
+			}
+		})
+		time.Sleep(time.Second)
+		calls.Go(func() {
+			if err := r.Leave(t.Context(), instance("users", 1).Key); !errors.Is(err, registry.ErrUnknown) {
+				t.Errorf("leaving twice: %v, want ErrUnknown", err)
+			}
+		})
+		calls.Wait()
+		if r.Snapshot().Size() != 0 || store.size() != 0 {
+			t.Errorf("%d instances, %d stored, want none", r.Snapshot().Size(), store.size())
+		}
+	})
+}
+
+// TestEndWhileSaving: what was accepted before the end is stored and answered.
+func TestEndWhileSaving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory()
+		store.set(nil, time.Minute)
+		r, err := registry.New(t.Context(), registry.Options{Store: store})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, end := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() { _ = r.Run(ctx) })
+		all.Go(func() { checkIn(t, r, instance("users", 1)) })
+		time.Sleep(time.Second)
+		all.Go(func() { checkIn(t, r, instance("users", 2)) })
+		time.Sleep(time.Second)
+		end()
+		all.Wait()
+		if store.size() != 2 {
+			t.Errorf("%d are stored, want both", store.size())
 		}
 	})
 }
