@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -39,7 +40,7 @@ func NodeProto(n mesh.Node, instance string) (*corev3.Node, error) {
 func NodeFromMetadata(node *corev3.Node) (mesh.Node, error) {
 	n, err := decodeNode(node)
 	if err == nil {
-		err = checkNode(n)
+		err = errors.Join(checkNode(n), checkAgent(n, node.GetUserAgentName()))
 	}
 	if err != nil {
 		return mesh.Node{}, fmt.Errorf("node %q: %w", node.GetId(), err)
@@ -84,6 +85,19 @@ func checkNode(n mesh.Node) error {
 	errs = append(errs, checkPorts("ingress", n.Ports.Ingress), checkPorts("app", n.Ports.App),
 		checkPorts("tcp", n.Ports.TCP), checkPorts("edge", n.Ports.Edge))
 	return errors.Join(errs...)
+}
+
+// checkAgent finds a bootstrap that was given to the wrong kind of client, which could use nothing of
+// what it would be sent. Other user agents, such as relays and tests, may be anything.
+func checkAgent(n mesh.Node, agent string) error {
+	isGRPC := strings.HasPrefix(strings.ToLower(agent), "grpc")
+	switch {
+	case n.Role == mesh.Proxyless && agent == "envoy":
+		return fmt.Errorf("role %s: this is an Envoy, and needs what `doyen bootstrap envoy` prints", n.Role)
+	case n.Role != mesh.Proxyless && isGRPC:
+		return fmt.Errorf("role %s: this is %s, and needs what `doyen bootstrap grpc` prints", n.Role, agent)
+	}
+	return nil
 }
 
 func checkPorts[K ~string](what string, ports map[K]int) error {

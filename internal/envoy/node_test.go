@@ -72,6 +72,10 @@ func TestNodeFromMetadata(t *testing.T) {
 		{"port too high", `{"metadata": {"doyen": {"role": "sidecar", "service": "users", "ports": {"egress": 65536}}}}`, `ports.egress: 65536 is not in 1-65535`},
 		{"negative port", `{"metadata": {"doyen": {"role": "sidecar", "service": "users", "ports": {"tcp": {"ledger": -1}}}}}`, `ports.tcp[ledger]: -1`},
 		{"zero port", `{"metadata": {"doyen": {"role": "sidecar", "service": "users", "ports": {"app": {"http": 0}}}}}`, `ports.app: "http" is 0`},
+		{"Envoy as a gRPC program", `{"userAgentName": "envoy", "metadata": {"doyen": {"role": "proxyless", "service": "users"}}}`, "`doyen bootstrap envoy`"},
+		{"gRPC program as an Envoy", `{"userAgentName": "gRPC Go", "metadata": {"doyen": {"role": "sidecar", "service": "users"}}}`, "`doyen bootstrap grpc`"},
+		{"Envoy", `{"userAgentName": "envoy", "metadata": {"doyen": {"role": "sidecar", "service": "users"}}}`, ""},
+		{"gRPC program", `{"userAgentName": "gRPC Go", "metadata": {"doyen": {"role": "proxyless", "service": "users"}}}`, ""},
 		{"unknown field", `{"metadata": {"doyen": {"role": "sidecar", "service": "users", "flavour": "new"}}}`, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
