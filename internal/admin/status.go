@@ -48,7 +48,10 @@ func (a *admin) config() api.Config {
 func problems(all config.Problems) []api.Problem {
 	shown := make([]api.Problem, len(all))
 	for i, p := range all {
-		shown[i] = api.Problem{File: p.Origin.File, Line: p.Origin.Line, Column: p.Origin.Column, Owner: p.Origin.Owner, Message: p.Error()}
+		shown[i] = api.Problem{
+			File: p.Origin.File, Line: p.Origin.Line, Column: p.Origin.Column, Owner: p.Origin.Owner,
+			Message: p.Message, Expected: p.Expected, Hint: p.Hint,
+		}
 	}
 	return shown
 }

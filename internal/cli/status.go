@@ -76,7 +76,7 @@ func (r statusReport) documents(b *strings.Builder) {
 		fmt.Fprintf(b, "           REFUSED: what the folder holds now has %s; the mesh keeps the revision in force\n", count(len(c.Problems), "problem"))
 	}
 	for _, p := range c.Problems {
-		fmt.Fprintf(b, "             %s: %s\n", placeOf(p), p.Message)
+		fmt.Fprintf(b, "             %s: %s%s\n", placeOf(p), p.Message, hintOf(p))
 	}
 	if h := c.Held; h != nil {
 		fmt.Fprintf(b, "           HELD: revision %s would remove %s%s\n", h.Revision, some(h.Removes, 5), because(h.Reason))
@@ -92,6 +92,18 @@ func placeOf(p api.Problem) string {
 		return fmt.Sprintf("%s:%d", p.File, p.Line)
 	default:
 		return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+	}
+}
+
+// hintOf is what would be right, when that is known.
+func hintOf(p api.Problem) string {
+	switch {
+	case p.Hint != "":
+		return "; " + p.Hint
+	case p.Expected != "":
+		return "; expected " + p.Expected
+	default:
+		return ""
 	}
 }
 

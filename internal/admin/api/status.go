@@ -29,11 +29,13 @@ type Config struct {
 
 // Problem is one mistake in a document.
 type Problem struct {
-	File    string `json:"file"` // relative to the folder
-	Line    int    `json:"line,omitempty"`
-	Column  int    `json:"column,omitempty"`
-	Owner   string `json:"owner,omitempty"`
-	Message string `json:"message"` // what was wrong and what was expected, with the nearest right name
+	File     string `json:"file"` // relative to the folder
+	Line     int    `json:"line,omitempty"`
+	Column   int    `json:"column,omitempty"`
+	Owner    string `json:"owner,omitempty"`
+	Message  string `json:"message"`            // what is wrong
+	Expected string `json:"expected,omitempty"` // what may stand there
+	Hint     string `json:"hint,omitempty"`     // the nearest right name, or what to do
 }
 
 // Held is a change that would remove most of the mesh. `doyen accept REVISION` lets it through.
