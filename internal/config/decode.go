@@ -108,7 +108,7 @@ func (d *decoder) item(n *yaml.Node, v reflect.Value, f field, seen map[string]*
 		return ok
 	}
 	if first := seen[n.Value]; first != nil {
-		d.reportWith(n, &wrong{message: fmt.Sprintf("%s lists %s twice", f.name, n.Value)}, d.origin(first))
+		d.reportWith(n, &wrong{message: fmt.Sprintf("%s lists %q twice", f.name, n.Value)}, d.origin(first))
 		return false
 	}
 	seen[n.Value] = n

@@ -2,6 +2,8 @@ package config
 
 import (
 	"bytes"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +43,17 @@ func TestShop(t *testing.T) {
 	}
 	if https := s.Documents.Edges["public"].Listeners[1]; https.Name != "https" || https.Address != "0.0.0.0" {
 		t.Errorf("listener %+v", https)
+	}
+}
+
+// The example's page shows what doyen validate answers.
+func TestShopReadme(t *testing.T) {
+	text, err := os.ReadFile(shop + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "valid: 3 services, 1 edge, 1 external; revision " + string(loadShop(t).Revision); !strings.Contains(string(text), want) {
+		t.Errorf("the page does not show %q", want)
 	}
 }
 

@@ -108,7 +108,7 @@ func (d *document) parse(text []byte) {
 		return
 	}
 	d.root = root
-	if owner := lookup(root, "owner"); owner != nil && owner.Tag == "!!str" {
+	if owner := lookup(root, "owner"); owner != nil && owner.Tag == "!!str" && oneLine(owner.Value) == nil {
 		d.owner = owner.Value
 	}
 }
