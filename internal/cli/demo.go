@@ -33,7 +33,8 @@ With --check it runs by itself through what a mesh must survive: instances that 
 			if err != nil {
 				return err
 			}
-			o.Program, o.Envoy, o.Out, o.Terminal = program, found.Path, i.Stdout, isTerminal(i.Stdout)
+			o.Program, o.Envoy, o.Out = program, found.Path, i.Stdout
+			o.Terminal, o.Width = isTerminal(i.Stdout), func() int { return terminalWidth(i.Stdout) }
 			return i.runDemo(cmd, o, check)
 		},
 	}

@@ -22,7 +22,7 @@ const drainTimeout = "10s"
 
 // run starts a command of doyen. What it prints goes to a log file of its own, but for stdout where given.
 func (s *stage) run(name string, stdout io.Writer, env []string, args ...string) (*process.Process, error) {
-	log, err := os.OpenFile(s.path("logs/"+name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	log, err := os.OpenFile(s.file("logs/"+name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -42,13 +42,13 @@ func (s *stage) environment(more []string) []string {
 			env = append(env, e)
 		}
 	}
-	return append(append(env, "TMPDIR="+s.path("tmp")), more...)
+	return append(append(env, "TMPDIR="+s.file("tmp")), more...)
 }
 
 // startServer starts the server and waits until it answers; took is how long that was.
 func (s *stage) startServer(ctx context.Context) (took time.Duration, err error) {
 	started := time.Now()
-	s.server, err = s.run("server", nil, nil, "server", "--config", s.documents.dir, "--data", s.path("data"),
+	s.server, err = s.run("server", nil, nil, "server", "--config", s.documents.dir, "--data", s.file("data"),
 		"--grpc", loopback(s.at.grpc), "--http", loopback(s.at.http))
 	if err != nil {
 		return 0, err
@@ -70,7 +70,7 @@ func (s *stage) ended(name string, p *process.Process) error {
 	default:
 		return nil
 	}
-	text, err := os.ReadFile(s.path("logs/" + name + ".log"))
+	text, err := os.ReadFile(s.file("logs/" + name + ".log"))
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ const (
 // figures are what became of requests up to some moment. The difference of two tells of the time between.
 type figures struct {
 	At       time.Time      `json:"at"`
+	Over     time.Duration  `json:"over,omitempty"` // of a difference: the time between
 	Sent     int            `json:"sent"`
 	Failed   int            `json:"failed"`
 	Took     [buckets]int   `json:"took"`     // of those that did not fail
@@ -26,7 +27,7 @@ type figures struct {
 
 // since returns what became of the requests that ended between the two moments.
 func (f figures) since(earlier figures) figures {
-	d := figures{At: f.At, Sent: f.Sent - earlier.Sent, Failed: f.Failed - earlier.Failed, Reason: f.Reason, Answered: map[string]int{}}
+	d := figures{At: f.At, Over: f.At.Sub(earlier.At), Sent: f.Sent - earlier.Sent, Failed: f.Failed - earlier.Failed, Reason: f.Reason, Answered: map[string]int{}}
 	for i := range f.Took {
 		d.Took[i] = f.Took[i] - earlier.Took[i]
 	}
@@ -54,6 +55,14 @@ func (f figures) percentile(share float64) time.Duration {
 		}
 	}
 	return 0
+}
+
+// success is the share of requests that did not fail, in percent; 100 without requests.
+func (f figures) success() float64 {
+	if f.Sent == 0 {
+		return 100
+	}
+	return 100 * float64(f.Sent-f.Failed) / float64(f.Sent)
 }
 
 func bucketOf(d time.Duration) int {

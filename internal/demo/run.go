@@ -1,6 +1,95 @@
 package demo
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
 
-// Run shows the demo until ctx ends.
-func Run(ctx context.Context, o Options) error { return nil }
+// How often the figures are shown: to a person who looks, and as lines in a log.
+const (
+	paintEvery = time.Second
+	lineEvery  = 5 * time.Second
+)
+
+// Run shows the demo until ctx ends, and then ends everything.
+func Run(ctx context.Context, o Options) error {
+	s, err := newStage(o)
+	if err != nil {
+		return err
+	}
+	err = s.show(ctx)
+	fmt.Fprintln(o.Out, "ending everything")
+	if ctx.Err() != nil {
+		err = nil // that is how it ends
+	}
+	return errors.Join(err, s.close())
+}
+
+func (s *stage) show(ctx context.Context) error {
+	fmt.Fprintln(s.Out, "starting a server, an edge, nine instances with six sidecars, and traffic; that takes a few seconds")
+	if _, err := s.open(ctx); err != nil {
+		return err
+	}
+	fmt.Fprint(s.Out, s.introduction())
+	every := lineEvery
+	if s.Terminal {
+		every = paintEvery
+	}
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	v := newView(s)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			v.look(ctx)
+			if s.Terminal {
+				v.paint()
+			} else {
+				fmt.Fprintln(s.Out, v.line())
+			}
+		}
+	}
+}
+
+// introduction says what is where, and what to try.
+func (s *stage) introduction() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nwhat is where\n")
+	fmt.Fprintf(&b, "  edge       http://localhost:%d   / leads to web, /profile to users\n", s.at.edge)
+	fmt.Fprintf(&b, "  server     %s%s\n", s.serverURL(), s.howToAsk())
+	fmt.Fprintf(&b, "  documents  %s\n", s.documents.dir)
+	fmt.Fprintf(&b, "  logs       %s\n", s.file("logs"))
+	fmt.Fprintf(&b, "  ledger     127.0.0.1:%d, a TCP server outside the mesh\n", s.at.ledger)
+	for _, service := range []string{"web", "users", "orders", "quotes"} {
+		var names []string
+		for _, i := range s.instances {
+			if i.service == service {
+				names = append(names, fmt.Sprintf("%s (agent %d)", i.name, i.agent.PID()))
+			}
+		}
+		how := "behind Envoys"
+		if service == "quotes" {
+			how = "gRPC without Envoy"
+		}
+		fmt.Fprintf(&b, "  %-10s %s, %s\n", service, strings.Join(names, ", "), how)
+	}
+	fmt.Fprintf(&b, "\nthree things to try in another terminal\n")
+	fmt.Fprintf(&b, "  curl http://localhost:%d/\n      says who answered, and whom they asked\n", s.at.edge)
+	fmt.Fprintf(&b, "  sed -i 's/profile, to: users/profile, to: orders/' %s/edge.yaml\n      moves the requests for /profile to orders, and none fails\n", s.documents.dir)
+	fmt.Fprintf(&b, "  kill -9 %d\n      kills users-2 with its Envoy; see how many requests that costs\n\n", s.find("users-2").agent.PID())
+	return b.String()
+}
+
+// howToAsk names the commands that ask the server, with the variable they need where it is not at its usual place.
+func (s *stage) howToAsk() string {
+	const commands = "doyen status, doyen services, doyen instances"
+	if s.at.http == serverHTTPPort {
+		return "   " + commands
+	}
+	return fmt.Sprintf("   export DOYEN_SERVER=%s DOYEN_XDS=%s, then %s", s.serverURL(), loopback(s.at.grpc), commands)
+}

@@ -24,6 +24,8 @@ type Options struct {
 	Folder   string // for the documents, kept at the end; "" is one that is removed
 	Out      io.Writer
 	Terminal bool // a person looks at Out: figures are painted over, not added
+	// Width is the terminal's width in columns; 0 is not known, nil never known.
+	Width func() int
 }
 
 // stage is everything that runs. Only one goroutine uses it.
@@ -85,7 +87,7 @@ func (s *stage) build() error {
 	if s.Folder == "" {
 		s.documents.dir = filepath.Join(s.dir, "mesh")
 	}
-	for _, dir := range []string{s.documents.dir, s.path("data"), s.path("logs"), s.path("tmp")} {
+	for _, dir := range []string{s.documents.dir, s.file("data"), s.file("logs"), s.file("tmp")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -117,10 +119,18 @@ func (s *stage) build() error {
 	return err
 }
 
-func (s *stage) path(name string) string { return filepath.Join(s.dir, name) }
+func (s *stage) file(name string) string { return filepath.Join(s.dir, name) }
 func (s *stage) serverURL() string       { return "http://" + loopback(s.at.http) }
 func (s *stage) edgeURL() string         { return "http://" + loopback(s.at.edge) }
 func loopback(port int) string           { return fmt.Sprintf("127.0.0.1:%d", port) }
+
+// width is how many columns a line may take; 0 is any.
+func (s *stage) width() int {
+	if s.Width == nil {
+		return 0
+	}
+	return s.Width()
+}
 
 // close ends the traffic and every process, and removes what was written.
 func (s *stage) close() error {

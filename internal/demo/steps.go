@@ -27,7 +27,7 @@ func trafficFlows(ctx context.Context, s *stage) (string, error) {
 	var words []string
 	var errs []error
 	for i, f := range m {
-		perSecond := float64(f.Sent) / f.At.Sub(before[i].At).Seconds()
+		perSecond := float64(f.Sent) / f.Over.Seconds()
 		words = append(words, fmt.Sprintf("%s %.0f/s p50 %s p99 %s", s.paths[i].name, perSecond, milliseconds(f.percentile(0.5)), milliseconds(f.percentile(0.99))))
 		if perSecond < leastRate {
 			errs = append(errs, fmt.Errorf("%s: only %.0f requests/s, want %d: is the machine busy?", s.paths[i].name, perSecond, leastRate))
