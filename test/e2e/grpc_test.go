@@ -83,7 +83,7 @@ func TestProxyless(t *testing.T) {
 // dial connects as a proxyless program of service, with the bootstrap that doyen writes.
 func (m *mesh) dial(service, target string) *grpc.ClientConn {
 	m.t.Helper()
-	bootstrap, err := exec.Command(doyen, "bootstrap", "grpc", "--node", "proxyless/"+service, "--xds", m.grpc).Output()
+	bootstrap, err := exec.Command(doyen, "bootstrap", "grpc", "--service", service, "--xds", m.grpc).Output()
 	if err != nil {
 		m.t.Fatalf("doyen bootstrap grpc: %v", err)
 	}
