@@ -107,6 +107,9 @@ func (r *Registry) load(ctx context.Context) error {
 // Snapshot returns the registry as it is now.
 func (r *Registry) Snapshot() *Snapshot { return r.current.Load() }
 
+// Done returns a channel that closes when Run has returned: nothing changes any more.
+func (r *Registry) Done() <-chan struct{} { return r.stopped }
+
 // Lease returns the lease of the instance that key names; false when there is none.
 func (r *Registry) Lease(key Key) (Lease, bool) {
 	r.mu.Lock()

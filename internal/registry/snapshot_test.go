@@ -22,7 +22,7 @@ func TestSnapshotAgainstModel(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	model := make(map[Key]*Instance)
 	s := newSnapshot()
-	for range 2000 {
+	for range 500 {
 		before, old := maps.Clone(model), s
 		var changes []Change
 		for key, i := range randomChanges(random) {

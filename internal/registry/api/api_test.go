@@ -21,6 +21,7 @@ type server struct {
 	t        *testing.T
 	registry *registry.Registry
 	handler  http.Handler
+	end      context.CancelFunc // ends the registry
 }
 
 // serve returns a server whose registry ends with the test.
@@ -35,7 +36,7 @@ func serve(t *testing.T, options api.Options, store registry.Store) *server {
 	done.Go(func() { _ = r.Run(ctx) })
 	t.Cleanup(func() { cancel(); done.Wait() })
 	options.Registry = r
-	return &server{t, r, api.Handler(options)}
+	return &server{t, r, api.Handler(options), cancel}
 }
 
 // call makes one call and returns the answer's status and body.

@@ -32,8 +32,8 @@ func Patterns() []string {
 	return []string{"/v1/instances", "/v1/instances/", "/v1/expiry", "/v1/services/{service}/expiry"}
 }
 
-// Handler returns the registry's HTTP API. Calls that wait end with their request's
-// context: give the http.Server a BaseContext that ends at shutdown.
+// Handler returns the registry's HTTP API. Watches end when the registry's Run does, so
+// that they do not hold up a server that ends.
 func Handler(options Options) http.Handler {
 	h := &handler{options, strconv.FormatInt(time.Now().UnixNano(), 36)}
 	mux := http.NewServeMux()

@@ -59,7 +59,8 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request, what listing) {
 	answer(w, http.StatusOK, Instances{h.versionOf(what, snapshot), h.collect(what, snapshot)})
 }
 
-// newer returns the first snapshot whose version is not after; nil when wait is over.
+// newer returns the first snapshot whose version is not after; nil when wait is over, or the
+// server ends.
 func (h *handler) newer(ctx context.Context, after string, wait time.Duration, what listing) *registry.Snapshot {
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
@@ -71,6 +72,8 @@ func (h *handler) newer(ctx context.Context, after string, wait time.Duration, w
 		select {
 		case <-snapshot.Changed():
 		case <-deadline.C:
+			return nil
+		case <-h.Registry.Done():
 			return nil
 		case <-ctx.Done():
 			return nil

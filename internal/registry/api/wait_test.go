@@ -111,6 +111,24 @@ func TestWatchEndsWithItsRequest(t *testing.T) {
 	})
 }
 
+func TestWatchEndsWithTheRegistry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t, api.Options{}, nil)
+		var now api.Instances
+		s.want(http.StatusOK, &now, "GET", "/v1/instances", "")
+		time.AfterFunc(time.Second, s.end)
+		begin := time.Now()
+		s.want(http.StatusNoContent, nil, "GET", "/v1/instances?after="+now.Version, "")
+		if got := time.Since(begin); got != time.Second {
+			t.Errorf("a watch holds a server that ends for %v", got)
+		}
+		answer, text := s.call("PUT", user1, `{}`)
+		if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
+			t.Errorf("a check-in at the end: %d %s, want 503 and when to try again", answer.StatusCode, text)
+		}
+	})
+}
+
 func TestLeaveWaits(t *testing.T) {
 	for name, test := range map[string]struct {
 		target  string
