@@ -214,9 +214,13 @@ func TestDefaultSet(t *testing.T) {
 	for _, protocol := range []client.Protocol{client.Delta, client.SotW} {
 		t.Run(fmt.Sprint(protocol), func(t *testing.T) {
 			r := start(t)
-			r.must("PUT", "/resources?node=*", body(cluster("a", "1"), cluster("b", "1")), asProtobuf)
+			r.must("PUT", "/resources?node=n", body(cluster("z", "1")), asProtobuf)
 			w := r.watch("n", protocol, clusterType)
-			w.expect("first", protocol, "a b", "")
+			w.expect("first", protocol, "z", "")
+			r.must("DELETE", "/resources?node=n", nil)
+			w.expect("none of its own, and no default", protocol, "", "z")
+			r.must("PUT", "/resources?node=*", body(cluster("a", "1"), cluster("b", "1")), asProtobuf)
+			w.expect("a default", protocol, "a b", "")
 			r.must("PUT", "/resources?node=n", body(cluster("b", "1"), cluster("c", "1")), asProtobuf)
 			w.expect("a set of its own", protocol, "c", "a")
 			r.must("PUT", "/resources?node=*", body(cluster("d", "1")), asProtobuf)
@@ -236,6 +240,7 @@ func TestDefaultSet(t *testing.T) {
 // state-of-the-world, until it has one without removed.
 func (w *watcher) expect(what string, protocol client.Protocol, added, removed string) {
 	w.t.Helper()
+	w.t.Log("waiting for", what)
 	open := make(map[string]bool)
 	for name := range strings.FieldsSeq(added) {
 		open[name] = true

@@ -187,7 +187,7 @@ func (r *running) watch(node string, protocol client.Protocol, typeURL string) *
 		r.t.Fatal(err)
 	}
 	w := &watcher{t: r.t, updates: make(chan *client.Update, 100)}
-	c := client.New(conn, client.Options{Node: &corev3.Node{Id: node}, Protocol: protocol, Handle: func(u *client.Update) {
+	c := client.New(conn, client.Options{Node: &corev3.Node{Id: node}, Protocol: protocol, Name: nameIn, Handle: func(u *client.Update) {
 		if len(u.Resources) > 0 && string(u.Resources[0].Body.GetValue()) == "refuse" {
 			u.Reject(errRefused)
 		} else {

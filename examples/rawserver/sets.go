@@ -18,13 +18,14 @@ type sets struct {
 	// changing is held from reading a set until its successor is current, so that calls may be
 	// concurrent and none is lost.
 	changing sync.Mutex
+	orphans  map[string]bool // nodes that gave up their set before everyone had one
 
 	mu  sync.RWMutex
-	own map[string]bool // nodes with a set of their own
+	own map[string]bool // nodes that are shown a view of their own
 }
 
 func newSets() *sets {
-	s := &sets{own: make(map[string]bool)}
+	s := &sets{orphans: make(map[string]bool), own: make(map[string]bool)}
 	s.cache = xds.NewSnapshotCache(xds.SnapshotCacheOptions{View: s.view})
 	return s
 }
@@ -71,13 +72,26 @@ func (s *sets) remove(node string, matches func(*xds.Resource) bool) bool {
 	return true
 }
 
-// drop gives up the node's own set: its streams follow the set of everyone from now on.
+// drop gives up the node's own set: its streams follow the set of everyone from now on. While
+// that was never published, they are left with an empty one.
 func (s *sets) drop(node string) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	if s.setOwn(node, false) {
-		s.cache.Reassign()
+	switch {
+	case s.cache.Snapshot(node) == nil:
+	case node == everyone:
+		s.publish(node, xds.NewSnapshot())
+	case s.cache.Snapshot(everyone) == nil:
+		s.publish(node, xds.NewSnapshot())
+		s.orphans[node] = true
+	default:
+		s.follow(node)
 	}
+}
+
+// follow leads a node to the set of everyone.
+func (s *sets) follow(node string) {
+	s.show(node, false)
 	s.cache.Remove(node)
 }
 
@@ -85,24 +99,29 @@ func (s *sets) drop(node string) {
 // one change for the node.
 func (s *sets) publish(node string, snapshot *xds.Snapshot) {
 	s.cache.Publish(node, snapshot)
-	if s.setOwn(node, true) {
-		s.cache.Reassign()
+	s.show(node, true)
+	delete(s.orphans, node)
+	if node == everyone {
+		for orphan := range s.orphans {
+			s.follow(orphan)
+		}
+		clear(s.orphans)
 	}
 }
 
-// setOwn reports whether that changed which set some node is shown.
-func (s *sets) setOwn(node string, own bool) bool {
+// show chooses between a view of the node's own and that of everyone.
+func (s *sets) show(node string, own bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.own[node] == own {
-		return false
-	}
+	changes := s.own[node] != own && node != everyone
 	if own {
 		s.own[node] = true
 	} else {
 		delete(s.own, node)
 	}
-	return node != everyone
+	s.mu.Unlock()
+	if changes {
+		s.cache.Reassign()
+	}
 }
 
 func resourcesOf(snapshot *xds.Snapshot) []*xds.Resource {

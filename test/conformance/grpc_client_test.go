@@ -50,10 +50,11 @@ func eachLanguage(t *testing.T, test func(t *testing.T, start func(server string
 
 const target = "xds:///users"
 
+// grpcBootstrap is a bootstrap file for all of them: grpc-js wants a locality.
 func grpcBootstrap(server string) []byte {
 	return fmt.Appendf(nil, `{
 		"xds_servers": [{"server_uri": %q, "channel_creds": [{"type": "insecure"}], "server_features": ["xds_v3"]}],
-		"node": {"id": %q}
+		"node": {"id": %q, "locality": {}}
 	}`, server, node)
 }
 

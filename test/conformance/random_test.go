@@ -49,7 +49,7 @@ func randomPublications(t *testing.T, protocol client.Protocol, rejects bool, ra
 	for range 60 {
 		version++
 		s.Publish(node, randomWorld(random, version))
-		time.Sleep(random.N(8 * time.Millisecond)) // sometimes a client keeps up, sometimes not
+		time.Sleep(time.Duration(random.IntN(8)) * time.Millisecond) // sometimes a client keeps up, sometimes not
 		if random.IntN(20) == 0 {
 			c.reconnect()
 		}
@@ -115,7 +115,7 @@ func startWalker(t *testing.T, address string, protocol client.Protocol) *walker
 	conn.next()
 	w.cut = conn.next
 	w.Client = client.New(conn, client.Options{
-		Node: &corev3.Node{Id: node}, Protocol: protocol, MinRetry: time.Millisecond, Handle: w.handle,
+		Node: &corev3.Node{Id: node}, Protocol: protocol, MinRetry: time.Millisecond, Name: nameOf, Handle: w.handle,
 	})
 	w.Subscribe(clusterType, client.Wildcard)
 	w.Subscribe(listenerType, client.Wildcard)
@@ -128,6 +128,16 @@ func startWalker(t *testing.T, address string, protocol client.Protocol) *walker
 		conn.close()
 	})
 	return w
+}
+
+func nameOf(body *anypb.Any) string {
+	switch m, _ := body.UnmarshalNew(); m := m.(type) {
+	case *endpointv3.ClusterLoadAssignment:
+		return m.GetClusterName()
+	case interface{ GetName() string }:
+		return m.GetName()
+	}
+	return ""
 }
 
 // reconnect ends the connection; the client comes back by itself.

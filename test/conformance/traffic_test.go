@@ -13,6 +13,7 @@ import (
 func TestStartFromNothing(t *testing.T) {
 	each(t, func(t *testing.T, v variant) {
 		s := serve(t, xdstest.Options{}, xds.ServerOptions{})
+		s.publish()
 		e := runEnvoy(t, v, "", s.address)
 		one, two := backend(t, "one"), backend(t, "two")
 		// An Envoy that was told that there is nothing is up.

@@ -11,6 +11,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 )
 
 // Protocol is one of the two variants of xDS.
@@ -33,6 +34,10 @@ type Options struct {
 	// life; a delta server does not send those again (C080).
 	Known map[string]map[string]string
 
+	// Name, if not nil, tells the name of a resource that a state-of-the-world server does not name
+	// in its response: most do not wrap resources (C104), so the name is in the body.
+	Name func(*anypb.Any) string
+
 	// Connection, if not nil, is told nil when a stream has brought its first response, and the
 	// reason when a stream has ended or could not be opened. It must not block.
 	Connection func(err error)
@@ -47,7 +52,6 @@ type Options struct {
 type Client struct {
 	options Options
 	conn    grpc.ClientConnInterface
-	open    func(context.Context, grpc.ClientConnInterface) (stream, error)
 	logger  *slog.Logger
 	wake    chan struct{} // has a place: something is due
 
@@ -62,7 +66,6 @@ func New(conn grpc.ClientConnInterface, o Options) *Client {
 	c := &Client{
 		options: o,
 		conn:    conn,
-		open:    openDelta,
 		logger:  o.Logger,
 		wake:    make(chan struct{}, 1),
 		types:   make(map[string]*subscription),
@@ -72,7 +75,6 @@ func New(conn grpc.ClientConnInterface, o Options) *Client {
 	}
 	c.options.Node = proto.Clone(o.Node).(*corev3.Node)
 	if o.Protocol == SotW {
-		c.open = openSotW
 		c.options.Node.ClientFeatures = append(c.options.Node.ClientFeatures, inSotW)
 	}
 	for _, typeURL := range slices.Sorted(maps.Keys(o.Known)) {

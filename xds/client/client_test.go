@@ -107,7 +107,7 @@ func TestAnswerAfterItsStreamIsOver(t *testing.T) {
 }
 
 func TestSotW(t *testing.T) {
-	f := start(t, Options{Protocol: SotW})
+	f := start(t, Options{Protocol: SotW, Name: func(a *anypb.Any) string { return "name of " + string(a.GetValue()) }})
 	node := proto.Clone(f.node).(*corev3.Node)
 	node.ClientFeatures = []string{inSotW}
 	f.client.Subscribe(typeA, "a")
@@ -119,7 +119,7 @@ func TestSotW(t *testing.T) {
 	}
 	f.saySotW(&discoveryv3.DiscoveryResponse{TypeUrl: typeA, VersionInfo: "v1", Nonce: "n1", Resources: []*anypb.Any{wrapped, body("bare")}})
 	u := f.update()
-	want := []Resource{{Name: "a", Version: "1", Body: body("a1")}, {Version: "v1", Body: body("bare")}}
+	want := []Resource{{Name: "a", Version: "1", Body: body("a1")}, {Name: "name of bare", Version: "v1", Body: body("bare")}}
 	if diff := cmp.Diff(want, u.Resources, protocmp.Transform()); diff != "" {
 		t.Errorf("resources (-want +got):\n%s", diff)
 	}

@@ -9,6 +9,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/anypb"
 )
 
 // inSotW is the client feature that asks a state-of-the-world server to wrap resources, so that
@@ -18,11 +19,15 @@ const inSotW = "xds.config.supports-resource-in-sotw"
 // sotwStream speaks the state-of-the-world protocol.
 type sotwStream struct {
 	stream discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesClient
+	name   func(*anypb.Any) string
 }
 
-func openSotW(ctx context.Context, conn grpc.ClientConnInterface) (stream, error) {
+func openSotW(ctx context.Context, conn grpc.ClientConnInterface, name func(*anypb.Any) string) (stream, error) {
 	s, err := discoveryv3.NewAggregatedDiscoveryServiceClient(conn).StreamAggregatedResources(ctx)
-	return sotwStream{s}, err
+	if name == nil {
+		name = func(*anypb.Any) string { return "" }
+	}
+	return sotwStream{s, name}, err
 }
 
 // ready says no while a response is not answered: a request with its nonce would acknowledge it,
@@ -59,7 +64,7 @@ func (w sotwStream) receive() (*Update, error) {
 	for _, body := range r.GetResources() {
 		var wrapper discoveryv3.Resource
 		if !body.MessageIs(&wrapper) {
-			u.Resources = append(u.Resources, Resource{Version: u.Version, Body: body})
+			u.Resources = append(u.Resources, Resource{Name: w.name(body), Version: u.Version, Body: body})
 			continue
 		}
 		if err := body.UnmarshalTo(&wrapper); err != nil {

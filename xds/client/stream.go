@@ -28,7 +28,7 @@ type received struct {
 func (c *Client) serve(ctx context.Context, responded func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	opened, err := c.open(ctx, c.conn)
+	opened, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -65,6 +65,13 @@ func (c *Client) serve(ctx context.Context, responded func()) error {
 			return err
 		}
 	}
+}
+
+func (c *Client) open(ctx context.Context) (stream, error) {
+	if c.options.Protocol == SotW {
+		return openSotW(ctx, c.conn, c.options.Name)
+	}
+	return openDelta(ctx, c.conn)
 }
 
 // receiveAll passes on all that comes until the stream or ctx ends, and closes to.

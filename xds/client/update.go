@@ -21,7 +21,7 @@ type Update struct {
 
 // Resource is one resource of an update.
 type Resource struct {
-	Name    string // "" where a state-of-the-world server does not wrap its resources (C104)
+	Name    string // where a state-of-the-world server does not say, what Options.Name does
 	Version string
 	Body    *anypb.Any    // nil in a heartbeat, which only renews TTL (C102)
 	TTL     time.Duration // 0 = for good
