@@ -91,9 +91,9 @@ func pathMatch(path string) *routev3.RouteMatch {
 	return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: path}}
 }
 
-// envoyRoute is one route as Envoy takes it. The time of a gRPC call is limited as a whole stream:
-// then the caller reads DEADLINE_EXCEEDED, where a route's timeout would say UNAVAILABLE, which means
-// that another try may help.
+// envoyRoute is one route as Envoy takes it. The time of a gRPC call is limited as a whole stream: then the
+// called program learns the deadline, and the caller reads DEADLINE_EXCEEDED, where a route's timeout would
+// say UNAVAILABLE, which means that another try may help.
 func envoyRoute(r ir.Route) *routev3.Route {
 	action := &routev3.RouteAction{
 		ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: ClusterName(r.Target)},
@@ -102,10 +102,7 @@ func envoyRoute(r ir.Route) *routev3.Route {
 	}
 	if r.Protocol == mesh.GRPC && r.Timeout > 0 {
 		action.Timeout = durationpb.New(0)
-		action.MaxStreamDuration = &routev3.RouteAction_MaxStreamDuration{
-			MaxStreamDuration:    durationpb.New(r.Timeout),
-			GrpcTimeoutHeaderMax: durationpb.New(r.Timeout),
-		}
+		action.MaxStreamDuration = &routev3.RouteAction_MaxStreamDuration{MaxStreamDuration: durationpb.New(r.Timeout)}
 	}
 	if r.Host != "" {
 		action.HostRewriteSpecifier = &routev3.RouteAction_HostRewriteLiteral{HostRewriteLiteral: r.Host}
