@@ -26,6 +26,9 @@ func TestFullDisk(t *testing.T) {
 	if !errors.As(err, &refused) || refused.Status != http.StatusInsufficientStorage || !strings.Contains(refused.Answer.Hint, "make room") || !refused.Temporary() {
 		t.Fatalf("with a full disk: %v, want 507 and what to do", err)
 	}
+	if text := refused.Answer.Error; !strings.Contains(text, "no room left: "+dir+": write") {
+		t.Errorf("error %q, want it to say what failed where", text)
+	}
 	if known < 5 {
 		t.Fatalf("the disk was full after %d instances: this test tests nothing", known)
 	}

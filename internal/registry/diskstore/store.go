@@ -147,12 +147,16 @@ func (s *Store) keep(changes []registry.Change) {
 
 func (s *Store) path(name string) string { return filepath.Join(s.dir, name) }
 
-// because names the store in err, and says so when room is what it lacks.
+// because names the store's folder in err, and says so when room is what it lacks.
 func (s *Store) because(err error) error {
+	// The log's file was opened under the name that it had while it was written anew.
+	if at := new(fs.PathError); errors.As(err, &at) {
+		err = fmt.Errorf("%s: %w", at.Op, at.Err)
+	}
 	for _, full := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
 		if errors.Is(err, full) {
-			return fmt.Errorf("%w: %w", registry.ErrFull, err)
+			return fmt.Errorf("%w: %s: %w", registry.ErrFull, s.dir, err)
 		}
 	}
-	return fmt.Errorf("store: %w", err)
+	return fmt.Errorf("store %s: %w", s.dir, err)
 }
