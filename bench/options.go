@@ -38,7 +38,6 @@ func parse(args []string) (options, error) {
 	servers := flags.String("servers", "", "comma-separated servers to run; without it all")
 	clients := flags.Int("clients", 0, "number of clients, instead of the usual")
 	clusters := flags.Int("clusters", 0, "number of clusters, instead of the usual")
-	flags.IntVar(&o.compare.PerConnection, "per-connection", 100, "streams on one connection")
 	flags.StringVar(&o.compare.ProfileDir, "profile", "", "folder for CPU and heap profiles of the servers")
 	flags.StringVar(&o.out, "out", "", "folder for the results; without it a -full run of everything writes ../docs, others only print")
 	flags.StringVar(&o.report, "report", "", "folder of an earlier run whose page is to be written again")

@@ -14,10 +14,11 @@ const (
 	Subset = "subset" // every client asks for its own random 100 of 1,000 assignments
 	Views  = "views"  // every client has 50 clusters and assignments of its own
 	Many   = "many"   // shared, with five times as many clients
+	Alone  = "alone"  // shared, with a connection for each client, as proxies have it
 )
 
 // Groups lists them in the order in which they run.
-func Groups() []string { return []string{Shared, Subset, Views, Many} }
+func Groups() []string { return []string{Shared, Subset, Views, Many, Alone} }
 
 // Size is how large the scenarios are, and how long they take.
 type Size struct {
@@ -30,7 +31,7 @@ type Size struct {
 	Rate, PeerRate time.Duration // of 100 changes a second
 	Idle           time.Duration
 	BothCaches     bool // doyen's linear cache where its snapshot cache is compared, too
-	PeerWithMany   bool
+	Long           bool // also what no target is about: the peer with many clients, a connection for each client
 }
 
 // Full is the size that the targets are for.
@@ -38,7 +39,7 @@ func Full() Size {
 	return Size{
 		Clients: 1000, Many: 5000, Clusters: 1000, OwnClusters: 50, Subset: 100,
 		Singles: 20, PeerSingles: 7, Rate: 20 * time.Second, PeerRate: 20 * time.Second, Idle: 5 * time.Second,
-		BothCaches: true, PeerWithMany: true,
+		BothCaches: true, Long: true,
 	}
 }
 
@@ -46,7 +47,7 @@ func Full() Size {
 // target is about.
 func Short() Size {
 	s := Full()
-	s.PeerSingles, s.PeerRate, s.BothCaches, s.PeerWithMany = 3, 10*time.Second, false, false
+	s.PeerSingles, s.PeerRate, s.BothCaches, s.Long = 3, 10*time.Second, false, false
 	return s
 }
 
@@ -68,8 +69,13 @@ func (s Size) Plan(group string) []Scenario {
 	case Views:
 		shape := workload.Shape{Clusters: s.OwnClusters, Endpoints: endpoints, Views: s.Clients}
 		return s.scenarios(group, fleet.Delta, shape, serve.PeerSnapshot, serve.DoyenSnapshot)
+	case Alone:
+		if !s.Long {
+			return nil
+		}
+		return s.scenarios(group, fleet.Delta, shared, servers...)
 	case Many:
-		if !s.PeerWithMany {
+		if !s.Long {
 			servers = []string{serve.Floor, serve.DoyenSnapshot}
 		}
 		return s.scenarios(group, fleet.Delta, shared, servers...)
@@ -77,8 +83,10 @@ func (s Size) Plan(group string) []Scenario {
 	return nil
 }
 
-// endpoints of an assignment.
-const endpoints = 10
+const (
+	endpoints     = 10  // of an assignment
+	perConnection = 100 // streams on one connection
+)
 
 // scenarios are those of one group and variant. Only the shared group has the steady changes.
 func (s Size) scenarios(group string, p fleet.Protocol, shape workload.Shape, servers ...string) []Scenario {
@@ -86,7 +94,7 @@ func (s Size) scenarios(group string, p fleet.Protocol, shape workload.Shape, se
 	for _, server := range servers {
 		one := Scenario{
 			Group: group, Server: server, Protocol: p, Clients: s.Clients, Shape: shape,
-			Singles: s.Singles, Rate: s.Rate, Idle: s.Idle,
+			Singles: s.Singles, Rate: s.Rate, Idle: s.Idle, PerConnection: perConnection,
 		}
 		if isPeer(server) {
 			one.Singles, one.Rate = s.PeerSingles, s.PeerRate
@@ -94,8 +102,11 @@ func (s Size) scenarios(group string, p fleet.Protocol, shape workload.Shape, se
 		if group != Shared || server == serve.Floor {
 			one.Rate = 0
 		}
-		if group == Many {
+		switch group {
+		case Many:
 			one.Clients = s.Many
+		case Alone:
+			one.PerConnection = 1
 		}
 		scenarios = append(scenarios, one)
 	}

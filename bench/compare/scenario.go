@@ -18,16 +18,17 @@ type Scenario struct {
 	Server   string
 	Protocol fleet.Protocol
 	Clients  int
-	Shape    workload.Shape
-	Singles  int           // changes made one by one
-	Rate     time.Duration // for how long 100 changes a second are asked for
-	Idle     time.Duration // for how long nothing is done
+	// PerConnection is how many of them share a connection.
+	PerConnection int
+	Shape         workload.Shape
+	Singles       int           // changes made one by one
+	Rate          time.Duration // for how long 100 changes a second are asked for
+	Idle          time.Duration // for how long nothing is done
 }
 
 // Options hold for all scenarios of a run.
 type Options struct {
-	PerConnection int    // streams on one connection
-	ProfileDir    string // where to write profiles of the servers; "" for none
+	ProfileDir string // where to write profiles of the servers; "" for none
 }
 
 // Limits in time; a server that needs longer has failed.
@@ -69,14 +70,14 @@ func (r *run) all(ctx context.Context, o Options) (err error) {
 	if err := r.profile(o); err != nil {
 		return err
 	}
-	if err := r.measure(ctx, o); err != nil {
+	if err := r.measure(ctx); err != nil {
 		return err
 	}
 	return r.profile(o)
 }
 
-func (r *run) measure(ctx context.Context, o Options) error {
-	if err := r.sync(ctx, o); err != nil {
+func (r *run) measure(ctx context.Context) error {
+	if err := r.sync(ctx); err != nil {
 		return err
 	}
 	defer r.fleet.Close()
@@ -89,7 +90,7 @@ func (r *run) measure(ctx context.Context, o Options) error {
 }
 
 // sync connects the fleet and waits until every client has everything.
-func (r *run) sync(ctx context.Context, o Options) error {
+func (r *run) sync(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	before, err := r.server.Memory()
@@ -102,7 +103,7 @@ func (r *run) sync(ctx context.Context, o Options) error {
 	}
 	start := time.Now()
 	r.fleet, err = fleet.Open(fleet.Options{
-		Address: r.server.Address, Clients: r.Clients, PerConnection: o.PerConnection,
+		Address: r.server.Address, Clients: r.Clients, PerConnection: r.PerConnection,
 		Protocol: r.Protocol, Shape: r.Shape,
 	})
 	if err != nil {

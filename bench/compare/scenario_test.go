@@ -29,12 +29,13 @@ func TestMain(m *testing.M) {
 func TestEveryServerDeliversEverything(t *testing.T) {
 	size := Size{
 		Clients: 20, Many: 30, Clusters: 40, OwnClusters: 5, Subset: 8, Singles: 3, PeerSingles: 3,
-		Rate: 300 * time.Millisecond, PeerRate: 300 * time.Millisecond, BothCaches: true, PeerWithMany: true,
+		Rate: 300 * time.Millisecond, PeerRate: 300 * time.Millisecond, BothCaches: true, Long: true,
 	}
 	for _, group := range Groups() {
 		for _, scenario := range size.Plan(group) {
 			t.Run(fmt.Sprintf("%s/%s/%s", group, scenario.Server, scenario.Protocol), func(t *testing.T) {
-				result, err := scenario.Run(t.Context(), Options{PerConnection: 7})
+				scenario.PerConnection = min(scenario.PerConnection, 7)
+				result, err := scenario.Run(t.Context(), Options{})
 				if err != nil {
 					t.Fatal(err)
 				}

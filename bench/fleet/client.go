@@ -38,10 +38,19 @@ func (c *client) begin(conn *connection) {
 	node := c.fleet.protocol.node(c.number)
 	if c.clusters.want == 0 {
 		c.subscribed = true
-		conn.send(&c.stream, node, c.fleet.assignmentURL, c.names)
+		c.send(conn, node, c.fleet.assignmentURL, c.names, nil)
 		return
 	}
-	conn.send(&c.stream, node, c.fleet.clusterURL)
+	c.send(conn, node, c.fleet.clusterURL, nil, nil)
+}
+
+// send sends a request whose fields are in the order of their numbers, as every encoder writes them.
+func (c *client) send(conn *connection, before, typeURL, names, after []byte) {
+	if c.fleet.protocol == SotW {
+		conn.send(&c.stream, before, names, typeURL, after)
+		return
+	}
+	conn.send(&c.stream, before, typeURL, names, after)
 }
 
 // field takes a field of a response.
@@ -131,7 +140,7 @@ func (c *client) end(conn *connection) error {
 	c.acknowledge(conn)
 	if c.clusters.complete() && !c.subscribed {
 		c.subscribed = true
-		conn.send(&c.stream, c.fleet.assignmentURL, c.names)
+		c.send(conn, nil, c.fleet.assignmentURL, c.names, nil)
 	}
 	c.note(conn)
 	r.clusters = 0
@@ -141,19 +150,21 @@ func (c *client) end(conn *connection) error {
 func (c *client) acknowledge(conn *connection) {
 	f := &c.fleet.fields
 	fields := conn.fields[:0]
-	fields = appendField(fields, f.nonce, c.response.nonce)
 	if f.version != 0 {
 		fields = appendField(fields, f.version, c.response.version)
 	}
+	version := len(fields)
+	fields = appendField(fields, f.nonce, c.response.nonce)
 	conn.fields = fields
-	switch {
-	case c.response.ofClusters:
-		conn.send(&c.stream, c.fleet.clusterURL, fields)
-	case c.fleet.protocol == SotW: // each request of the variant repeats the subscription
-		conn.send(&c.stream, c.fleet.assignmentURL, c.names, fields)
-	default:
-		conn.send(&c.stream, c.fleet.assignmentURL, fields)
+
+	typeURL, names := c.fleet.assignmentURL, c.names
+	if c.response.ofClusters {
+		typeURL = c.fleet.clusterURL
 	}
+	if c.response.ofClusters || c.fleet.protocol == Delta {
+		names = nil // only state-of-the-world repeats the subscription in each request
+	}
+	c.send(conn, fields[:version], typeURL, names, fields[version:])
 }
 
 // note records when the changes of a response came, and tells the fleet how far the client is.

@@ -47,7 +47,7 @@ func Targets(outcomes []compare.Outcome) string {
 			peer = fmt.Sprintf("%s (%s)", number(o.Peer, o.Unit), cacheOf(o.PeerServer))
 			ratio = fmt.Sprintf("%.1fx", o.Times)
 		}
-		t.add(fmt.Sprintf("%s: %s", group(o.Group, o.Protocol), o.Name), number(o.Doyen, o.Unit), peer, ratio, target(o.Check), yes(o.Met))
+		t.add(fmt.Sprintf("%s: %s", group(o.Group, o.Protocol), o.Name), number(o.Doyen, o.Unit), peer, ratio, target(o.Check), met(o))
 	}
 	return t.String()
 }
@@ -110,6 +110,14 @@ func target(c compare.Check) string {
 		return fmt.Sprintf("at least %g %s", c.Limit, c.Unit)
 	}
 	return fmt.Sprintf("under %g %s", c.Limit, c.Unit)
+}
+
+// met says nothing where the peer was not measured.
+func met(o compare.Outcome) string {
+	if o.Ratio > 0 && o.PeerServer == "" {
+		return ""
+	}
+	return yes(o.Met)
 }
 
 func yes(b bool) string {

@@ -118,12 +118,15 @@ func (c *child) change(changes *Changes) error {
 	return nil
 }
 
-// rate publishes a change at each tick; a writer that was blocked for longer than a tick goes on at
-// once, and does not make up for the ticks that are gone.
+// rate publishes a change at each tick. A writer that was blocked for longer makes up for the ticks
+// that are gone, as far as there is time.
 func (c *child) rate(every, length time.Duration, changes *Changes) error {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for end := time.Now().Add(length); time.Now().Before(end); <-ticker.C {
+	start := time.Now()
+	for tick := range int(length / every) {
+		time.Sleep(time.Until(start.Add(time.Duration(tick) * every)))
+		if time.Since(start) >= length {
+			return nil
+		}
 		if err := c.prepare(); err != nil {
 			return err
 		}
