@@ -15,6 +15,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/control"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
+	registryapi "github.com/doyen-mesh/doyen/internal/registry/api"
 	"github.com/doyen-mesh/doyen/xds"
 )
 
@@ -26,7 +27,7 @@ type Options struct {
 	Registry  *registry.Registry
 	Control   *control.Control
 	XDS       *xds.Server
-	Instances http.Handler // the registry's own API, for its paths under /v1
+	Instances http.Handler // the registry's own API
 	Metrics   http.Handler
 	Hosts     []string // names besides IP addresses and localhost under which the server may be called
 	Profiles  bool     // serve /debug/pprof/
@@ -43,7 +44,9 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /v1/services/{name}", a.service)
 	mux.HandleFunc("GET /v1/edges/{name}", a.edge)
 	mux.HandleFunc("POST /v1/config/accept", a.accept)
-	mux.Handle("/v1/", o.Instances)
+	for _, pattern := range registryapi.Patterns() {
+		mux.Handle(pattern, o.Instances)
+	}
 	mux.Handle("/v3/", o.XDS.Handler())
 	mux.Handle("GET /metrics", o.Metrics)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {

@@ -62,19 +62,8 @@ func health(h *config.Health) *api.Health {
 }
 
 func call(docs *config.Documents, c config.Call) api.Call {
-	shown := api.Call{To: string(c.To), LocalPort: c.LocalPort}
-	if e := docs.Externals[c.To]; e != nil {
-		shown.Protocol = string(e.Protocol)
-		if shown.LocalPort == 0 && e.Protocol == mesh.TCP {
-			shown.LocalPort = e.LocalPort
-		}
-	} else if s := docs.Services[c.To]; s != nil && len(s.Ports) > 0 {
-		shown.Protocol = string(s.Ports[0].Protocol)
-		if shown.LocalPort == 0 && s.Ports[0].Protocol == mesh.TCP {
-			shown.LocalPort = s.Ports[0].Port
-		}
-	}
-	return shown
+	protocol, _, _ := docs.Callee(c.To)
+	return api.Call{To: string(c.To), Protocol: string(protocol), LocalPort: docs.LocalPort(c)}
 }
 
 func count(instances []*registry.Instance) api.Instances {

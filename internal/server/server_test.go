@@ -1,0 +1,216 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/doyen-mesh/doyen/internal/server"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const users = "kind: Service\nname: users\nowner: identity@example.com\nports: [8080]\ncalls: [mail]\n---\nkind: Service\nname: mail\nports: [2525/tcp]\n"
+
+// options are those of a server on free ports, with one folder of documents.
+func options(t *testing.T, documents string) server.Options {
+	t.Helper()
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "users.yaml"), []byte(documents), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return server.Options{
+		Config: folder, Data: t.TempDir(), GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Version: "test",
+		Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// run starts a server and returns its HTTP address; it ends with the test.
+func run(t *testing.T, o server.Options) string {
+	t.Helper()
+	ready := make(chan net.Addr, 1)
+	o.Ready = func(_, http net.Addr) { ready <- http }
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(ctx, o) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
+		http.DefaultClient.CloseIdleConnections()
+	})
+	select {
+	case address := <-ready:
+		return address.String()
+	case err := <-ended:
+		t.Fatalf("the server ended: %v", err)
+	case <-time.After(30 * time.Second):
+		t.Fatal("the server was not ready within 30 s")
+	}
+	return ""
+}
+
+// refused runs a server that must not start, and returns why it did not.
+func refused(t *testing.T, o server.Options) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	o.Ready = func(_, _ net.Addr) { cancel() }
+	err := server.Run(ctx, o)
+	if err == nil {
+		t.Fatal("the server started")
+	}
+	return err
+}
+
+func TestRefusesToStart(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+
+	t.Run("broken folder and nothing accepted before", func(t *testing.T) {
+		var invalid *server.InvalidError
+		if err := refused(t, options(t, "kind: Servise\n")); !errors.As(err, &invalid) || len(invalid.Problems) == 0 || invalid.Problems[0].Origin.Line != 1 {
+			t.Errorf("got %v: want the problem with its line", err)
+		}
+	})
+	t.Run("no folder", func(t *testing.T) {
+		o := options(t, users)
+		o.Config = filepath.Join(o.Config, "none")
+		if err := refused(t, o); !strings.Contains(err.Error(), o.Config) || !strings.Contains(err.Error(), "no such folder") {
+			t.Errorf("got %v: want that there is no %s", err, o.Config)
+		}
+	})
+	t.Run("gRPC port taken", func(t *testing.T) {
+		o := options(t, users)
+		o.GRPC = taken.Addr().String()
+		if err := refused(t, o); !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "gRPC port "+o.GRPC) {
+			t.Errorf("got %v: want which port is taken", err)
+		}
+	})
+	t.Run("HTTP port taken", func(t *testing.T) {
+		o := options(t, users)
+		o.HTTP = taken.Addr().String()
+		if err := refused(t, o); !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "HTTP port "+o.HTTP) {
+			t.Errorf("got %v: want which port is taken", err)
+		}
+	})
+	t.Run("data folder in use by another server", func(t *testing.T) {
+		o := options(t, users)
+		run(t, o)
+		if err := refused(t, o); !strings.Contains(err.Error(), o.Data) {
+			t.Errorf("got %v: want that %s is in use", err, o.Data)
+		}
+	})
+}
+
+// TestBrokenFolderAfterAGoodOne restarts a server on a folder that broke meanwhile: it serves what was
+// accepted before.
+func TestBrokenFolderAfterAGoodOne(t *testing.T) {
+	o := options(t, users)
+	t.Run("good", func(t *testing.T) { run(t, o) })
+	if err := os.WriteFile(filepath.Join(o.Config, "users.yaml"), []byte("kind: Service\nname: users\nprots: [8080]\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	address := run(t, o)
+	status, body := call(t, http.MethodGet, "http://"+address+"/v1/status", "", nil)
+	if status != http.StatusOK || !strings.Contains(body, "prots") {
+		t.Errorf("status %d %s: want the problem", status, body)
+	}
+	if status, body = call(t, http.MethodGet, "http://"+address+"/v1/services/users", "", nil); status != http.StatusOK {
+		t.Errorf("status %d %s: want the service as it was accepted", status, body)
+	}
+}
+
+func TestHTTP(t *testing.T) {
+	address := run(t, options(t, users))
+	for name, c := range map[string]struct {
+		method, path, body string
+		header             map[string]string
+		status             int
+		want               string
+	}{
+		"service":              {method: "GET", path: "/v1/services/users", status: 200, want: `"owner": "identity@example.com"`},
+		"tcp call's port":      {method: "GET", path: "/v1/services/users", status: 200, want: `"localPort": 2525`},
+		"unknown service":      {method: "GET", path: "/v1/services/usres", status: 404, want: "has no manifest"},
+		"health":               {method: "GET", path: "/healthz", status: 200, want: "ok"},
+		"metrics":              {method: "GET", path: "/metrics", status: 200, want: "go_goroutines"},
+		"profiles off":         {method: "GET", path: "/debug/pprof/", status: 404},
+		"instances":            {method: "GET", path: "/v1/instances", status: 200, want: `"instances"`},
+		"unknown revision":     {method: "POST", path: "/v1/config/accept", body: `{"revision": "x"}`, header: jsonHeader, status: 404, want: "doyen status"},
+		"unknown field":        {method: "POST", path: "/v1/config/accept", body: `{"revison": "x"}`, header: jsonHeader, status: 400, want: "revison"},
+		"two values":           {method: "POST", path: "/v1/config/accept", body: `{"revision": "x"} {}`, header: jsonHeader, status: 400, want: "more than one"},
+		"too large":            {method: "POST", path: "/v1/config/accept", body: `{"revision": "` + strings.Repeat("x", 1<<20) + `"}`, header: jsonHeader, status: 400, want: "too large"},
+		"a form from a page":   {method: "POST", path: "/v1/config/accept", body: `{}`, header: map[string]string{"Content-Type": "text/plain"}, status: 415, want: "application/json"},
+		"a name from a page":   {method: "GET", path: "/v1/status", header: map[string]string{"Host": "evil.example.com"}, status: 421, want: "--http-host evil.example.com"},
+		"localhost":            {method: "GET", path: "/v1/status", header: map[string]string{"Host": "localhost:18001"}, status: 200},
+		"IPv6":                 {method: "GET", path: "/v1/status", header: map[string]string{"Host": "[::1]:18001"}, status: 200},
+		"nothing there":        {method: "GET", path: "/v2", status: 404},
+		"state changed by GET": {method: "GET", path: "/v1/config/accept", status: 405},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, body := call(t, c.method, "http://"+address+c.path, c.body, c.header)
+			if status != c.status || !strings.Contains(body, c.want) {
+				t.Errorf("got %d %s: want %d with %q", status, body, c.status, c.want)
+			}
+		})
+	}
+}
+
+var jsonHeader = map[string]string{"Content-Type": "application/json"}
+
+// call makes one request and returns status and body.
+func call(t *testing.T, method, url, body string, header map[string]string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range header {
+		request.Header.Set(key, value)
+	}
+	request.Host = request.Header.Get("Host")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(answer)
+}
+
+// TestInstancesSurviveARestart checks an instance in, and finds it after a restart.
+func TestInstancesSurviveARestart(t *testing.T) {
+	o := options(t, users)
+	t.Run("before", func(t *testing.T) {
+		address := run(t, o)
+		status, body := call(t, http.MethodPut, "http://"+address+"/v1/instances/users/10.0.0.7:9211", `{"state": "healthy"}`, jsonHeader)
+		if status != http.StatusCreated {
+			t.Fatalf("check-in: %d %s", status, body)
+		}
+	})
+	address := run(t, o)
+	_, body := call(t, http.MethodGet, "http://"+address+"/v1/services/users", "", nil)
+	var service struct{ Instances struct{ Healthy int } }
+	if err := json.Unmarshal([]byte(body), &service); err != nil || service.Instances.Healthy != 1 {
+		t.Errorf("got %s, %v: want one healthy instance", body, err)
+	}
+}
