@@ -63,7 +63,7 @@ When far more instances stop checking in at once than is likely, doyen doubts th
 			return a.askRegistry(cmd, func(ctx context.Context, c *registryclient.Client) error {
 				n, err := c.Decide(ctx, service, decision)
 				if err != nil {
-					return err
+					return &hinted{err, "doyen status shows where expiry is paused"}
 				}
 				_, err = fmt.Fprintf(i.Stdout, "%s: %s\n", decision, count(n, "instance"))
 				return err

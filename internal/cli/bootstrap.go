@@ -76,7 +76,7 @@ func addBootstrapFlags(cmd *cobra.Command, o *bootstrap.Options) {
 	o.Server = server.DefaultGRPC
 	flags := cmd.Flags()
 	flags.Var(nameValue(&o.Node.Service, "name", mesh.ParseServiceName), "service", "the service whose manifest says what it may call")
-	flags.StringVar(&o.Instance, "instance", "", "what tells it apart from others of its service or edge (default: the name of this host)")
+	flags.StringVar(&o.Instance, "instance", "", "a `word` that tells it apart from others of its service or edge (default: the name of this host)")
 	flags.Var(hostPortValue(&o.Server), "xds", "host:port of the server's gRPC port")
 	fromEnvironment(cmd, "xds", "DOYEN_XDS")
 }

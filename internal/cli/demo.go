@@ -39,8 +39,8 @@ With --check it runs by itself through what a mesh must survive: instances that 
 		},
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "run through what a mesh must survive, and end")
-	cmd.Flags().StringVar(&o.Folder, "dir", "", "folder for the documents, kept at the end (default: one that is removed)")
-	cmd.Flags().StringVar(&envoy, "envoy", "", "the Envoy to run (default: the one on PATH)")
+	cmd.Flags().StringVar(&o.Folder, "dir", "", "`folder` for the documents, kept at the end (default: one that is removed)")
+	cmd.Flags().StringVar(&envoy, "envoy", "", "`path` of the Envoy to run (default: the one on PATH)")
 	fromEnvironment(cmd, "envoy", "DOYEN_ENVOY")
 	return cmd
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -17,7 +18,7 @@ type logging struct {
 func (l *logging) add(cmd *cobra.Command) {
 	l.format = "text"
 	cmd.Flags().Var(&textValue[slog.Level]{
-		to: &l.level, kind: "level", show: func(v slog.Level) string { return v.String() },
+		to: &l.level, kind: "level", show: func(v slog.Level) string { return strings.ToLower(v.String()) },
 		parse: func(s string) (v slog.Level, err error) {
 			if err := v.UnmarshalText([]byte(s)); err != nil {
 				return v, fmt.Errorf("want debug, info, warn or error")

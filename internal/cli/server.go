@@ -38,11 +38,11 @@ Both ports are on loopback unless told otherwise: there is no authentication yet
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.Config, "config", "", "folder of documents")
-	flags.StringVar(&o.Data, "data", "", "folder for what outlives a restart: instances, the last accepted documents (default: one for each --config below ~/.local/state/doyen)")
+	flags.StringVar(&o.Config, "config", "", "`folder` of documents")
+	flags.StringVar(&o.Data, "data", "", "`folder` for what outlives a restart: instances, the last accepted documents (default: one for each --config below ~/.local/state/doyen)")
 	flags.Var(hostPortValue(&o.GRPC), "grpc", "address for proxies (xDS)")
 	flags.Var(hostPortValue(&o.HTTP), "http", "address for the API, agents and metrics")
-	flags.StringSliceVar(&o.Hosts, "http-host", nil, "DNS name under which the API may be called, besides IP addresses and localhost")
+	flags.StringSliceVar(&o.Hosts, "http-host", nil, "DNS `name` under which the API may be called, besides IP addresses and localhost")
 	flags.BoolVar(&o.Profiles, "pprof", false, "serve the Go profiler's pages on the HTTP port")
 	fromEnvironment(cmd, "config", "DOYEN_CONFIG")
 	fromEnvironment(cmd, "data", "DOYEN_DATA")

