@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,10 +31,12 @@ func TestWatchAnswersWithTheLatest(t *testing.T) {
 		s := serve(t, api.Options{}, nil)
 		var first, next api.Instances
 		s.want(http.StatusOK, &first, "GET", "/v1/instances", "")
-		go func() {
+		var meanwhile sync.WaitGroup
+		defer meanwhile.Wait()
+		meanwhile.Go(func() {
 			time.Sleep(10 * time.Second)
 			s.want(http.StatusCreated, nil, "PUT", user1, `{}`)
-		}()
+		})
 		begin := time.Now()
 		s.want(http.StatusOK, &next, "GET", "/v1/instances?wait=1m&after="+first.Version, "")
 		if len(next.Instances) != 1 || time.Since(begin) != 10*time.Second {
@@ -56,20 +59,22 @@ func TestWatchOfOneServiceSleepsThroughOthers(t *testing.T) {
 		var users api.Instances
 		s.want(http.StatusCreated, nil, "PUT", user1, `{}`)
 		s.want(http.StatusOK, &users, "GET", "/v1/instances/users", "")
-		go func() {
+		var meanwhile sync.WaitGroup
+		defer meanwhile.Wait()
+		meanwhile.Go(func() {
 			time.Sleep(10 * time.Second)
 			s.want(http.StatusCreated, nil, "PUT", order, `{}`)
 			s.want(http.StatusOK, nil, "PUT", user1, `{}`) // a renewal
-		}()
+		})
 		begin := time.Now()
 		s.want(http.StatusNoContent, nil, "GET", "/v1/instances/users?after="+users.Version, "")
 		if got := time.Since(begin); got != 30*time.Second {
 			t.Errorf("answered after %v, want the default of 30s", got)
 		}
-		go func() {
+		meanwhile.Go(func() {
 			time.Sleep(10 * time.Second)
 			s.want(http.StatusOK, nil, "DELETE", user1, "")
-		}()
+		})
 		s.want(http.StatusOK, &users, "GET", "/v1/instances/users?after="+users.Version, "")
 		if len(users.Instances) != 0 {
 			t.Errorf("got %+v, want that the last one left", users)
