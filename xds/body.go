@@ -75,10 +75,14 @@ type bodies struct {
 	mu   sync.Mutex // one builder at a time
 }
 
-// get returns the body of a variant, building it when there is none.
+// get returns the body of a variant, building it when there is none. A nil keeper is for a
+// body that nobody else will need: it is not kept.
 func (b *bodies) get(v variant, keep *keeper, build func() []byte) *body {
 	if made := b.made[v].Load(); made != nil {
 		return made
+	}
+	if keep == nil {
+		return newBody(build())
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

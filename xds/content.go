@@ -43,8 +43,9 @@ type differenceKey struct {
 	isCustom     bool
 }
 
-// since returns what a client that has from must be sent to have c.
-func (c *content) since(from *content) *difference {
+// since returns what a client that has from must be sent to have c. It is remembered for
+// other streams if shared.
+func (c *content) since(from *content, shared bool) *difference {
 	key := differenceKey{from: from.sum}
 	if d := c.knownDifference(key); d != nil {
 		return d
@@ -53,11 +54,15 @@ func (c *content) since(from *content) *difference {
 	for ch := range from.changes(c.table) {
 		d.append(ch)
 	}
+	if !shared {
+		return d
+	}
 	return c.remember(d)
 }
 
-// custom returns the difference of exactly these changes, shared with streams that need the same.
-func (c *content) custom(changes []change, version string) *difference {
+// custom returns the difference of exactly these changes, the same object for all streams
+// that need the same.
+func (c *content) custom(changes []change, version string, shared bool) *difference {
 	d := &difference{version: version}
 	var names maphash.Hash
 	names.SetSeed(hashSeed)

@@ -28,11 +28,8 @@ const (
 	keptFor = 5 * time.Second
 )
 
-// add takes note of a new body and lets go of the oldest beyond the bound. A nil keeper keeps all.
+// add takes note of a new body and lets go of the oldest beyond the bound.
 func (k *keeper) add(place *atomic.Pointer[body], b *body) {
-	if k == nil {
-		return
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.kept = append(k.kept, kept{place, b, time.Now()})

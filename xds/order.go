@@ -295,7 +295,7 @@ func (c *check) parents(ref Ref) []Ref {
 }
 
 func (c *check) noteLeaving(q *place) {
-	for _, ch := range q.want.since(q.acked).changes {
+	for _, ch := range q.want.since(q.acked, q.shared).changes {
 		if ch.old == nil {
 			continue
 		}

@@ -16,12 +16,14 @@ type place struct {
 	everNamed bool // a name was asked for on this stream: no names no longer means all (C046)
 	wildcard  bool
 	asked     []string // names, canonical, besides the wildcard
+	lastHash  uint64   // of the names as they were encoded in the last request
 	parts     []*subscription
 	slot      []slot
 	initial   map[string]string // versions the client knew when it connected, until used
 
 	// What there is for it; set by load.
 	want      *content
+	shared    bool       // other streams ask for the same
 	contents  []*content // of parts, from which want was merged, when there are several
 	elsewhere *table     // the whole collection, with what the client did not ask for
 
@@ -142,6 +144,7 @@ func (p *place) load() {
 		p.want = nil
 	case len(p.parts) == 1:
 		p.want, p.elsewhere = p.parts[0].content, p.parts[0].collection.table
+		p.shared = len(p.parts[0].watchers) > 1
 	default:
 		p.merge()
 	}

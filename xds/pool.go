@@ -63,9 +63,7 @@ func (p *pool) publish(tables map[string]*table) {
 	}
 	watchers := watchersOf(affected)
 	p.mu.Unlock()
-	for _, w := range watchers {
-		w.wake()
-	}
+	wakeAll(watchers)
 }
 
 // replaceAll is publish for tables that are all there is: other types become empty.

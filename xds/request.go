@@ -2,6 +2,7 @@ package xds
 
 import (
 	"errors"
+	"hash/maphash"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -22,6 +23,10 @@ type request struct {
 	refused bool              // a NACK
 	message string            // why, in the client's words
 	decoded discoveryRequest  // set when a generic codec did the decoding
+
+	session   *session // whose request it is; nil when that does not matter
+	hash      uint64   // state-of-the-world: of the names as encoded; 0 when not known
+	sameNames bool     // they are those of the last request of the type, and left out
 }
 
 // discoveryRequest is what both generated requests have.
@@ -29,71 +34,132 @@ type discoveryRequest interface{ proto.Message }
 
 var errMalformed = errors.New("malformed discovery request")
 
-// decode reads the message from wire bytes, which it copies. Unknown fields are
+// decode reads the message from wire bytes, which it does not keep. Unknown fields are
 // skipped; client validation rules are not applied (C016).
 func (r *request) decode(wire []byte) error {
-	text := string(wire) // all strings of the request share this copy
+	var names span
 	for offset := 0; offset < len(wire); {
 		number, kind, n := protowire.ConsumeTag(wire[offset:])
 		if n < 0 {
 			return errMalformed
 		}
+		start := offset
 		offset += n
-		n = protowire.ConsumeFieldValue(number, kind, wire[offset:])
+		if kind != protowire.BytesType {
+			if n = protowire.ConsumeFieldValue(number, kind, wire[offset:]); n < 0 {
+				return errMalformed
+			}
+			offset += n
+			continue
+		}
+		value, n := protowire.ConsumeBytes(wire[offset:])
 		if n < 0 {
 			return errMalformed
 		}
-		if kind == protowire.BytesType {
-			_, prefix := protowire.ConsumeVarint(wire[offset:])
-			if err := r.field(number, wire[offset+prefix:offset+n], text[offset+prefix:offset+n]); err != nil {
-				return err
-			}
-		}
 		offset += n
+		if number == fieldNames {
+			names.add(start, offset)
+			continue
+		}
+		if err := r.field(number, value); err != nil {
+			return err
+		}
 	}
+	r.takeNames(wire, names)
 	return nil
 }
 
-// field takes one field, given as bytes and as text.
-func (r *request) field(number protowire.Number, value []byte, text string) error {
+// fieldNames is the number of resource_names and of resource_names_subscribe.
+const fieldNames = 3
+
+// span is where in a message the names are.
+type span struct {
+	start, end, count int
+	scattered         bool // other fields are between them
+}
+
+func (s *span) add(start, end int) {
+	if s.count == 0 {
+		s.start, s.end = start, start
+	}
+	s.scattered = s.scattered || s.end != start
+	s.end = end
+	s.count++
+}
+
+// takeNames reads the names, unless they are byte for byte those of the stream's last
+// request of this type, as they are in every ACK.
+func (r *request) takeNames(wire []byte, names span) {
+	if names.count == 0 {
+		return
+	}
+	raw := wire[names.start:names.end]
+	if !names.scattered && !r.delta {
+		r.hash = maphash.Bytes(hashSeed, raw)
+		if r.session != nil && r.session.askedLast(r.typeURL, r.hash) {
+			r.sameNames = true
+			return
+		}
+	}
+	text := string(raw) // all names share this copy
+	r.names = make([]string, 0, names.count)
+	for offset := 0; offset < len(raw); {
+		number, kind, tag := protowire.ConsumeTag(raw[offset:])
+		size := protowire.ConsumeFieldValue(number, kind, raw[offset+tag:])
+		if number == fieldNames && kind == protowire.BytesType {
+			_, prefix := protowire.ConsumeVarint(raw[offset+tag:])
+			r.names = append(r.names, text[offset+tag+prefix:offset+tag+size])
+		}
+		offset += tag + size
+	}
+}
+
+// field takes one field that is not names.
+func (r *request) field(number protowire.Number, value []byte) error {
 	if r.delta {
-		return r.deltaField(number, value, text)
+		return r.deltaField(number, value)
 	}
 	switch number {
 	case 1:
-		r.version = text
+		r.version = string(value)
 	case 2:
 		return r.decodeNode(value)
-	case 3:
-		r.names = append(r.names, text)
 	case 4:
-		r.typeURL = text
+		r.typeURL = internedType(value)
 	case 5:
-		r.nonce = text
+		r.nonce = string(value)
 	case 6:
 		return r.decodeError(value)
 	}
 	return nil
 }
 
-func (r *request) deltaField(number protowire.Number, value []byte, text string) error {
+func (r *request) deltaField(number protowire.Number, value []byte) error {
 	switch number {
 	case 1:
 		return r.decodeNode(value)
 	case 2:
-		r.typeURL = text
-	case 3:
-		r.names = append(r.names, text)
+		r.typeURL = internedType(value)
 	case 4:
-		r.drop = append(r.drop, text)
+		r.drop = append(r.drop, string(value))
 	case 5:
-		return r.decodeInitial(value, text)
+		return r.decodeInitial(value)
 	case 6:
-		r.nonce = text
+		r.nonce = string(value)
 	case 7:
 		return r.decodeError(value)
 	}
 	return nil
+}
+
+// internedType is the type URL without an allocation where it is a known one.
+func internedType(value []byte) string {
+	for _, k := range kinds {
+		if k.typeURL == string(value) {
+			return k.typeURL
+		}
+	}
+	return string(value)
 }
 
 func (r *request) decodeNode(value []byte) error {
@@ -112,14 +178,14 @@ func (r *request) decodeError(value []byte) error {
 }
 
 // decodeInitial reads an entry of the map initial_resource_versions.
-func (r *request) decodeInitial(value []byte, text string) error {
+func (r *request) decodeInitial(value []byte) error {
 	var name, version string
 	err := eachField(value, func(number protowire.Number, at, end int) {
 		switch number {
 		case 1:
-			name = text[at:end]
+			name = string(value[at:end])
 		case 2:
-			version = text[at:end]
+			version = string(value[at:end])
 		}
 	})
 	if r.initial == nil {

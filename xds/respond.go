@@ -20,7 +20,7 @@ func (p *place) respond(now time.Time) *response {
 	if p.idle == p.want && !p.owed && len(p.again) == 0 && !p.due(now) {
 		return nil
 	}
-	d := p.want.since(p.sent)
+	d := p.want.since(p.sent, p.shared)
 	var r *response
 	if p.plain(d) {
 		r = p.send(now, d, p.want)
@@ -65,9 +65,9 @@ func (p *place) send(now time.Time, d *difference, result *content) *response {
 	v := variantOf(s.delta, s.ttl)
 	if p.sendsWhole() {
 		r.whole = result
-		r.body = result.body(v, p.typeURL, s.rules.keeper)
+		r.body = result.body(v, p.typeURL, p.keeper())
 	} else {
-		r.body = d.body(v, p.typeURL, s.rules.keeper)
+		r.body = d.body(v, p.typeURL, p.keeper())
 	}
 	p.flight = &flight{result: result, position: p.want.position, list: d, version: r.version}
 	p.sent, p.nonce, p.sentAt = result, r.nonce, now
@@ -75,6 +75,14 @@ func (p *place) send(now time.Time, d *difference, result *content) *response {
 	p.planBeat(now, result)
 	s.group.touch(p, d)
 	return r
+}
+
+// keeper keeps what is encoded for this place, nil when no other stream asks for the same.
+func (p *place) keeper() *keeper {
+	if !p.shared {
+		return nil
+	}
+	return p.session.rules.keeper
 }
 
 // sendSelected returns a response with the part of d that may go now, and with what has
@@ -95,7 +103,7 @@ func (p *place) sendSelected(now time.Time, d *difference) *response {
 	if len(p.again) > 0 {
 		p.again = nil
 	}
-	return p.send(now, p.want.custom(sel.changes, result.sum.version()), result)
+	return p.send(now, p.want.custom(sel.changes, result.sum.version(), p.shared), result)
 }
 
 // selection is what of a difference is sent now.

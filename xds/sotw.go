@@ -7,8 +7,11 @@ const wildcardName = "*"
 
 // receiveSotW takes the subscription of a state-of-the-world request: all names, each time.
 func (p *place) receiveSotW(r *request) error {
+	if r.sameNames {
+		return nil
+	}
 	first := p.fresh
-	p.fresh = false
+	p.fresh, p.lastHash = false, r.hash
 	wildcard := slices.Contains(r.names, wildcardName) || len(r.names) == 0 && p.legacyWildcard && !p.everNamed
 	p.everNamed = p.everNamed || len(r.names) > 0
 	names := canonicalNames(withoutWildcard(r.names))

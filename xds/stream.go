@@ -49,7 +49,7 @@ type method struct {
 // serve runs one stream until the client, an error or the server ends it.
 func (s *Server) serve(m method, g grpc.ServerStream) error {
 	st := &stream{server: s, grpc: g, opened: time.Now(), ended: make(chan struct{})}
-	first, err := receive(m, g)
+	first, err := receive(m, g, nil)
 	if err != nil {
 		return withoutEOF(err)
 	}
@@ -74,8 +74,8 @@ func (s *Server) serve(m method, g grpc.ServerStream) error {
 }
 
 // receive reads one request.
-func receive(m method, g grpc.ServerStream) (*request, error) {
-	r := &request{delta: m.delta}
+func receive(m method, g grpc.ServerStream, s *session) (*request, error) {
+	r := &request{delta: m.delta, session: s, typeURL: m.typeURL}
 	if err := g.RecvMsg(r); err != nil {
 		return nil, err
 	}
@@ -141,12 +141,16 @@ func (st *stream) host() string {
 
 // read handles requests until there are no more.
 func (st *stream) read(m method, r *request) error {
+	known := &st.session
+	if st.server.o.Callbacks.Request != nil {
+		known = nil // it is to see all names, each time
+	}
 	for {
 		if err := st.handle(r); err != nil {
 			return err
 		}
 		var err error
-		if r, err = receive(m, st.grpc); err != nil {
+		if r, err = receive(m, st.grpc, known); err != nil {
 			return err
 		}
 	}

@@ -18,13 +18,13 @@ import (
 // are passed over.
 func Of(m proto.Message) []xds.Ref {
 	var refs []xds.Ref
-	add := func(typeName, name string) {
+	add := func(typeURL, name string) {
 		if name != "" {
-			refs = append(refs, xds.Ref{Type: "type.googleapis.com/" + typeName, Name: name})
+			refs = append(refs, xds.Ref{Type: typeURL, Name: name})
 		}
 	}
 	if c, ok := m.(*clusterv3.Cluster); ok {
-		add(assignment, assignmentOf(c))
+		add(xds.EndpointType, assignmentOf(c))
 	}
 	walk(m.ProtoReflect(), func(part protoreflect.Message) {
 		for _, r := range referrers[part.Descriptor().FullName()] {

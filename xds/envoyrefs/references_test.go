@@ -34,12 +34,12 @@ var resources = []struct {
 	{
 		name: "eds cluster, by its own name",
 		json: `{"@type": "` + cluster + `", "name": "users", "type": "EDS"}`,
-		want: []xds.Ref{{assignment, "users"}},
+		want: []xds.Ref{{Type: assignment, Name: "users"}},
 	},
 	{
 		name: "eds cluster, by service name",
 		json: `{"@type": "` + cluster + `", "name": "users", "type": "EDS", "edsClusterConfig": {"serviceName": "users-a"}}`,
-		want: []xds.Ref{{assignment, "users-a"}},
+		want: []xds.Ref{{Type: assignment, Name: "users-a"}},
 	},
 	{
 		name: "static cluster",
@@ -49,7 +49,7 @@ var resources = []struct {
 		name: "aggregate cluster",
 		json: `{"@type": "` + cluster + `", "name": "all", "clusterType": {"name": "envoy.clusters.aggregate", "typedConfig": {
 			"@type": "type.googleapis.com/envoy.extensions.clusters.aggregate.v3.ClusterConfig", "clusters": ["b", "a"]}}}`,
-		want: []xds.Ref{{cluster, "a"}, {cluster, "b"}},
+		want: []xds.Ref{{Type: cluster, Name: "a"}, {Type: cluster, Name: "b"}},
 	},
 	{
 		name: "cluster with secrets: from a server, from a file, from the bootstrap",
@@ -60,7 +60,7 @@ var resources = []struct {
 				{"name": "filed", "sdsConfig": {"pathConfigSource": {"path": "/secret.yaml"}}},
 				{"name": "static"}],
 			"validationContextSdsSecretConfig": {"name": "trust", "sdsConfig": {"self": {}}}}}}}`,
-		want: []xds.Ref{{secret, "served"}, {secret, "trust"}},
+		want: []xds.Ref{{Type: secret, Name: "served"}, {Type: secret, Name: "trust"}},
 	},
 	{
 		name: "listener: routes by discovery, filter by discovery, access log, tcp",
@@ -81,8 +81,8 @@ var resources = []struct {
 				"@type": "type.googleapis.com/envoy.extensions.filters.network.redis_proxy.v3.RedisProxy",
 				"prefixRoutes": {"catchAllRoute": {"cluster": "cache", "requestMirrorPolicy": [{"cluster": "shadow"}]}}}}]}]}`,
 		want: []xds.Ref{
-			{cluster, "cache"}, {cluster, "logs"}, {cluster, "shadow"}, {cluster, "t1"}, {cluster, "t2"}, {cluster, "t3"},
-			{extensionConfig, "late"}, {routeConfig, "routes"},
+			{Type: cluster, Name: "cache"}, {Type: cluster, Name: "logs"}, {Type: cluster, Name: "shadow"}, {Type: cluster, Name: "t1"}, {Type: cluster, Name: "t2"}, {Type: cluster, Name: "t3"},
+			{Type: extensionConfig, Name: "late"}, {Type: routeConfig, Name: "routes"},
 		},
 	},
 	{
@@ -90,7 +90,7 @@ var resources = []struct {
 		json: `{"@type": "` + listener + `", "name": "users", "apiListener": {"apiListener": {
 			"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
 			"rds": {"routeConfigName": "users", "configSource": {"ads": {}}}}}}`,
-		want: []xds.Ref{{routeConfig, "users"}},
+		want: []xds.Ref{{Type: routeConfig, Name: "users"}},
 	},
 	{
 		name: "listener filters by discovery; routes from a file",
@@ -100,7 +100,7 @@ var resources = []struct {
 			{"name": "http", "typedConfig": {
 				"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
 				"rds": {"routeConfigName": "routes", "configSource": {"pathConfigSource": {"path": "/r.yaml"}}}}}]}]}`,
-		want: []xds.Ref{{extensionConfig, "inspect"}, {extensionConfig, "net"}},
+		want: []xds.Ref{{Type: extensionConfig, Name: "inspect"}, {Type: extensionConfig, Name: "net"}},
 	},
 	{
 		name: "routes: one, weighted, mirrored, twice the same, none",
@@ -110,17 +110,17 @@ var resources = []struct {
 			{"match": {"prefix": "/c"}, "route": {"cluster": "a"}},
 			{"match": {"prefix": "/d"}, "directResponse": {"status": 404}},
 			{"match": {"prefix": "/e"}, "route": {"clusterHeader": "x-cluster"}}]}]}`,
-		want: []xds.Ref{{cluster, "a"}, {cluster, "m"}, {cluster, "w"}},
+		want: []xds.Ref{{Type: cluster, Name: "a"}, {Type: cluster, Name: "m"}, {Type: cluster, Name: "w"}},
 	},
 	{
 		name: "virtual host",
 		json: `{"@type": "` + virtualHost + `", "name": "r/v", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "a"}}]}`,
-		want: []xds.Ref{{cluster, "a"}},
+		want: []xds.Ref{{Type: cluster, Name: "a"}},
 	},
 	{
 		name: "scoped routes",
 		json: `{"@type": "` + scopedRoute + `", "name": "s", "routeConfigurationName": "r"}`,
-		want: []xds.Ref{{routeConfig, "r"}},
+		want: []xds.Ref{{Type: routeConfig, Name: "r"}},
 	},
 	{
 		name: "assignment",

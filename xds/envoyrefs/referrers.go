@@ -2,47 +2,40 @@ package envoyrefs
 
 import (
 	"google.golang.org/protobuf/reflect/protoreflect"
-)
 
-// Full names of the types that references lead to.
-const (
-	cluster         = "envoy.config.cluster.v3.Cluster"
-	assignment      = "envoy.config.endpoint.v3.ClusterLoadAssignment"
-	routeConfig     = "envoy.config.route.v3.RouteConfiguration"
-	secret          = "envoy.extensions.transport_sockets.tls.v3.Secret"
-	extensionConfig = "envoy.config.core.v3.TypedExtensionConfig"
+	"github.com/doyen-mesh/doyen/xds"
 )
 
 // referrer is a field that names resources of one type.
 type referrer struct {
 	field  protoreflect.Name // a string, or a list of them
-	to     string            // the type of what it names
+	to     string            // the type URL of what it names
 	source protoreflect.Name // the sibling that says where it is found; "" where that goes without saying
 }
 
 // referrers are the messages that name resources, by full name. They are read by reflection, so that a
 // program links only those that it uses.
 var referrers = map[protoreflect.FullName][]referrer{
-	"envoy.config.listener.v3.Filter":                {{"name", extensionConfig, "config_discovery"}},
-	"envoy.config.listener.v3.ListenerFilter":        {{"name", extensionConfig, "config_discovery"}},
-	"envoy.config.route.v3.ScopedRouteConfiguration": {{"route_configuration_name", routeConfig, ""}},
+	"envoy.config.listener.v3.Filter":                {{"name", xds.ExtensionConfigType, "config_discovery"}},
+	"envoy.config.listener.v3.ListenerFilter":        {{"name", xds.ExtensionConfigType, "config_discovery"}},
+	"envoy.config.route.v3.ScopedRouteConfiguration": {{"route_configuration_name", xds.RouteType, ""}},
 
-	"envoy.extensions.filters.network.http_connection_manager.v3.Rds":        {{"route_config_name", routeConfig, "config_source"}},
-	"envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter": {{"name", extensionConfig, "config_discovery"}},
-	"envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig":              {{"name", secret, "sds_config"}},
+	"envoy.extensions.filters.network.http_connection_manager.v3.Rds":        {{"route_config_name", xds.RouteType, "config_source"}},
+	"envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter": {{"name", xds.ExtensionConfigType, "config_discovery"}},
+	"envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig":              {{"name", xds.SecretType, "sds_config"}},
 
-	"envoy.config.route.v3.RouteAction":                                                    {{"cluster", cluster, ""}},
-	"envoy.config.route.v3.RouteAction.RequestMirrorPolicy":                                {{"cluster", cluster, ""}},
-	"envoy.config.route.v3.WeightedCluster.ClusterWeight":                                  {{"name", cluster, ""}},
-	"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy":                               {{"cluster", cluster, ""}},
-	"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight": {{"name", cluster, ""}},
-	"envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.PrefixRoutes.Route":        {{"cluster", cluster, ""}},
+	"envoy.config.route.v3.RouteAction":                                                    {{"cluster", xds.ClusterType, ""}},
+	"envoy.config.route.v3.RouteAction.RequestMirrorPolicy":                                {{"cluster", xds.ClusterType, ""}},
+	"envoy.config.route.v3.WeightedCluster.ClusterWeight":                                  {{"name", xds.ClusterType, ""}},
+	"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy":                               {{"cluster", xds.ClusterType, ""}},
+	"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight": {{"name", xds.ClusterType, ""}},
+	"envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.PrefixRoutes.Route":        {{"cluster", xds.ClusterType, ""}},
 	"envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.PrefixRoutes.Route.RequestMirrorPolicy": {
-		{"cluster", cluster, ""},
+		{"cluster", xds.ClusterType, ""},
 	},
-	"envoy.extensions.clusters.aggregate.v3.ClusterConfig": {{"clusters", cluster, ""}},
-	"envoy.config.core.v3.GrpcService.EnvoyGrpc":           {{"cluster_name", cluster, ""}},
-	"envoy.config.core.v3.HttpUri":                         {{"cluster", cluster, ""}},
+	"envoy.extensions.clusters.aggregate.v3.ClusterConfig": {{"clusters", xds.ClusterType, ""}},
+	"envoy.config.core.v3.GrpcService.EnvoyGrpc":           {{"cluster_name", xds.ClusterType, ""}},
+	"envoy.config.core.v3.HttpUri":                         {{"cluster", xds.ClusterType, ""}},
 }
 
 // names are the resources that the field of m names.
