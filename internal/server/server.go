@@ -104,13 +104,8 @@ func (s *server) serve(ctx context.Context) error {
 	}
 	s.warnIfExposed(onGRPC.Addr(), onHTTP.Addr())
 	var group errgroup.Group
-	group.Go(func() error { return s.grpc.Serve(onGRPC) })
-	group.Go(func() error {
-		if err := s.http.Serve(onHTTP); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
+	group.Go(func() error { return unless(grpc.ErrServerStopped, s.grpc.Serve(onGRPC)) })
+	group.Go(func() error { return unless(http.ErrServerClosed, s.http.Serve(onHTTP)) })
 	if s.Ready != nil {
 		s.Ready(onGRPC.Addr(), onHTTP.Addr())
 	}
@@ -128,6 +123,14 @@ func (s *server) stop() {
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.http.Close()
 	}
+}
+
+// unless is err, or nil when it is the expected one: a server that is stopped before it serves says so.
+func unless(expected, err error) error {
+	if errors.Is(err, expected) {
+		return nil
+	}
+	return err
 }
 
 func listen(what, address string) (net.Listener, error) {
