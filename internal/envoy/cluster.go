@@ -12,6 +12,7 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/xds"
 )
 
 // panicPercent is the share of healthy endpoints below which Envoy doubts its judgement and sends to all
@@ -32,7 +33,7 @@ func (e encoder) clusters() []message {
 	var all []message
 	for _, u := range e.proxy.Upstreams {
 		c := e.cluster(u)
-		all = append(all, message{ClusterType, c.Name, c, u.Origin})
+		all = append(all, message{xds.ClusterType, c.Name, c, u.Origin})
 	}
 	return all
 }

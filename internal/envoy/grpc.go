@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/xds"
 )
 
 // grpcResources are the resources of a gRPC program: only what the xDS clients of grpc-go, grpc-java, grpc-js and
@@ -18,16 +19,16 @@ func grpcResources(p ir.Proxy) ([]Resource, error) {
 	var all []message
 	for _, u := range p.Upstreams {
 		c := grpcCluster(u)
-		all = append(all, message{ClusterType, c.Name, c, u.Origin})
+		all = append(all, message{xds.ClusterType, c.Name, c, u.Origin})
 	}
 	for _, c := range p.Channels {
 		for _, host := range c.Target.Hosts() {
-			all = append(all, message{ListenerType, host, grpcListener(host, c), c.Origin})
+			all = append(all, message{xds.ListenerType, host, grpcListener(host, c), c.Origin})
 		}
 	}
 	for _, c := range p.Channels {
 		name := ChannelName(c.Target)
-		all = append(all, message{RouteType, name, grpcRoutes(name, c.Route), c.Origin})
+		all = append(all, message{xds.RouteType, name, grpcRoutes(name, c.Route), c.Origin})
 	}
 	return encodeAll(all)
 }

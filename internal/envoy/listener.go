@@ -12,13 +12,14 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/xds"
 )
 
 // listeners are all listeners of the proxy.
 func (e encoder) listeners() []message {
 	var all []message
 	add := func(l *listenerv3.Listener, origin mesh.Origin) {
-		all = append(all, message{ListenerType, l.Name, l, origin})
+		all = append(all, message{xds.ListenerType, l.Name, l, origin})
 	}
 	if e.proxy.Egress != nil {
 		add(e.egressListener(*e.proxy.Egress), e.proxy.Egress.Origin)

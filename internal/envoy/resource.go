@@ -11,14 +11,8 @@ import (
 	"github.com/doyen-mesh/doyen/xds/envoyrefs"
 )
 
-// Type URLs of the resources that are served.
-const (
-	ListenerType   = "type.googleapis.com/envoy.config.listener.v3.Listener"
-	RouteType      = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
-	ClusterType    = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
-	AssignmentType = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
-	SecretType     = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
-)
+// AssignmentType is the type URL of what Assignment makes.
+const AssignmentType = xds.EndpointType
 
 // Resource is one resource of a view and the place in the documents that caused it.
 type Resource struct {
@@ -26,8 +20,8 @@ type Resource struct {
 	Origin mesh.Origin
 }
 
-// Resources encodes a proxy for the kind of client that its role says, by type and name. Assignments
-// of services are not among them: each is made by Assignment and shared by all views.
+// Resources encodes a proxy for the kind of client that its role says. Assignments of services are not
+// among them: each is made by Assignment and shared by all views.
 //
 // An error means that ir holds what no message can say; it is our bug and not a person's.
 func Resources(p ir.Proxy) ([]Resource, error) {

@@ -9,15 +9,16 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/xds"
 )
 
 // routes are all route configurations that listeners find by discovery.
 func (e encoder) routes() []message {
 	switch {
 	case e.proxy.Egress != nil:
-		return []message{{RouteType, EgressName, egressRoutes(*e.proxy.Egress), e.proxy.Egress.Origin}}
+		return []message{{xds.RouteType, EgressName, egressRoutes(*e.proxy.Egress), e.proxy.Egress.Origin}}
 	case e.proxy.Edge != nil:
-		return []message{{RouteType, EdgeName, edgeRoutes(*e.proxy.Edge), e.proxy.Edge.Origin}}
+		return []message{{xds.RouteType, EdgeName, edgeRoutes(*e.proxy.Edge), e.proxy.Edge.Origin}}
 	default:
 		return nil
 	}

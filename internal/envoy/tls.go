@@ -10,6 +10,7 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/xds"
 )
 
 // certificates are the secrets of an edge's listeners. They hold the names of files on the edge's host: keys never
@@ -22,7 +23,7 @@ func (e encoder) certificates() []message {
 	for _, l := range e.proxy.Edge.Listeners {
 		if l.TLS != nil {
 			secret := certificateSecret(l)
-			all = append(all, message{SecretType, secret.Name, secret, l.Origin})
+			all = append(all, message{xds.SecretType, secret.Name, secret, l.Origin})
 		}
 	}
 	return all

@@ -1,0 +1,115 @@
+package envoy_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+
+	"google.golang.org/grpc"
+
+	"github.com/doyen-mesh/doyen/internal/compile"
+	"github.com/doyen-mesh/doyen/internal/config"
+	"github.com/doyen-mesh/doyen/internal/envoy"
+	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
+	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/xds"
+)
+
+// A server has the resources of one node and, apart, the assignments of all services.
+type server struct {
+	*xds.Server
+	views     *xds.SnapshotCache
+	endpoints *xds.LinearCache
+	bootstrap bootstrap.Options
+}
+
+const onlyView = "view"
+
+// serve starts a server for node. Nothing is published yet.
+func serve(t *testing.T, node mesh.Node) *server {
+	t.Helper()
+	views := xds.NewSnapshotCache(xds.SnapshotCacheOptions{View: func(*xds.Node) string { return onlyView }})
+	endpoints := xds.NewLinearCache(xds.EndpointType)
+	engine := xds.NewServer(xds.NewMux(xds.MuxOptions{
+		Types: map[string]xds.Source{xds.EndpointType: endpoints}, Default: views,
+	}), xds.ServerOptions{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := grpc.NewServer(xds.GRPCOptions()...)
+	engine.Register(g)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 2)
+	go func() { done <- engine.Run(ctx) }()
+	go func() { done <- g.Serve(l) }()
+	t.Cleanup(func() {
+		cancel()
+		g.Stop()
+		<-done
+		<-done
+	})
+	return &server{engine, views, endpoints, bootstrap.Options{
+		Node: node, Instance: "test", Server: l.Addr().String(), AdminPort: freePort(t),
+	}}
+}
+
+// publish compiles documents for the server's node and serves what comes out.
+func (s *server) publish(t *testing.T, documents string, sets ...ir.EndpointSet) {
+	t.Helper()
+	snapshot, problems := config.Parse(config.Files{"mesh.yaml": []byte(documents)})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	p, err := compile.Compile(&snapshot.Documents, mesh.View{Node: s.bootstrap.Node})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []*xds.Resource
+	for _, r := range mustResources(t, p) {
+		all = append(all, r.Resource)
+	}
+	for _, set := range sets {
+		r, err := envoy.Assignment(set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.endpoints.Put(r)
+	}
+	s.views.Publish(onlyView, xds.NewSnapshot(all...))
+}
+
+var errNobody = errors.New("no client is connected")
+
+// accepted is an error unless every client has acknowledged everything and rejected nothing.
+func (s *server) accepted() error {
+	nodes := s.Status()
+	if len(nodes) == 0 {
+		return errNobody
+	}
+	for _, n := range nodes {
+		for _, stream := range n.Streams {
+			for typeURL, status := range stream.Types {
+				if status.Rejected != nil || !status.InSync {
+					return &notAccepted{typeURL, status}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// notAccepted says what a client did not take.
+type notAccepted struct {
+	typeURL string
+	status  xds.TypeStatus
+}
+
+func (n *notAccepted) Error() string {
+	if n.status.Rejected != nil {
+		return n.typeURL + ": " + n.status.Rejected.Message
+	}
+	return n.typeURL + " is not acknowledged"
+}
