@@ -32,7 +32,8 @@ type result struct {
 // CheckIn returns without an error, the instance is stored and in the current snapshot.
 //
 // Its errors are [Invalid], the store's (see [ErrFull]), [ErrStopped] and those of ctx;
-// after the last, the check-in may or may not have happened. A renewal needs no store and never waits.
+// after the last, the check-in may or may not have happened. A renewal needs no store and
+// never waits.
 func (r *Registry) CheckIn(ctx context.Context, instance Instance) (Grant, error) {
 	i := instance.WithDefaults().clone()
 	if found := i.Problems(); len(found) > 0 {

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -18,7 +19,10 @@ func (r *Registry) sweep(late time.Duration) {
 	} else {
 		late = 0
 	}
-	gone := r.lapse(now, late)
+	gone, news := r.lapse(now, late)
+	for _, n := range news {
+		n.log(r.log)
+	}
 	if len(gone) > 0 {
 		r.drop(gone...)
 		r.log.Info("instances are gone: their leases ended", "instances", len(gone))
@@ -26,9 +30,10 @@ func (r *Registry) sweep(late time.Duration) {
 	r.retry = len(r.owed) > 0
 }
 
-// lapse takes the leases that have lapsed out and returns their keys. An instance that
-// checks in from now on is a new one, so that no answered check-in is undone.
-func (r *Registry) lapse(now time.Time, away time.Duration) []Key {
+// lapse takes the leases that have lapsed out and returns their keys, and what is new about
+// pauses. An instance that checks in from now on is a new one, so that no answered check-in
+// is undone.
+func (r *Registry) lapse(now time.Time, away time.Duration) (gone []Key, found []news) {
 	snapshot := r.Snapshot()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -36,8 +41,7 @@ func (r *Registry) lapse(now time.Time, away time.Duration) []Key {
 		r.leases.extend(away)
 	}
 	r.leases.settle(now)
-	r.judge(snapshot, now)
-	var gone []Key
+	found = r.judge(snapshot, now)
 	for _, missing := range r.leases.missing {
 		for l := range missing {
 			if l.isOver(now) && r.believed(l, now) {
@@ -48,7 +52,7 @@ func (r *Registry) lapse(now time.Time, away time.Duration) []Key {
 	for _, key := range gone {
 		r.leases.remove(key)
 	}
-	return gone
+	return gone, found
 }
 
 // believed reports whether l, which is over, may be taken out.
@@ -56,18 +60,37 @@ func (r *Registry) believed(l *lease, now time.Time) bool {
 	return r.doubts.holds(l.instance.Service) == nil || now.Sub(l.expires) >= r.doubts.skeptic.Bound
 }
 
+// news is that a pause began or ended.
+type news struct {
+	scope
+	verdict
+	until time.Time // of a pause that began
+}
+
 // judge decides on the pause of every scope that has one or may need one.
-func (r *Registry) judge(snapshot *Snapshot, now time.Time) {
+func (r *Registry) judge(snapshot *Snapshot, now time.Time) []news {
+	var found []news
 	for _, s := range r.scopes(snapshot) {
-		switch r.doubts.judge(s, now) {
+		switch v := r.doubts.judge(s, now); v {
+		case unchanged:
 		case paused:
-			r.log.Warn("expiry pauses: too many instances stopped checking in at once", "service", s.label(),
-				"missing", s.missing, "of", s.of, "until", r.doubts.pauses[s.name].until)
-		case calmed:
-			r.log.Info("expiry resumes: enough instances are back", "service", s.label(), "missing", s.missing, "of", s.of)
-		case bounded:
-			r.log.Warn("expiry resumes: it paused for as long as it may", "service", s.label(), "missing", s.missing, "of", s.of)
+			found = append(found, news{s, v, r.doubts.pauses[s.name].until})
+		default:
+			found = append(found, news{scope: s, verdict: v})
 		}
+	}
+	return found
+}
+
+func (n news) log(to *slog.Logger) {
+	to = to.With("service", n.label(), "missing", n.missing, "of", n.of)
+	switch n.verdict {
+	case paused:
+		to.Warn("expiry pauses: too many instances stopped checking in at once", "until", n.until)
+	case calmed:
+		to.Info("expiry resumes: enough instances are back")
+	case bounded:
+		to.Warn("expiry resumes: it paused for as long as it may")
 	}
 }
 

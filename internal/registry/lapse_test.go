@@ -1,8 +1,11 @@
 package registry_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -307,5 +310,20 @@ func TestNothingToDecide(t *testing.T) {
 			t.Error("an unknown decision is taken")
 		}
 		f.wantSize("users", 5)
+	})
+}
+
+// TestPausesAreLogged: a person learns of each pause, once, and of its end.
+func TestPausesAreLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		f := start(t, registry.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, sizes("users", 10, "orders", 90))
+		f.kill("users", 5)
+		f.live(time.Hour)
+		for text, want := range map[string]int{"expiry pauses": 1, "service=users missing=5 of=10": 2, "paused for as long as it may": 1, "enough instances": 0} {
+			if got := strings.Count(log.String(), text); got != want {
+				t.Errorf("%q is logged %d times, want %d:\n%s", text, got, want, &log)
+			}
+		}
 	})
 }
