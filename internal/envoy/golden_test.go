@@ -120,6 +120,17 @@ func (c goldenCase) documents(t *testing.T) *config.Documents {
 	return &snapshot.Documents
 }
 
+// yaml is all documents of the case in one stream.
+func (c goldenCase) yaml() string {
+	var all []string
+	for _, f := range c.archive.Files {
+		if strings.HasSuffix(f.Name, ".yaml") {
+			all = append(all, string(f.Data))
+		}
+	}
+	return strings.Join(all, "---\n")
+}
+
 // decode reads one of the case's JSON files into v; an absent one leaves v alone.
 func (c goldenCase) decode(t *testing.T, name string, v any) {
 	t.Helper()

@@ -81,6 +81,38 @@ func (s *server) publish(t *testing.T, documents string, sets ...ir.EndpointSet)
 	s.views.Publish(onlyView, xds.NewSnapshot(all...))
 }
 
+// withFreePorts is the node of p with ports that nobody has.
+func withFreePorts(t *testing.T, p ir.Proxy) mesh.Node {
+	t.Helper()
+	n := p.Node
+	n.Ports = mesh.Ports{
+		Egress: freePort(t), Ingress: map[mesh.PortName]int{}, TCP: map[mesh.ServiceName]int{}, Edge: map[string]int{},
+	}
+	for _, in := range p.Ingress {
+		n.Ports.Ingress[in.Port] = freePort(t)
+	}
+	for _, tunnel := range p.Tunnels {
+		n.Ports.TCP[tunnel.Target.Name] = freePort(t)
+	}
+	if p.Edge != nil {
+		for _, l := range p.Edge.Listeners {
+			n.Ports.Edge[l.Name] = freePort(t)
+		}
+	}
+	return n
+}
+
+// emptySets are sets without endpoints for all services that p sends to.
+func emptySets(p ir.Proxy) []ir.EndpointSet {
+	var sets []ir.EndpointSet
+	for _, u := range p.Upstreams {
+		if u.Target.Kind == ir.Service {
+			sets = append(sets, ir.EndpointSet{Target: u.Target})
+		}
+	}
+	return sets
+}
+
 var errNobody = errors.New("no client is connected")
 
 // accepted is an error unless every client has acknowledged everything and rejected nothing.
