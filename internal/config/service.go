@@ -57,8 +57,8 @@ type Health struct {
 	// The time from one check to the next.
 	Interval Duration `json:"interval" range:"100ms-5m" default:"5s" example:"10s"`
 
-	// How long an answer may take.
-	Timeout Duration `json:"timeout" range:"10ms-1m" default:"1s" example:"500ms"`
+	// How long an answer may take, at most the interval. Without it that is 1s, or the interval where that is shorter.
+	Timeout Duration `json:"timeout" range:"10ms-1m" example:"500ms"`
 
 	Origin mesh.Origin `json:"-"`
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
@@ -27,6 +28,13 @@ func (d *Documents) called(name mesh.ServiceName) *Header {
 func (p *Port) complete() {
 	if p.Name == "" {
 		p.Name = mesh.PortName(p.Protocol)
+	}
+}
+
+// complete gives a check without a timeout the usual one, or less where checks come faster.
+func (h *Health) complete() {
+	if h.Timeout == 0 {
+		h.Timeout = min(Duration(time.Second), h.Interval)
 	}
 }
 
