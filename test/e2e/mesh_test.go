@@ -1,11 +1,14 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -85,6 +88,7 @@ type options struct {
 	tcp  []string // TCP services and externals it calls: each gets a port of its own
 	env  []string
 	args []string // more flags for the agent
+	xds  string   // where the proxy gets its configuration; "" is the server
 }
 
 // startInstance runs an application that calls itself name, as an instance of service, and waits until it is checked in.
@@ -106,7 +110,7 @@ func (m *mesh) launchInstance(service, name string, o options) *instance {
 	}
 	args := []string{
 		"agent", "--service", service, "--port", strconv.Itoa(i.app), "--address", "127.0.0.1",
-		"--server", "http://" + m.http, "--xds", m.grpc, "--zone", o.zone,
+		"--server", "http://" + m.http, "--xds", cmp.Or(o.xds, m.grpc), "--zone", o.zone,
 		"--egress-port", strconv.Itoa(i.egress), "--ingress-port", strconv.Itoa(i.ingress), "--admin-port", strconv.Itoa(i.admin),
 	}
 	for n, to := range o.tcp {
@@ -116,24 +120,54 @@ func (m *mesh) launchInstance(service, name string, o options) *instance {
 	args = append(append(args, o.args...), "--", self)
 	env := append([]string{appVariable + "=" + name, "PORT=" + strconv.Itoa(i.app)}, o.env...)
 	i.process = start(m.t, name, env, doyen, args...)
+	if !slices.Contains(o.args, "--no-envoy") {
+		i.atLast(func() { mustBeClean(m.t, name, i.admin) })
+	}
 	return i
 }
 
-// startEdge runs an Envoy for the Edge document and waits until its listener answers.
-func (m *mesh) startEdge(edge string) (url string) {
+// edge is one Envoy where traffic enters the mesh.
+type edge struct {
+	*process
+	url   string         // of its listener "http"
+	ports map[string]int // by listener
+	admin int
+}
+
+// startEdge runs an Envoy for the Edge document, whose listener is called http, and waits until it answers.
+func (m *mesh) startEdge(name string) (url string) {
 	m.t.Helper()
-	ports := freePorts(m.t, 2)
-	start(m.t, "edge "+edge, nil, doyen, "edge", "--edge", edge, "--server", "http://"+m.http, "--xds", m.grpc,
-		"--admin-port", strconv.Itoa(ports[1]), "--listener-port", fmt.Sprintf("http=%d", ports[0]))
-	url = fmt.Sprintf("http://127.0.0.1:%d", ports[0])
-	eventually(m.t, "the edge listens", func() string {
-		response, err := http.Get(url)
+	e := m.launchEdge(name, "http")
+	e.listens(m.t, "http")
+	return e.url
+}
+
+// launchEdge is startEdge for any listeners, and without the wait.
+func (m *mesh) launchEdge(name string, listeners ...string) *edge {
+	m.t.Helper()
+	ports := freePorts(m.t, 1+len(listeners))
+	e := &edge{admin: ports[0], ports: map[string]int{}}
+	args := []string{"edge", "--edge", name, "--server", "http://" + m.http, "--xds", m.grpc, "--admin-port", strconv.Itoa(e.admin)}
+	for i, l := range listeners {
+		e.ports[l] = ports[1+i]
+		args = append(args, "--listener-port", fmt.Sprintf("%s=%d", l, e.ports[l]))
+	}
+	e.url = fmt.Sprintf("http://127.0.0.1:%d", e.ports["http"])
+	e.process = start(m.t, "edge "+name, nil, doyen, args...)
+	e.atLast(func() { mustBeClean(m.t, "edge "+name, e.admin) })
+	return e
+}
+
+// listens waits until a listener accepts connections.
+func (e *edge) listens(t *testing.T, listener string) {
+	t.Helper()
+	eventually(t, "the edge listens", func() string {
+		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", e.ports[listener]))
 		if err != nil {
 			return err.Error()
 		}
-		return reason(response.Body.Close())
+		return reason(conn.Close())
 	})
-	return url
 }
 
 // tryStatus is the server's status.

@@ -20,12 +20,13 @@ type process struct {
 	name   string
 	output *log
 	ended  chan struct{} // closed once it has been reaped
+	last   func()        // runs once before the test ends it; never nil
 }
 
 // start runs a program in a process group of its own, so that nothing it starts survives the test.
 func start(t *testing.T, name string, env []string, path string, args ...string) *process {
 	t.Helper()
-	p := &process{Cmd: exec.Command(path, args...), name: name, output: &log{}, ended: make(chan struct{})}
+	p := &process{Cmd: exec.Command(path, args...), name: name, output: &log{}, ended: make(chan struct{}), last: func() {}}
 	p.Env = append(os.Environ(), env...)
 	p.Stdout, p.Stderr = p.output, p.output
 	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -47,12 +48,30 @@ func start(t *testing.T, name string, env []string, path string, args ...string)
 
 // kill ends the program and all it started with SIGKILL, as a lost machine would.
 func (p *process) kill() {
+	p.last()
 	_ = syscall.Kill(-p.Process.Pid, syscall.SIGKILL)
 	<-p.ended
 }
 
 // terminate sends SIGTERM and returns without waiting.
-func (p *process) terminate() { _ = p.Process.Signal(syscall.SIGTERM) }
+func (p *process) terminate() {
+	p.last()
+	_ = p.Process.Signal(syscall.SIGTERM)
+}
+
+// atLast makes check run once, just before the test ends the program; not when it has ended by itself.
+func (p *process) atLast(check func()) {
+	p.last = sync.OnceFunc(func() {
+		select {
+		case <-p.ended:
+		default:
+			check()
+		}
+	})
+}
+
+// provokes tells that the test makes this proxy refuse something: it need not be clean at the end.
+func (p *process) provokes() { p.last = func() {} }
 
 // wait returns the exit status, and fails the test when the program does not end in time.
 func (p *process) wait(t *testing.T) int {

@@ -51,7 +51,6 @@ func (m *mesh) runRendered(t *testing.T, args ...string) (url string) {
 	if out, err := exec.Command(envoy, "--mode", "validate", "-c", path).CombinedOutput(); err != nil {
 		t.Fatalf("envoy refuses %s: %v\n%s", file, err, out)
 	}
-	start(t, "rendered edge", nil, envoy, "-c", path, "--use-dynamic-base-id")
-	t.Cleanup(func() { mustBeClean(t, "rendered edge", ports[1]) })
+	start(t, "rendered edge", nil, envoy, "-c", path, "--use-dynamic-base-id").atLast(func() { mustBeClean(t, "rendered edge", ports[1]) })
 	return fmt.Sprintf("http://127.0.0.1:%d", ports[0])
 }
