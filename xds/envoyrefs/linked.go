@@ -3,7 +3,6 @@ package envoyrefs
 // The types through which references commonly lead are linked into every program that uses this package,
 // so that none is overlooked. A program that serves others has to link them itself.
 import (
-	_ "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/aggregate/v3"

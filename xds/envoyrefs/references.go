@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -23,8 +24,11 @@ func Of(m proto.Message) []xds.Ref {
 			refs = append(refs, xds.Ref{Type: typeURL, Name: name})
 		}
 	}
-	if c, ok := m.(*clusterv3.Cluster); ok {
-		add(xds.EndpointType, assignmentOf(c))
+	switch m := m.(type) {
+	case *clusterv3.Cluster:
+		add(xds.EndpointType, assignmentOf(m))
+	case *endpointv3.ClusterLoadAssignment:
+		return nil // it can be long, and names nothing that is served
 	}
 	walk(m.ProtoReflect(), func(part protoreflect.Message) {
 		for _, r := range referrers[part.Descriptor().FullName()] {
