@@ -47,13 +47,13 @@ type Control struct {
 func New(documents Documents, instances Instances, log *slog.Logger) *Control {
 	c := &Control{
 		documents: documents, instances: instances, log: log,
-		endpoints: xds.NewLinearCache(envoy.AssignmentType),
+		endpoints: xds.NewLinearCache(xds.EndpointType),
 		ready:     make(chan struct{}),
 		views:     newViews(),
 	}
 	c.snapshots = xds.NewSnapshotCache(xds.SnapshotCacheOptions{View: c.views.of})
 	c.source = xds.NewMux(xds.MuxOptions{
-		Types:   map[string]xds.Source{envoy.AssignmentType: c.endpoints},
+		Types:   map[string]xds.Source{xds.EndpointType: c.endpoints},
 		Default: c.snapshots,
 	})
 	c.current.Store(newState(nil, nil))

@@ -20,7 +20,6 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin"
 	"github.com/doyen-mesh/doyen/internal/config/source"
 	"github.com/doyen-mesh/doyen/internal/control"
-	"github.com/doyen-mesh/doyen/internal/envoy"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/internal/registry/api"
@@ -102,7 +101,7 @@ func (s *server) settled(ctx context.Context, name mesh.ServiceName) error {
 		return err
 	}
 	for _, assignment := range names {
-		if err := s.xds.WaitAcknowledged(ctx, xds.Ref{Type: envoy.AssignmentType, Name: assignment}); err != nil {
+		if err := s.xds.WaitAcknowledged(ctx, xds.Ref{Type: xds.EndpointType, Name: assignment}); err != nil {
 			return err
 		}
 	}
