@@ -11,6 +11,9 @@ import (
 
 const loneService = "kind: Service\nname: users\nports: [8080]\nhealth: {http: /healthz, interval: 200ms, timeout: 200ms}\n"
 
+// loneEdge is an edge to that service.
+const loneEdge = "kind: Edge\nname: public\nlisteners: [{name: http, address: 127.0.0.1, port: 8000}]\nroutes: [{to: users}]\n"
+
 // TestAgentPassesOnExitStatus ends an application with a status of its own and wants it from the agent,
 // and the instance out of the registry.
 func TestAgentPassesOnExitStatus(t *testing.T) {
@@ -45,7 +48,7 @@ func TestAgentTellsHealth(t *testing.T) {
 func TestAgentFinishesRequests(t *testing.T) {
 	m := newMesh(t, map[string]string{
 		"users.yaml": loneService,
-		"edge.yaml":  "kind: Edge\nname: public\nlisteners: [{address: 127.0.0.1, port: 8000}]\nroutes: [{to: users}]\n",
+		"edge.yaml":  loneEdge,
 	})
 	i := m.startInstance("users", "users-1", options{})
 	edge := m.startEdge("public")

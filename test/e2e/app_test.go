@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -19,8 +20,8 @@ import (
 // appVariable makes the test binary run as an application of the mesh; its value is the application's name.
 const appVariable = "DOYEN_E2E_APP"
 
-// grpcVariable makes that application a gRPC server instead of an HTTP one.
-const grpcVariable = "DOYEN_E2E_GRPC"
+// kindVariable says what that application serves: "grpc" or "tcp", and HTTP otherwise.
+const kindVariable = "DOYEN_E2E_KIND"
 
 // answer is what an application says of the request it got.
 type answer struct {
@@ -29,7 +30,8 @@ type answer struct {
 	Body string `json:"body,omitempty"` // of a further hop
 }
 
-// runApp serves HTTP on the address in PORT until SIGTERM, then finishes what it has:
+// runApp serves HTTP on the port in PORT until SIGTERM, then finishes what it has. On the port in
+// DOYEN_PORT_ADMIN, if there is one, it answers as NAME:admin.
 //
 //	/              says who answered
 //	/call/NAME/... calls NAME through the sidecar and passes on status and body
@@ -88,6 +90,13 @@ func runApp(name string) {
 		_ = json.NewEncoder(w).Encode(answer{App: name, Path: r.URL.Path, Body: line})
 	})
 
+	if admin := os.Getenv("DOYEN_PORT_ADMIN"); admin != "" {
+		go func() {
+			_ = http.ListenAndServe("127.0.0.1:"+admin, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_ = json.NewEncoder(w).Encode(answer{App: name + ":admin", Path: r.URL.Path})
+			}))
+		}()
+	}
 	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: mux}
 	go func() {
 		<-ctx.Done()
@@ -115,4 +124,33 @@ func exchange(address, text string) (string, error) {
 	buffer := make([]byte, 256)
 	n, err := conn.Read(buffer)
 	return strings.TrimSpace(string(buffer[:n])), err
+}
+
+// runTCPApp answers each line with its name and the line, until it is killed or asked to end.
+func runTCPApp(name string) {
+	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	go answerLines(listener, name)
+	<-ctx.Done()
+}
+
+// answerLines answers each line that comes with name and the line, until the listener is closed.
+func answerLines(listener net.Listener, name string) {
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer conn.Close()
+			for lines := bufio.NewScanner(conn); lines.Scan(); {
+				_, _ = io.WriteString(conn, name+": "+lines.Text()+"\n")
+			}
+		}()
+	}
 }

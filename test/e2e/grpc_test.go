@@ -52,8 +52,8 @@ func TestProxyless(t *testing.T) {
 		"payments.yaml": "kind: Service\nname: payments\nports: [9090/grpc]\nhealth: grpc\n",
 		"reports.yaml":  "kind: Service\nname: reports\ncalls: [payments]\n",
 	})
-	first := m.startInstance("payments", "payments-1", options{env: []string{grpcVariable + "=1"}})
-	m.startInstance("payments", "payments-2", options{env: []string{grpcVariable + "=1"}})
+	first := m.startInstance("payments", "payments-1", options{env: []string{kindVariable + "=grpc"}})
+	m.startInstance("payments", "payments-2", options{env: []string{kindVariable + "=grpc"}})
 
 	calls := startCalls(t, m.dial("reports", "xds:///payments"))
 	eventually(t, "both instances answer", func() string {
@@ -64,7 +64,7 @@ func TestProxyless(t *testing.T) {
 	})
 	first.terminate()
 	first.wait(t)
-	third := m.startInstance("payments", "payments-3", options{env: []string{grpcVariable + "=1"}})
+	third := m.startInstance("payments", "payments-3", options{env: []string{kindVariable + "=grpc"}})
 	eventually(t, "the new instance answers", func() string { return answered(calls, "payments-3") })
 	calls.mustNotFail(t)
 

@@ -20,9 +20,12 @@ var doyen string
 
 func TestMain(m *testing.M) {
 	if name := os.Getenv(appVariable); name != "" {
-		if os.Getenv(grpcVariable) != "" {
+		switch os.Getenv(kindVariable) {
+		case "grpc":
 			runGRPCApp(name)
-		} else {
+		case "tcp":
+			runTCPApp(name)
+		default:
 			runApp(name)
 		}
 		return

@@ -89,6 +89,8 @@ type options struct {
 	env  []string
 	args []string // more flags for the agent
 	xds  string   // where the proxy gets its configuration; "" is the server
+
+	address string // where callers reach it; "" is 127.0.0.1
 }
 
 // startInstance runs an application that calls itself name, as an instance of service, and waits until it is checked in.
@@ -109,7 +111,7 @@ func (m *mesh) launchInstance(service, name string, o options) *instance {
 		m.t.Fatal(err)
 	}
 	args := []string{
-		"agent", "--service", service, "--port", strconv.Itoa(i.app), "--address", "127.0.0.1",
+		"agent", "--service", service, "--port", strconv.Itoa(i.app), "--address", cmp.Or(o.address, "127.0.0.1"),
 		"--server", "http://" + m.http, "--xds", cmp.Or(o.xds, m.grpc), "--zone", o.zone,
 		"--egress-port", strconv.Itoa(i.egress), "--ingress-port", strconv.Itoa(i.ingress), "--admin-port", strconv.Itoa(i.admin),
 	}
@@ -178,10 +180,15 @@ func (m *mesh) tryStatus() (api.Status, error) {
 
 // stateOf is "" when the instance of service on that port of 127.0.0.1 has the state, else what it is like.
 func (m *mesh) stateOf(service string, port int, state string) string {
+	return m.stateAt(service, fmt.Sprintf("127.0.0.1:%d", port), state)
+}
+
+// stateAt is stateOf for any address.
+func (m *mesh) stateAt(service, address, state string) string {
 	var got struct {
 		State string `json:"state"`
 	}
-	if err := getJSON(fmt.Sprintf("http://%s/v1/instances/%s/127.0.0.1:%d", m.http, service, port), &got); err != nil {
+	if err := getJSON(fmt.Sprintf("http://%s/v1/instances/%s/%s", m.http, service, address), &got); err != nil {
 		return err.Error()
 	}
 	if got.State != state {

@@ -14,7 +14,7 @@ import (
 func TestRenderedFile(t *testing.T) {
 	m := newMesh(t, map[string]string{
 		"users.yaml": loneService,
-		"edge.yaml":  "kind: Edge\nname: public\nlisteners: [{name: http, address: 127.0.0.1, port: 8000}]\nroutes: [{to: users}]\n",
+		"edge.yaml":  loneEdge,
 	})
 	first := m.startInstance("users", "users-1", options{})
 

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"maps"
@@ -77,20 +76,7 @@ func startLedger(t *testing.T) (port int) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				for lines := bufio.NewScanner(conn); lines.Scan(); {
-					_, _ = io.WriteString(conn, "ledger: "+lines.Text()+"\n")
-				}
-			}()
-		}
-	}()
+	go answerLines(listener, "ledger")
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
@@ -232,6 +218,15 @@ func answers(t *testing.T, url, host, app string) {
 		}
 		return reason(err)
 	})
+}
+
+// answersExactly is answers for one application and no other.
+func answersExactly(t *testing.T, url, host, app string) {
+	t.Helper()
+	answers(t, url, host, app)
+	if name, err := ask(http.DefaultClient, url, host); name != app {
+		t.Errorf("%s: %q answered, %v: want %s", host, name, err, app)
+	}
 }
 
 // get is the status and body of one answer, whatever they are.
