@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -17,36 +18,43 @@ const testApp = "DOYEN_AGENT_TEST_APP"
 
 func TestMain(m *testing.M) {
 	if name := os.Getenv(testApp); name != "" {
-		os.Exit(apps[name]())
+		os.Exit(apps()[name]())
 	}
 	goleak.VerifyTestMain(m)
 }
 
 // apps are the applications that tests run as children.
-var apps = map[string]func() int{
-	"web":       web,
-	"say-ports": sayPorts,
+func apps() map[string]func() int { return map[string]func() int{"web": web, "stubborn": stubborn} }
+
+// stubborn ignores SIGTERM.
+func stubborn() int {
+	signal.Ignore(syscall.SIGTERM)
+	time.Sleep(time.Hour)
+	return 1
 }
 
-// web serves HTTP on PORT until SIGTERM: / says what it is, /slow takes half a second, /exit ends it
-// with status 7, /healthz is 200 unless the file UNHEALTHY exists.
+// web serves HTTP on PORT until SIGTERM: / says which service it is, /slow takes half a second after making
+// the file SLOW, /exit ends it with status 7, /environment shows what the agent told it, and /healthz is 200
+// unless the file UNHEALTHY exists.
 func web() int {
 	mux, end := http.NewServeMux(), make(chan int, 1)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getenv("DOYEN_SERVICE")) })
-	mux.HandleFunc("/slow", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("/slow", func(http.ResponseWriter, *http.Request) {
+		_ = os.WriteFile(os.Getenv("SLOW"), nil, 0o644)
 		time.Sleep(500 * time.Millisecond)
-		fmt.Fprint(w, "slow")
 	})
 	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { end <- 7 })
+	mux.HandleFunc("/environment", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, environment()) })
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if _, err := os.Stat(os.Getenv("UNHEALTHY")); err == nil {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
+	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: mux}
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM)
 	go func() {
-		fmt.Fprintln(os.Stderr, http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), mux))
+		fmt.Fprintln(os.Stderr, server.ListenAndServe())
 		end <- 1
 	}()
 	select {
@@ -57,11 +65,16 @@ func web() int {
 	}
 }
 
-func sayPorts() int {
-	for _, name := range []string{"PORT", "DOYEN_EGRESS", "DOYEN_TCP_LEDGER_DB", "GRPC_XDS_BOOTSTRAP", "DOYEN_SERVICE", "DOYEN_ZONE"} {
-		fmt.Printf("%s=%s\n", name, os.Getenv(name))
+// environment is what the agent told the application, with the content of the file it names.
+func environment() string {
+	text := ""
+	for _, e := range os.Environ() {
+		if strings.HasPrefix(e, "DOYEN_") || strings.HasPrefix(e, "PORT=") {
+			text += e + "\n"
+		}
 	}
-	return 0
+	bootstrap, _ := os.ReadFile(os.Getenv("GRPC_XDS_BOOTSTRAP"))
+	return text + string(bootstrap)
 }
 
 // eventually waits until f reports true.

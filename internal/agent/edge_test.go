@@ -1,0 +1,102 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/doyen-mesh/doyen/internal/admin/client"
+)
+
+const publicEdge = `---
+kind: Edge
+name: public
+listeners: [{address: 127.0.0.1, port: 8000}]
+routes: [{to: users}]
+`
+
+func (m *testMesh) edgeOptions() EdgeOptions {
+	m.t.Helper()
+	return EdgeOptions{
+		Edge: "public", Server: "http://" + m.http, XDS: m.grpc,
+		ListenerPorts: map[string]int{"http": 0}, Proxy: ProxyOptions{Path: envoyPath(m.t), Concurrency: 1},
+		Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// TestEdgeFinishesWhatItHas stops an edge with a request in hand.
+func TestEdgeFinishesWhatItHas(t *testing.T) {
+	m := newTestMesh(t, usersManifest+publicEdge)
+	m.start()
+	slow := filepath.Join(t.TempDir(), "slow")
+	t.Setenv("SLOW", slow)
+	m.run(m.options("web"))
+	m.healthy()
+
+	o, port := m.edgeOptions(), 0
+	var err error
+	if port, err = newPortChooser().choose("http", "", 0); err != nil {
+		t.Fatal(err)
+	}
+	o.ListenerPorts["http"] = port
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- RunEdge(ctx, o) }()
+	url := fmt.Sprintf("http://127.0.0.1:%d", port)
+	eventually(t, "the edge leads to users", func() bool {
+		body, err := get(t, url+"/")
+		return err == nil && body == "users"
+	})
+	answer := make(chan error, 1)
+	go func() {
+		_, err := get(t, url+"/slow")
+		answer <- err
+	}()
+	eventually(t, "the slow request is in hand", func() bool {
+		_, err := os.Stat(slow)
+		return err == nil
+	})
+	cancel()
+	if err := <-answer; err != nil {
+		t.Errorf("the request in hand: %v", err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if _, err := get(t, url+"/"); err == nil {
+		t.Error("it still answers")
+	}
+}
+
+func TestEdgeRefuses(t *testing.T) {
+	m := newTestMesh(t, usersManifest+publicEdge)
+	m.start()
+	o := m.edgeOptions()
+	o.Edge = "pubic"
+	var refused *client.Refused
+	if err := RunEdge(t.Context(), o); !errors.As(err, &refused) || !strings.Contains(err.Error(), `"pubic"`) {
+		t.Errorf("unknown edge: error = %v, want the server's refusal", err)
+	}
+	o = m.edgeOptions()
+	o.ListenerPorts["https"] = 0
+	if err := RunEdge(t.Context(), o); err == nil || !strings.Contains(err.Error(), "has no listener of that name") {
+		t.Errorf("unknown listener: error = %v", err)
+	}
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	o = m.edgeOptions()
+	o.ListenerPorts["http"] = busy.Addr().(*net.TCPAddr).Port
+	var inUse *PortInUse
+	if err := RunEdge(t.Context(), o); !errors.As(err, &inUse) {
+		t.Errorf("port in use: error = %v, want PortInUse", err)
+	}
+}

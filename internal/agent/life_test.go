@@ -1,0 +1,201 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/doyen-mesh/doyen/internal/admin/client"
+	"github.com/doyen-mesh/doyen/internal/registry"
+)
+
+// TestInstanceComesAndGoes follows an instance from its start to an end with a request in hand.
+func TestInstanceComesAndGoes(t *testing.T) {
+	m := newTestMesh(t, usersManifest)
+	m.start()
+	t.Setenv("SLOW", filepath.Join(t.TempDir(), "slow"))
+	r := m.run(m.options("web"))
+	url := m.healthy()
+	if body, err := get(t, url+"/"); err != nil || body != "users" {
+		t.Fatalf("through Envoy: %q, %v", body, err)
+	}
+	slow := make(chan error, 1)
+	go func() {
+		_, err := get(t, url+"/slow")
+		slow <- err
+	}()
+	eventually(t, "the slow request is in hand", func() bool {
+		_, err := os.Stat(os.Getenv("SLOW"))
+		return err == nil
+	})
+	r.end()
+	if err := <-slow; err != nil {
+		t.Errorf("the request in hand: %v", err)
+	}
+	r.wait(0)
+	if i := m.instance(); i != nil {
+		t.Errorf("still in the registry: %v", i)
+	}
+	wantInOrder(t, r.log.String(), "envoy ready", "application started", "state=starting", "application healthy", "state=healthy",
+		"left the registry", "drained", "application ended", "ENVOY_SIGTERM")
+}
+
+func wantInOrder(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		_, after, found := strings.Cut(text, part)
+		if !found {
+			t.Errorf("the log does not have %q after what comes before it", part)
+			return
+		}
+		text = after
+	}
+}
+
+func TestInstanceLeavesWithItsApplication(t *testing.T) {
+	m := newTestMesh(t, usersManifest)
+	m.start()
+	r := m.run(m.options("web"))
+	url := m.healthy()
+	_, _ = get(t, url+"/exit")
+	r.wait(7)
+	if i := m.instance(); i != nil {
+		t.Errorf("still in the registry: %v", i)
+	}
+}
+
+func TestRegistryKnowsWhenTheApplicationIsUnwell(t *testing.T) {
+	m := newTestMesh(t, usersManifest)
+	m.start()
+	unwell := filepath.Join(t.TempDir(), "unwell")
+	t.Setenv("UNHEALTHY", unwell)
+	m.run(m.options("web"))
+	m.healthy()
+	if err := os.WriteFile(unwell, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m.becomes(registry.Starting)
+	if err := os.Remove(unwell); err != nil {
+		t.Fatal(err)
+	}
+	m.becomes(registry.Healthy)
+}
+
+func TestEnvoyIsStartedAgain(t *testing.T) {
+	m := newTestMesh(t, usersManifest)
+	m.start()
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	o := m.options("web")
+	o.Proxy.Path = wrapper(t, o.Proxy.Path, pidFile)
+	m.run(o)
+	url := m.healthy()
+	if err := syscall.Kill(readPID(t, pidFile), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	m.becomes(registry.Starting)
+	m.becomes(registry.Healthy)
+	eventually(t, "the new Envoy answers", func() bool {
+		_, err := get(t, url+"/")
+		return err == nil
+	})
+}
+
+// wrapper is a script that becomes the Envoy and leaves its process ID.
+func wrapper(t *testing.T, envoy, pidFile string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "envoy")
+	script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" = --version ] || echo $$ > %s\nexec %s \"$@\"\n", pidFile, envoy)
+	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func readPID(t *testing.T, file string) (pid int) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err == nil {
+		_, err = fmt.Sscan(string(content), &pid)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+func TestApplicationDoesNotWaitForAServer(t *testing.T) {
+	m := newTestMesh(t, usersManifest)
+	o := m.options("web")
+	m.run(o)
+	eventually(t, "the application answers without a server", func() bool {
+		body, err := get(t, fmt.Sprintf("http://127.0.0.1:%d/", o.AppPorts[""]))
+		return err == nil && body == "users"
+	})
+	m.start()
+	if body, err := get(t, m.healthy()+"/"); err != nil || body != "users" {
+		t.Errorf("through Envoy, once there is a server: %q, %v", body, err)
+	}
+}
+
+func TestEndBeforeAnythingStarted(t *testing.T) {
+	m := newTestMesh(t, usersManifest)
+	o := m.options("web")
+	o.AppPorts = nil // so that it waits for a server
+	r := m.run(o)
+	eventually(t, "it waits", func() bool { return strings.Contains(r.log.String(), "waiting for a server") })
+	r.end()
+	r.wait(0)
+}
+
+func TestHurryCutsEverythingShort(t *testing.T) {
+	m := newTestMesh(t, usersManifest)
+	m.start()
+	r := m.run(m.options("stubborn"))
+	m.becomes(registry.Starting)
+	r.end()
+	close(r.hurry)
+	r.wait(128 + int(syscall.SIGKILL))
+	if i := m.instance(); i != nil {
+		t.Errorf("still in the registry: %v", i)
+	}
+}
+
+func TestServiceWithoutManifest(t *testing.T) {
+	m := newTestMesh(t, usersManifest)
+	m.start()
+	o := m.options("web")
+	o.Service = "user"
+	_, err := Run(t.Context(), o)
+	var refused *client.Refused
+	if !errors.As(err, &refused) || refused.Status != http.StatusNotFound {
+		t.Errorf("error = %v, want the server's refusal", err)
+	}
+}
+
+// TestProxylessInstance runs an application that is its own proxy: the environment leads it to the mesh,
+// and callers reach it itself.
+func TestProxylessInstance(t *testing.T) {
+	m := newTestMesh(t, usersManifest)
+	m.start()
+	o := m.options("web")
+	o.Proxyless, o.Proxy = true, ProxyOptions{}
+	r := m.run(o)
+	url := m.healthy()
+	if want := fmt.Sprintf("http://127.0.0.1:%d", o.AppPorts[""]); url != want {
+		t.Errorf("checked in at %s, want %s", url, want)
+	}
+	env, err := get(t, url+"/environment")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(env, "DOYEN_EGRESS=http") || !strings.Contains(env, `"id":"proxyless/users/`) && !strings.Contains(env, `"id": "proxyless/users/`) {
+		t.Errorf("the environment is\n%s", env)
+	}
+	r.end()
+	r.wait(0)
+}
