@@ -112,6 +112,18 @@ func (tr *traffic) reset() {
 	clear(tr.result.Apps)
 }
 
+// sends waits until n more requests have been answered.
+func (tr *traffic) sends(t *testing.T, n int) {
+	t.Helper()
+	before := tr.soFar().Sent
+	eventually(t, fmt.Sprintf("%d more requests", n), func() string {
+		if r := tr.soFar(); r.Sent < before+n {
+			return r.String()
+		}
+		return ""
+	})
+}
+
 // stop ends the traffic and returns what became of it, every request counted.
 func (tr *traffic) stop() result {
 	tr.cancel()

@@ -1,0 +1,83 @@
+package e2e
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"testing"
+)
+
+// tlsEdge is an edge with certificates from a folder.
+func tlsEdge(folder string) string {
+	return fmt.Sprintf(`
+kind: Edge
+name: public
+owner: network@example.com
+listeners:
+- {name: http, address: 127.0.0.1, port: 8000}
+- {name: https, address: 127.0.0.1, port: 8443, tls: {certificate: %[1]s/shop.pem, key: %[1]s/shop.key}}
+routes: [{to: users}]
+`, folder)
+}
+
+// TestEdgeCertificate speaks HTTP/1.1 and HTTP/2 with an edge's TLS listener, and replaces the
+// certificate's files under load: the edge takes the new one, and no request fails.
+func TestEdgeCertificate(t *testing.T) {
+	certificates := t.TempDir()
+	newCertificate(t, 1, "shop.example.com").write(t, certificates)
+	m := newMesh(t, map[string]string{"users.yaml": loneService, "edge.yaml": tlsEdge(certificates)})
+	m.startInstance("users", "users-1", options{})
+	edge := m.launchEdge("public", "http", "https")
+	edge.listens(t, "https")
+	url := fmt.Sprintf("https://127.0.0.1:%d/", edge.ports["https"])
+
+	for _, protocol := range []string{"http/1.1", "h2"} {
+		var serial atomic.Int64
+		ask := newTLSClient(t, protocol, &serial)
+		eventually(t, protocol+" is answered", func() string { return reason(ask(url)) })
+		traffic := startRequests(t, func() (string, error) { return "users-1", ask(url) })
+		for range 5 {
+			next := serial.Load() + 1
+			newCertificate(t, next, "shop.example.com").write(t, certificates)
+			eventually(t, "the new certificate is used", func() string {
+				if got := serial.Load(); got != next {
+					return fmt.Sprintf("the certificate is number %d", got)
+				}
+				return ""
+			})
+		}
+		traffic.sends(t, rate)
+		traffic.mustNotFail(t)
+	}
+}
+
+// newTLSClient returns a function that makes one request by the protocol and none other, each on a
+// connection of its own; the number of the certificate it met goes into serial.
+func newTLSClient(t *testing.T, protocol string, serial *atomic.Int64) func(url string) error {
+	t.Helper()
+	transport := &http.Transport{
+		DisableKeepAlives: true, // each request meets the certificate of its moment
+		ForceAttemptHTTP2: protocol == "h2",
+		TLSClientConfig: &tls.Config{
+			ServerName: "shop.example.com", NextProtos: []string{protocol},
+			InsecureSkipVerify: true, // which certificate it is, is what the test looks at
+			VerifyConnection: func(s tls.ConnectionState) error {
+				if s.NegotiatedProtocol != protocol {
+					return fmt.Errorf("protocol is %q", s.NegotiatedProtocol)
+				}
+				serial.Store(s.PeerCertificates[0].SerialNumber.Int64())
+				return nil
+			},
+		},
+	}
+	client := &http.Client{Transport: transport}
+	return func(url string) error {
+		name, err := ask(client, url, "shop.example.com")
+		if err == nil && name != "users-1" {
+			err = errors.New(name + " answered")
+		}
+		return err
+	}
+}
