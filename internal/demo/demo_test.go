@@ -1,0 +1,254 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// program builds doyen.
+func program(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "doyen")
+	if out, err := exec.Command("go", "build", "-o", path, "../../cmd/doyen").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// envoyPath is the Envoy to test with; without one the test is skipped.
+func envoyPath(t *testing.T) string {
+	t.Helper()
+	if path := os.Getenv("DOYEN_ENVOY"); path != "" {
+		return path
+	}
+	if path, err := exec.LookPath("envoy"); err == nil {
+		return path
+	}
+	path, err := filepath.Abs("../../.cache/envoy/envoy")
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		t.Skip("no Envoy: set DOYEN_ENVOY, or run make test")
+	}
+	return path
+}
+
+// leftBehind are the processes of the program that still run, by their command lines.
+func leftBehind(t *testing.T, program string) []string {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if command := string(bytes.ReplaceAll(content, []byte{0}, []byte{' '})); err == nil && strings.Contains(command, program) {
+			left = append(left, command)
+		}
+	}
+	return left
+}
+
+// TestCheck runs the whole check, on a machine where the edge's port is taken, and wants everything to
+// hold and nothing to stay behind.
+func TestCheck(t *testing.T) {
+	envoy, doyen := envoyPath(t), program(t)
+	taken, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", edgePort))
+	if err == nil {
+		defer taken.Close()
+	}
+	temporary := t.TempDir()
+	var out bytes.Buffer
+	cmd := exec.Command(doyen, "demo", "--check", "--envoy", envoy)
+	cmd.Env = append(os.Environ(), "TMPDIR="+temporary)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	started := time.Now()
+	err = cmd.Run()
+	t.Logf("%v\n%s", time.Since(started).Round(time.Second), &out)
+	if err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(started); took > 90*time.Second {
+		t.Errorf("it took %v, want at most 90 s", took)
+	}
+	if want := fmt.Sprintf("port %d is taken: the edge is on ", edgePort); !strings.Contains(out.String(), want) {
+		t.Errorf("the output does not say %q", want)
+	}
+	if n := strings.Count(out.String(), "\nok "); n != len(steps())+1 {
+		t.Errorf("%d steps are ok, want %d", n, len(steps())+1)
+	}
+	mustBeGone(t, doyen, temporary)
+}
+
+func mustBeGone(t *testing.T, program, temporary string) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		left := leftBehind(t, program)
+		if len(left) == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("left behind: %q", left)
+			break
+		}
+	}
+	if files, err := os.ReadDir(temporary); err != nil || len(files) > 0 {
+		t.Errorf("left behind: %v, %v", files, err)
+	}
+}
+
+// TestInterrupt runs the demo as a person does and ends it as a person does.
+func TestInterrupt(t *testing.T) {
+	envoy, doyen := envoyPath(t), program(t)
+	temporary, kept := t.TempDir(), t.TempDir()
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd := exec.Command(doyen, "demo", "--envoy", envoy, "--dir", kept)
+	cmd.Env = append(os.Environ(), "TMPDIR="+temporary)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	text := func() string {
+		content, _ := os.ReadFile(out.Name())
+		return string(content)
+	}
+	err = eventually(t.Context(), time.Minute, "figures are shown", func() error {
+		if !strings.Contains(text(), "8 in sync") {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Errorf("%v\n%s", err, text())
+	}
+	for _, want := range []string{"three things to try", "curl http://localhost:", kept + "/edge.yaml", "kill -9 "} {
+		if !strings.Contains(text(), want) {
+			t.Errorf("the output does not say %q:\n%s", want, text())
+		}
+	}
+	if err := errors.Join(cmd.Process.Signal(syscall.SIGINT), cmd.Wait()); err != nil {
+		t.Error(err)
+	}
+	mustBeGone(t, doyen, temporary)
+	if _, err := os.Stat(filepath.Join(kept, "users.yaml")); err != nil {
+		t.Errorf("the named folder is not kept: %v", err)
+	}
+}
+
+func TestPercentiles(t *testing.T) {
+	var m meter
+	for i := 1; i <= 100; i++ {
+		m.count(time.Duration(i)*time.Millisecond, "users-1", nil)
+	}
+	m.count(time.Hour, "users-1", errors.New("broken"))
+	f := m.figures()
+	for share, want := range map[float64]time.Duration{0.5: 50 * time.Millisecond, 0.99: 99 * time.Millisecond} {
+		if got := f.percentile(share); got < want || float64(got) > bucketRatio*float64(want) {
+			t.Errorf("percentile %v = %v, want %v or at most a fifth more", share, got, want)
+		}
+	}
+	if f.Sent != 101 || f.Failed != 1 || f.Reason != "broken" {
+		t.Errorf("figures: %+v", f)
+	}
+	later := m.figures().since(f)
+	if later.Sent != 0 || later.percentile(0.5) != 0 || later.success() != 100 {
+		t.Errorf("nothing happened, but the difference is %+v", later)
+	}
+}
+
+func TestFiguresOfAnotherProcess(t *testing.T) {
+	var m meter
+	r := &figuresReader{meter: &m}
+	for _, part := range []string{`{"sent":3,"fai`, "led\":1}\nnonsense\n{\"sent\":7,", `"failed":2}` + "\n" + `{"sent":9`} {
+		if n, err := r.Write([]byte(part)); n != len(part) || err != nil {
+			t.Fatalf("Write = %d, %v", n, err)
+		}
+	}
+	if f := m.figures(); f.Sent != 7 || f.Failed != 2 {
+		t.Errorf("sent %d, failed %d; want 7 and 2", f.Sent, f.Failed)
+	}
+}
+
+// TestTrafficCountsEveryFailure lets a server refuse, reset and fail requests and wants each counted.
+func TestTrafficCountsEveryFailure(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.(*net.TCPConn).SetLinger(0) // its close is a reset
+			conn.Close()
+		}
+	}()
+	c := newCaller("http://" + listener.Addr().String())
+	defer c.close()
+	if _, err := c.call(context.Background(), "users", "/"); err == nil {
+		t.Error("a reset connection counts as an answer")
+	}
+	listener.Close()
+	if _, err := c.call(context.Background(), "users", "/"); err == nil {
+		t.Error("a refused connection counts as an answer")
+	}
+}
+
+func TestEditsAreWholeAndUndone(t *testing.T) {
+	d := documents{dir: t.TempDir()}
+	if err := d.write(25432); err != nil {
+		t.Fatal(err)
+	}
+	ledger := filepath.Join(d.dir, "ledger.yaml")
+	if text, err := os.ReadFile(ledger); err != nil || !strings.Contains(string(text), "port: 25432") {
+		t.Errorf("the ledger's port is not the chosen one: %v\n%s", err, text)
+	}
+	undo, err := d.edit("edge.yaml", "path: /profile, to: users", "path: /profile, to: orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(d.dir, "edge.yaml")
+	if text, _ := os.ReadFile(path); !strings.Contains(string(text), "path: /profile, to: orders") {
+		t.Errorf("not edited:\n%s", text)
+	}
+	if err := undo(); err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := os.ReadFile(path); !strings.Contains(string(text), "path: /profile, to: users") {
+		t.Errorf("not undone:\n%s", text)
+	}
+	if _, err := d.edit("edge.yaml", "no such text", ""); err == nil {
+		t.Error("an edit of what is not there succeeds")
+	}
+	if err := os.WriteFile(path, []byte("# mine\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.write(25432); err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := os.ReadFile(path); string(text) != "# mine\n" {
+		t.Errorf("a person's document was overwritten:\n%s", text)
+	}
+}
