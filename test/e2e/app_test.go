@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -38,6 +39,8 @@ type answer struct {
 //	/tcp/NAME      sends a line through the sidecar's TCP port for NAME and passes on the answer
 //	/sleep?for=1s  answers later
 //	/exit?status=7 ends the application
+//	/fail/odd      500 for every odd one of these requests
+//	/fail/BEGIN    500 when the application's name begins so
 //	/healthz       200, unless the file in UNHEALTHY exists
 func runApp(name string) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
@@ -47,7 +50,7 @@ func runApp(name string) {
 		_ = json.NewEncoder(w).Encode(answer{App: name, Path: r.URL.Path})
 	})
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, r *http.Request) {
-		if _, err := os.Stat(cmp.Or(os.Getenv("UNHEALTHY"), "/nonexistent")); err == nil {
+		if unhealthy() {
 			http.Error(w, "unhealthy on purpose", http.StatusServiceUnavailable)
 		}
 	})
@@ -56,6 +59,15 @@ func runApp(name string) {
 		select {
 		case <-time.After(d):
 		case <-r.Context().Done():
+		}
+		_ = json.NewEncoder(w).Encode(answer{App: name, Path: r.URL.Path})
+	})
+	var asked atomic.Int64
+	mux.HandleFunc("/fail/{who}", func(w http.ResponseWriter, r *http.Request) {
+		who := r.PathValue("who")
+		if who == "odd" && asked.Add(1)%2 == 1 || strings.HasPrefix(name, who) {
+			http.Error(w, "failed on purpose", http.StatusInternalServerError)
+			return
 		}
 		_ = json.NewEncoder(w).Encode(answer{App: name, Path: r.URL.Path})
 	})
@@ -126,17 +138,35 @@ func exchange(address, text string) (string, error) {
 	return strings.TrimSpace(string(buffer[:n])), err
 }
 
-// runTCPApp answers each line with its name and the line, until it is killed or asked to end.
+// unhealthy reports whether the test wants this application to be sick.
+func unhealthy() bool {
+	_, err := os.Stat(cmp.Or(os.Getenv("UNHEALTHY"), "/nonexistent"))
+	return err == nil
+}
+
+// runTCPApp answers each line with its name and the line until SIGTERM. It does not listen while it is unhealthy.
 func runTCPApp(name string) {
-	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	go answerLines(listener, name)
-	<-ctx.Done()
+	var listener net.Listener
+	for ctx.Err() == nil {
+		switch sick := unhealthy(); {
+		case sick && listener != nil:
+			listener.Close()
+			listener = nil
+		case !sick && listener == nil:
+			var err error
+			if listener, err = net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT")); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			go answerLines(listener, name)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Millisecond): // between two looks
+		}
+	}
 }
 
 // answerLines answers each line that comes with name and the line, until the listener is closed.

@@ -19,7 +19,7 @@ import (
 	"google.golang.org/grpc/xds"
 )
 
-// runGRPCApp serves gRPC's health service on the address in PORT until SIGTERM. Each answer says in its
+// runGRPCApp serves gRPC's health service on the port in PORT until SIGTERM. Each answer says in its
 // header "app" who gave it.
 func runGRPCApp(name string) {
 	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
@@ -29,6 +29,9 @@ func runGRPCApp(name string) {
 	}
 	server := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 		_ = grpc.SetHeader(ctx, metadata.Pairs("app", name))
+		if unhealthy() {
+			return &healthv1.HealthCheckResponse{Status: healthv1.HealthCheckResponse_NOT_SERVING}, nil
+		}
 		return next(ctx, request)
 	}))
 	healthv1.RegisterHealthServer(server, health.NewServer())
@@ -102,15 +105,17 @@ func (m *mesh) dial(service, target string) *grpc.ClientConn {
 // startCalls is startTraffic by gRPC.
 func startCalls(t *testing.T, conn *grpc.ClientConn) *traffic {
 	t.Helper()
-	client := healthv1.NewHealthClient(conn)
-	return startRequests(t, func() (string, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		var header metadata.MD
-		_, err := client.Check(ctx, &healthv1.HealthCheckRequest{}, grpc.Header(&header))
-		if app := header.Get("app"); err == nil && len(app) == 1 {
-			return app[0], nil
-		}
-		return "", err
-	})
+	return startRequests(t, func() (string, error) { return callGRPC(conn) })
+}
+
+// callGRPC makes one call and returns the name of the application that answered.
+func callGRPC(conn *grpc.ClientConn) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	var header metadata.MD
+	_, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{}, grpc.Header(&header))
+	if app := header.Get("app"); err == nil && len(app) == 1 {
+		return app[0], nil
+	}
+	return "", err
 }
