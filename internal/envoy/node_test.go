@@ -44,18 +44,6 @@ func TestNodeRoundTrip(t *testing.T) {
 	}
 }
 
-func TestNodeID(t *testing.T) {
-	for want, n := range map[string]mesh.Node{
-		"sidecar/users/1":     {Role: mesh.Sidecar, Service: "users"},
-		"edge/public/1":       {Role: mesh.EdgeProxy, Edge: "public"},
-		"proxyless/reports/1": {Role: mesh.Proxyless, Service: "reports"},
-	} {
-		if got := envoy.NodeID(n, "1"); got != want {
-			t.Errorf("NodeID = %q, want %q", got, want)
-		}
-	}
-}
-
 // TestNodeFromMetadata is about what other clients than our own send.
 func TestNodeFromMetadata(t *testing.T) {
 	for _, test := range []struct{ name, node, want string }{
