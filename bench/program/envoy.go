@@ -30,7 +30,7 @@ func startEnvoy(ctx context.Context, o Options, s *server, folder string, number
 	}
 	admin, egress, ingress := ports[0], ports[1], ports[2]
 	bootstrap, err := exec.CommandContext(ctx, o.Doyen, "bootstrap", "envoy", "--xds", s.grpc,
-		"--node", fmt.Sprintf("sidecar/%s/host-%d", callingService, number), "--admin-port", strconv.Itoa(admin),
+		"--service", callingService, "--instance", fmt.Sprintf("host-%d", number), "--admin-port", strconv.Itoa(admin),
 		"--egress-port", strconv.Itoa(egress), "--ingress-port", "http="+strconv.Itoa(ingress)).Output()
 	if err != nil {
 		return nil, fmt.Errorf("bootstrap: %w", err)
@@ -61,6 +61,10 @@ func (e *envoy) lists(ctx context.Context, text string) (bool, error) {
 	return bytes.Contains(page, []byte(text)), err
 }
 
+// pageInterval is how often an admin page is asked for: twenty Envoys that are asked more often, on
+// two cores, are slowed down by it.
+const pageInterval = 3 * time.Millisecond
+
 // await returns when the admin page has text; errors are waited out, because an Envoy that starts
 // does not answer yet.
 func (e *envoy) await(ctx context.Context, text string) error {
@@ -72,7 +76,7 @@ func (e *envoy) await(ctx context.Context, text string) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%s has no %q: %w", e.admin, text, errors.Join(err, ctx.Err()))
-		case <-time.After(time.Millisecond):
+		case <-time.After(pageInterval):
 		}
 	}
 }
