@@ -10,4 +10,4 @@
 // never exits the process, which only main does.
 package cli
 
-//go:generate go test -run TestReferenceIsCurrent -update .
+//go:generate go test . -run TestReferenceIsCurrent -update

@@ -50,7 +50,7 @@ func (s *stage) show(ctx context.Context) error {
 			if s.Terminal {
 				v.paint()
 			} else {
-				fmt.Fprintln(s.Out, v.line())
+				fmt.Fprintln(s.Out, strings.Join(append(v.fresh, v.line()), "\n"))
 			}
 		}
 	}

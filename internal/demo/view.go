@@ -22,8 +22,9 @@ type view struct {
 	asked   error // why there is no newer status
 	running map[string]bool
 	counts  []api.Service
-	events  []string
-	painted int // lines that the next painting goes over
+	events  []string // the latest
+	fresh   []string // those since the last look
+	painted int      // lines that the next painting goes over
 }
 
 func newView(s *stage) *view {
@@ -36,6 +37,7 @@ func newView(s *stage) *view {
 
 // look gathers new figures and notes what changed.
 func (v *view) look(ctx context.Context) {
+	v.fresh = nil
 	now := v.stage.mark()
 	v.recent, v.last = now.since(v.last), now
 	if _, failed, reason := v.recent.sum(); failed > 0 {
@@ -77,7 +79,9 @@ func (v *view) compare(now api.Status) {
 }
 
 func (v *view) note(format string, args ...any) {
-	v.events = append(v.events, time.Now().Format("15:04:05")+" "+fmt.Sprintf(format, args...))
+	event := time.Now().Format("15:04:05") + " " + fmt.Sprintf(format, args...)
+	v.fresh = append(v.fresh, event)
+	v.events = append(v.events, event)
 	v.events = v.events[max(0, len(v.events)-eventsShown):]
 }
 
