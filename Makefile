@@ -19,8 +19,8 @@ help: ## explain the tasks
 build: ## build bin/doyen
 	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/doyen ./cmd/doyen
 
-demo: build $(ENVOY_DEPENDENCY) ## run a whole mesh on this machine: server, edge, sidecars, gRPC, traffic
-	bin/doyen demo
+demo: build $(ENVOY_DEPENDENCY) ## run a whole mesh on this machine; DIR=folder keeps its documents there
+	bin/doyen demo $(if $(DIR),--dir $(DIR))
 
 test: lint build $(ENVOY_DEPENDENCY) clients ## lint, then every test, with real Envoys and real gRPC clients
 	go test -race -timeout 14m ./...

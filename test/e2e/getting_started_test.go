@@ -1,0 +1,194 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestGettingStarted types every command of the page for newcomers, in its order and in one shell, and
+// wants the output that the page shows. Numbers may differ, and "..." stands for anything.
+func TestGettingStarted(t *testing.T) {
+	page, err := os.ReadFile("../../docs/getting-started.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := consoleBlocks(string(page))
+	if len(commands) < 15 || commands[0].text != "make demo DIR=mesh" {
+		t.Fatalf("the page has %d commands, the first %q: the test does not understand it", len(commands), commands[0].text)
+	}
+	dir := t.TempDir()
+	demo := start(t, "demo", nil, doyen, "demo", "--dir", filepath.Join(dir, "mesh"))
+	eventually(t, "the demo runs", func() string {
+		if !strings.Contains(demo.output.String(), "in sync;") {
+			return "so far it says: " + demo.output.tail(500)
+		}
+		return ""
+	})
+	said := demo.output.String()
+	here := localPage(t, said)
+	if missing := commands[0].missing(here, said); missing != "" {
+		t.Errorf("the demo does not say %q but\n%s", missing, said)
+	}
+	sh := newShell(t, dir)
+	for _, c := range commands[1:] {
+		deadline := time.Now().Add(patience)
+		for {
+			output := sh.run(t, here(c.text))
+			missing := c.missing(here, output)
+			if missing == "" {
+				break
+			}
+			if !c.mayBeRepeated() || time.Now().After(deadline) {
+				t.Fatalf("$ %s\nprinted\n%s\nwithout the page's line %q", c.text, output, missing)
+			}
+		}
+	}
+	demo.terminate()
+	if code := demo.wait(t); code != 0 {
+		t.Errorf("the demo ended with status %d", code)
+	}
+}
+
+// localPage returns how to read the page's addresses here, where other ports may have been free.
+func localPage(t *testing.T, said string) func(string) string {
+	t.Helper()
+	edge := regexp.MustCompile(`localhost:\d+`).FindString(said[strings.Index(said, "what is where"):])
+	server := regexp.MustCompile(`server +http://(\S+)`).FindStringSubmatch(said)
+	if edge == "" || server == nil {
+		t.Fatalf("the demo does not say where it is:\n%s", said)
+	}
+	t.Setenv("DOYEN_SERVER", "http://"+server[1])
+	if xds := regexp.MustCompile(`DOYEN_XDS=([^,\s]+)`).FindStringSubmatch(said); xds != nil {
+		t.Setenv("DOYEN_XDS", xds[1])
+	}
+	return strings.NewReplacer("localhost:8000", edge, "127.0.0.1:18001", server[1]).Replace
+}
+
+// command is one command of a page with the output that the page shows.
+type command struct {
+	text  string
+	lines []string
+}
+
+// consoleBlocks are the commands in a page's console blocks. A command ends at the end of its here document.
+func consoleBlocks(page string) []command {
+	var all []command
+	inBlock, until := false, ""
+	for line := range strings.Lines(page) {
+		line = strings.TrimSuffix(line, "\n")
+		last := len(all) - 1
+		switch {
+		case strings.HasPrefix(line, "```"):
+			inBlock = line == "```console"
+		case !inBlock:
+		case until != "":
+			all[last].text += "\n" + line
+			if line == until {
+				until = ""
+			}
+		case strings.HasPrefix(line, "$ "):
+			all = append(all, command{text: strings.TrimPrefix(line, "$ ")})
+			if _, end, ok := strings.Cut(line, "<<'"); ok {
+				until = strings.TrimSuffix(end, "'")
+			}
+		default:
+			all[last].lines = append(all[last].lines, line)
+		}
+	}
+	return all
+}
+
+// mayBeRepeated is true for commands that only look, and so may be typed until they show what is meant to come.
+func (c command) mayBeRepeated() bool {
+	for _, looks := range []string{"curl", "doyen status", "doyen services", "doyen instances"} {
+		if strings.HasPrefix(c.text, looks) {
+			return true
+		}
+	}
+	return false
+}
+
+// missing is the first line of the page that the output does not have; "" when it has all.
+func (c command) missing(here func(string) string, output string) string {
+	for _, want := range c.lines {
+		if want == "..." || want == "" {
+			continue
+		}
+		if !lineLike(here(want)).MatchString(output) {
+			return want
+		}
+	}
+	return ""
+}
+
+var (
+	numbers = regexp.MustCompile(`\d+`)
+	spaces  = regexp.MustCompile(` +`)
+)
+
+// lineLike fits lines like want: with other numbers, other spacing of columns, and anything for "...".
+func lineLike(want string) *regexp.Regexp {
+	quoted := regexp.QuoteMeta(want)
+	quoted = strings.ReplaceAll(quoted, `\.\.\.`, `.*`)
+	quoted = numbers.ReplaceAllString(quoted, `\d+`)
+	quoted = spaces.ReplaceAllString(quoted, ` +`)
+	return regexp.MustCompile(`(?m)^` + quoted + ` *$`)
+}
+
+// shell is a bash that keeps its variables and jobs from one command to the next.
+type shell struct {
+	in  *os.File
+	out *bufio.Reader
+}
+
+func newShell(t *testing.T, dir string) *shell {
+	t.Helper()
+	readIn, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, writeOut, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bash := exec.Command("bash", "--norc")
+	bash.Dir, bash.Stdin, bash.Stdout, bash.Stderr = dir, readIn, writeOut, writeOut
+	bash.Env = append(os.Environ(), "PATH="+filepath.Dir(doyen)+":"+os.Getenv("PATH"))
+	if err := bash.Start(); err != nil {
+		t.Fatal(err)
+	}
+	readIn.Close()
+	writeOut.Close()
+	t.Cleanup(func() {
+		fmt.Fprintln(in, "kill $(jobs -p) 2>/dev/null; wait")
+		in.Close()
+		_ = bash.Wait()
+		out.Close()
+	})
+	return &shell{in, bufio.NewReader(out)}
+}
+
+// run types a command and returns what it prints.
+func (s *shell) run(t *testing.T, command string) string {
+	t.Helper()
+	const end = "--end of output--"
+	fmt.Fprintf(s.in, "%s\necho; echo '%s'\n", command, end)
+	var output strings.Builder
+	for {
+		line, err := s.out.ReadString('\n')
+		if err != nil {
+			t.Fatalf("$ %s\nended the shell: %s", command, output.String())
+		}
+		if strings.TrimSuffix(line, "\n") == end {
+			return output.String()
+		}
+		output.WriteString(line)
+	}
+}

@@ -1,0 +1,114 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/doyen-mesh/doyen/internal/admin/api"
+)
+
+// TestRefusedListener gives an edge a listener on a port that is taken: the edge refuses it and goes on,
+// status says who refused what and by which line, no other proxy is touched, and mending the file heals it.
+func TestRefusedListener(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	m := newMesh(t, map[string]string{"users.yaml": loneService, "edge.yaml": loneEdge})
+	m.startInstance("users", "users-1", options{})
+	edge := m.launchEdge("public", "http")
+	edge.listens(t, "http")
+	edge.provokes()
+	answers(t, edge.url, "any.example.com", "users-1")
+
+	document := func(port int) string {
+		return fmt.Sprintf(`
+kind: Edge
+name: public
+listeners:
+- {name: http, address: 127.0.0.1, port: 8000}
+- {name: more, address: 127.0.0.1, port: %d}
+routes: [{to: users}, {path: /new, to: users}]
+`, port)
+	}
+	m.write("edge.yaml", document(portOf(t, "tcp://"+taken.Addr().String())))
+	refused := m.refusal("edge/public/", "listeners")
+	if !strings.Contains(refused.Message, "ddress already in use") || len(refused.Origins) != 1 || !strings.HasPrefix(refused.Origins[0], "edge.yaml:6:") || refused.Time.IsZero() {
+		t.Errorf("the refusal is %+v: want the port, edge.yaml:6 and a time", refused)
+	}
+	m.statusSays("it refused listeners", "edge.yaml:6:", "ddress already in use", "2 connected, 1 of them in sync")
+	answers(t, edge.url+"/new", "any.example.com", "users-1")
+
+	m.write("edge.yaml", document(freePorts(t, 1)[0]))
+	m.inSync()
+}
+
+// refusal waits until a proxy whose node begins so has refused something of that type.
+func (m *mesh) refusal(node, kind string) (r api.Rejection) {
+	m.t.Helper()
+	eventually(m.t, node+" refuses "+kind, func() string {
+		s, err := m.tryStatus()
+		for _, p := range s.Proxies {
+			if strings.HasPrefix(p.Node, node) && p.Types[kind].Rejected != nil {
+				r = *p.Types[kind].Rejected
+				return ""
+			}
+		}
+		return fmt.Sprintf("%v, proxies %+v", err, s.Proxies)
+	})
+	return r
+}
+
+// statusSays wants every text in what doyen status prints.
+func (m *mesh) statusSays(texts ...string) {
+	m.t.Helper()
+	out, err := exec.Command(doyen, "status", "--server", "http://"+m.http).CombinedOutput()
+	if err != nil {
+		m.t.Fatalf("doyen status: %v\n%s", err, out)
+	}
+	for _, text := range texts {
+		if !strings.Contains(string(out), text) {
+			m.t.Errorf("doyen status says\n%s\nwant %q", out, text)
+		}
+	}
+}
+
+// TestRefusedCertificate gives an edge files that hold no certificate: the edge refuses them, says so,
+// and goes on with its other listener until the document names good ones.
+func TestRefusedCertificate(t *testing.T) {
+	for name, content := range map[string]string{"no file": "", "no certificate": "nonsense"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bad, good := t.TempDir(), t.TempDir()
+			newCertificate(t, 1, "shop.example.com").write(t, good)
+			if content != "" {
+				replace(t, filepath.Join(bad, "shop.pem"), []byte(content))
+				replace(t, filepath.Join(bad, "shop.key"), []byte(content))
+			}
+			m := newMesh(t, map[string]string{"users.yaml": loneService, "edge.yaml": tlsEdge(bad)})
+			m.startInstance("users", "users-1", options{})
+			edge := m.launchEdge("public", "http", "https")
+			edge.provokes()
+			edge.listens(t, "http")
+			answers(t, edge.url, "any.example.com", "users-1")
+			refused := m.refusal("edge/public/", "secrets")
+			if !strings.Contains(refused.Message, bad) || len(refused.Origins) != 1 || !strings.HasPrefix(refused.Origins[0], "edge.yaml:7:") {
+				t.Errorf("the refusal is %+v: want the file and edge.yaml:7", refused)
+			}
+			m.statusSays("it refused secrets", "edge.yaml:7:", bad, "2 connected, 1 of them in sync")
+
+			m.write("edge.yaml", tlsEdge(good))
+			var serial atomic.Int64
+			ask := newTLSClient(t, "h2", &serial)
+			eventually(t, "TLS is answered", func() string { return reason(ask(fmt.Sprintf("https://127.0.0.1:%d/", edge.ports["https"]))) })
+			m.inSync()
+		})
+	}
+}
