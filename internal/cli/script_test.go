@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs testdata/script/*.txtar: the program as its users call it.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir:  "testdata",
+		Dir:  "testdata/script",
 		Cmds: commands(),
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)

@@ -79,7 +79,7 @@ func (r statusReport) documents(b *strings.Builder) {
 		fmt.Fprintf(b, "             %s: %s%s\n", placeOf(p), p.Message, hintOf(p))
 	}
 	if h := c.Held; h != nil {
-		fmt.Fprintf(b, "           HELD: revision %s would remove %s%s\n", h.Revision, some(h.Removes, 5), because(h.Reason))
+		fmt.Fprintf(b, "           HELD: revision %s: %s (%s)\n", h.Revision, h.Reason, some(h.Removes, 5))
 		fmt.Fprintf(b, "             to let it through: doyen accept %s\n", h.Revision)
 	}
 }
@@ -105,13 +105,6 @@ func hintOf(p api.Problem) string {
 	default:
 		return ""
 	}
-}
-
-func because(reason string) string {
-	if reason == "" {
-		return ""
-	}
-	return ": " + reason
 }
 
 // some lists at most most of the words, and says how many there are besides.

@@ -32,7 +32,7 @@ func troubled() api.Status {
 				{File: "web.yaml", Line: 2, Message: `port "x" is not a number`, Expected: "1-65535"},
 				{File: "."},
 			},
-			Held: &api.Held{Revision: "9d41c07e55aa", Reason: "more than half of the services", Removes: []string{"service a", "service b", "service c", "service d", "service e", "service f", "service g"}},
+			Held: &api.Held{Revision: "9d41c07e55aa", Reason: "it would remove 7 of 9 services", Removes: []string{"service a", "service b", "service c", "service d", "service e", "service f", "service g"}},
 		},
 		Expiry: []api.Doubt{{Service: "users", Instances: []string{"10.0.0.7:9211", "10.0.0.8:9211", "10.0.0.9:9211"}, Of: 4, Since: ago(90 * time.Second), Until: noon.Add(28 * time.Minute)}},
 		Proxies: []api.Proxy{
