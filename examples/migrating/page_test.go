@@ -1,0 +1,187 @@
+// Package migrating tests that the page on moving from go-control-plane shows programs that run.
+package migrating
+
+import (
+	"bufio"
+	"context"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	_ "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"github.com/doyen-mesh/doyen/xds"
+	"github.com/doyen-mesh/doyen/xds/client"
+)
+
+const page = "../../docs/migrating-from-go-control-plane.md"
+
+// patience is how long a test waits for something that should come at once.
+const patience = 30 * time.Second
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// Every block of Go on the page stands, line by line, in a program among the examples, all of which are
+// built and run by tests.
+func TestBlocksAreFromPrograms(t *testing.T) {
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs := sources(t)
+	blocks := regexp.MustCompile("(?ms)^( *)```go\n(.*?)^ *```$").FindAllStringSubmatch(string(text), -1)
+	if len(blocks) < 2 {
+		t.Fatalf("found %d blocks of Go", len(blocks))
+	}
+	for _, block := range blocks {
+		wanted := lines(block[2])
+		if !anyContains(programs, wanted) {
+			t.Errorf("this block is in no program:\n%s", block[2])
+		}
+	}
+}
+
+// sources are the lines of every Go file among the examples.
+func sources(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		all[path] = lines(string(text))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// lines is a text without indentation, which differs on the page.
+func lines(text string) string {
+	var all strings.Builder
+	for line := range strings.Lines(text) {
+		all.WriteString(strings.TrimSpace(line) + "\n")
+	}
+	return all.String()
+}
+
+func anyContains(texts map[string]string, part string) bool {
+	for _, text := range texts {
+		if strings.Contains("\n"+text, "\n"+part) {
+			return true
+		}
+	}
+	return false
+}
+
+// Both programs of the page serve the same.
+func TestBothProgramsServeTheSame(t *testing.T) {
+	oldServer, newServer := start(t, "before"), start(t, "after")
+	for name, protocol := range map[string]client.Protocol{"delta": client.Delta, "state of the world": client.SotW} {
+		t.Run(name, func(t *testing.T) {
+			before, after := served(t, oldServer, protocol), served(t, newServer, protocol)
+			if diff := cmp.Diff(before, after, protocmp.Transform()); diff != "" {
+				t.Errorf("resources (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+// start builds and runs a program, and returns its address.
+func start(t *testing.T, program string) (address string) {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), program)
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".")
+	build.Dir = program
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address = listener.Addr().String()
+	listener.Close()
+	command := exec.Command(binary, "-xds", address)
+	stderr, err := command.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		for scanner := bufio.NewScanner(stderr); scanner.Scan(); {
+			t.Logf("%s: %s", program, scanner.Text())
+		}
+	}()
+	t.Cleanup(func() {
+		_ = command.Process.Kill()
+		<-said
+		_ = command.Wait()
+	})
+	return address
+}
+
+// served is what a client of the node cluster "web" is sent.
+func served(t *testing.T, address string, p client.Protocol) map[string]proto.Message {
+	t.Helper()
+	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	updates := make(chan *client.Update, 100)
+	c := client.New(connection, client.Options{
+		Node: &corev3.Node{Id: "one", Cluster: "web"}, Protocol: p, MinRetry: 10 * time.Millisecond, MaxRetry: 100 * time.Millisecond,
+		Handle: func(u *client.Update) {
+			u.Accept()
+			updates <- u
+		},
+	})
+	c.Subscribe(xds.ClusterType, "users") // by name: before does not answer "*" in state-of-the-world
+	c.Subscribe(xds.EndpointType, "users")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = c.Run(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-ended
+		connection.Close()
+	}()
+	got := map[string]proto.Message{}
+	for len(got) < 2 {
+		select {
+		case u := <-updates:
+			for _, r := range u.Resources {
+				if got[u.Type], err = r.Body.UnmarshalNew(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		case <-ctx.Done():
+			t.Fatalf("sent only %v", got)
+		}
+	}
+	return got
+}
