@@ -28,10 +28,10 @@ type panel struct {
 
 func panels() []panel {
 	return []panel{
-		{"one change, CPU of the server until all have acknowledged it", compare.Milliseconds, func(r compare.Result) float64 { return r.Change.CPU.Seconds() * 1000 }},
-		{"one change, p99 until a client has it", compare.Milliseconds, func(r compare.Result) float64 { return r.Change.P99.Seconds() * 1000 }},
-		{"full sync of all clients, CPU of the server", compare.Milliseconds, func(r compare.Result) float64 { return r.Sync.CPU.Seconds() * 1000 }},
-		{"live heap per client", compare.Kibibytes, func(r compare.Result) float64 { return float64(r.Memory.HeapPerClient) / 1024 }},
+		{"one change, CPU of the server until all have acknowledged it", compare.Milliseconds, compare.ChangeCPU},
+		{"one change, p99 until a client has it", compare.Milliseconds, compare.ChangeP99},
+		{"full sync of all clients, CPU of the server", compare.Milliseconds, compare.SyncCPU},
+		{"live heap per client", compare.Kibibytes, compare.ClientHeap},
 	}
 }
 

@@ -45,7 +45,9 @@ func Targets(outcomes []compare.Outcome) string {
 		peer, ratio := "", ""
 		if o.PeerServer != "" {
 			peer = fmt.Sprintf("%s (%s)", number(o.Peer, o.Unit), cacheOf(o.PeerServer))
-			ratio = fmt.Sprintf("%.1fx", o.Times)
+			if o.Ratio > 0 {
+				ratio = times(o.Times)
+			}
 		}
 		t.add(fmt.Sprintf("%s: %s", group(o.Group, o.Protocol), o.Name), number(o.Doyen, o.Unit), peer, ratio, target(o.Check), met(o))
 	}
@@ -59,7 +61,7 @@ func Floors(outcomes []compare.Outcome) string {
 	for _, o := range outcomes {
 		if o.Floor > 0 && o.Ratio > 0 {
 			t.add(fmt.Sprintf("%s: %s", group(o.Group, o.Protocol), o.Name), number(o.Floor, o.Unit), number(o.Doyen, o.Unit),
-				fmt.Sprintf("%.1fx", o.Doyen/o.Floor))
+				times(o.Doyen/o.Floor))
 		}
 	}
 	return t.String()
@@ -125,6 +127,14 @@ func yes(b bool) string {
 		return "yes"
 	}
 	return "**no**"
+}
+
+// times writes a ratio.
+func times(ratio float64) string {
+	if ratio >= 10 {
+		return fmt.Sprintf("%.0fx", ratio)
+	}
+	return fmt.Sprintf("%.1fx", ratio)
 }
 
 // number writes three significant digits.
