@@ -39,9 +39,7 @@ func (p *place) receiveDelta(r *request) error {
 // drop forgets names the client no longer asks for. Of a name that is still covered by the
 // wildcard it is told the state once more (C078).
 func (p *place) drop(before, drop []string) {
-	if p.sent.count+p.acked.count > 0 {
-		p.limitAll()
-	}
+	p.limitAll()
 	if !p.wildcard {
 		p.again = without(p.again, drop)
 		return
@@ -69,7 +67,7 @@ func (p *place) answerFor(before, names []string) {
 	}
 	for _, name := range names {
 		_, had := slices.BinarySearch(before, canonicalName(name))
-		if had || p.sent.find(name) != nil || p.want.find(name) == nil {
+		if had || p.mayHave(name) || p.want.find(name) == nil {
 			if _, knew := p.initial[name]; !knew || p.want.find(name) == nil {
 				p.again = append(p.again, name)
 			}

@@ -53,6 +53,7 @@ type flight struct {
 	list     *difference
 	version  string
 	beat     bool
+	shrunk   bool // the client asks for less than when this was sent
 }
 
 // attach subscribes to what the client asks for, at the pools its node belongs to now.
@@ -199,20 +200,22 @@ func (p *place) limit(c *content) *content {
 	return &content{table: c.with(dropped), position: c.position}
 }
 
-// limitAll lets the client forget what it no longer asks for, as it does itself.
+// limitAll lets the client forget what it no longer asks for, as it does itself. What is in
+// flight it may still take, if it asks again before it reads it: settle looks at that.
 func (p *place) limitAll() {
-	sent, acked := p.sent, p.acked
+	if p.flight != nil {
+		p.flight.shrunk = true
+	}
+	sent := p.sent
 	p.sent = p.limit(sent)
-	if acked == sent {
+	if p.acked == sent {
 		p.acked = p.sent
 	} else {
-		p.acked = p.limit(acked)
+		p.acked = p.limit(p.acked)
 	}
-	if f := p.flight; f != nil {
-		if f.result == sent {
-			f.result = p.sent
-		} else {
-			f.result = p.limit(f.result)
-		}
-	}
+}
+
+// mayHave says whether the client may have name, from what it acknowledged or was sent.
+func (p *place) mayHave(name string) bool {
+	return p.sent.find(name) != nil || p.flight != nil && p.flight.shrunk && p.flight.result.find(name) != nil
 }

@@ -17,6 +17,7 @@ func (p *place) respond(now time.Time) *response {
 	if p.initial != nil {
 		p.recall()
 	}
+	p.reconsider()
 	if p.idle == p.want && !p.owed && len(p.again) == 0 && !p.due(now) {
 		return nil
 	}

@@ -24,18 +24,18 @@ func (p *place) receiveSotW(r *request) error {
 	if err := p.ask(wildcard, names); err != nil {
 		return err
 	}
-	if shrunk && p.sent.count+p.acked.count > 0 {
+	if shrunk {
 		p.limitAll()
 	}
 	switch {
 	case first:
-		p.owed = p.whole
+		p.owed = p.sendsWhole()
 		p.known(r, wildcard && len(names) == 0)
-	case grown && p.whole:
+	case grown && p.sendsWhole():
 		p.owed = true
 	case grown:
 		for _, name := range names {
-			if _, had := slices.BinarySearch(before, name); !had && p.sent.find(name) != nil {
+			if _, had := slices.BinarySearch(before, name); !had && p.mayHave(name) {
 				p.again = append(p.again, name)
 			}
 		}

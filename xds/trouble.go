@@ -44,19 +44,40 @@ func (p *place) settle(now time.Time, r *request) {
 		return
 	}
 	p.acked, p.position = f.result, f.position
+	if f.shrunk {
+		p.sent = p.taken(f)
+		p.acked = p.sent
+	}
 	if p.trouble != nil {
 		p.accept(f)
 	}
 	p.session.group.acknowledged(p, f.list)
 }
 
+// taken is what the client has after a response that was in flight while it let go of names
+// and perhaps asked for them again.
+func (p *place) taken(f *flight) *content {
+	if p.sendsWhole() {
+		return p.limit(f.result)
+	}
+	var added []change
+	for _, ch := range f.list.changes {
+		if ch.new != nil && ch.new.wire != nil && p.asksFor(ch.new) {
+			added = append(added, ch)
+		}
+	}
+	return &content{table: p.sent.with(added), position: p.sent.position}
+}
+
 // accept forgets what was parked and has now been accepted in another content, or alone.
 func (p *place) accept(f *flight) {
 	for _, ch := range f.list.changes {
-		delete(p.parked, ch.name)
+		if ch.new != nil {
+			delete(p.parked, ch.name)
+		}
 	}
 	for name, version := range p.parked {
-		if r := p.want.get(name); p.want != nil && versionOf(r) != version {
+		if p.want != nil && (p.wildcard || p.named(name)) && versionOf(p.want.get(name)) != version {
 			delete(p.parked, name)
 		}
 	}
@@ -71,19 +92,7 @@ func (p *place) accept(f *flight) {
 func (p *place) refuse(now time.Time, f *flight, message string) {
 	t := p.needTrouble()
 	p.sent = p.acked
-	var names []string
-	for _, ch := range f.list.changes {
-		if ch.new != nil {
-			names = append(names, ch.name)
-			t.parked[ch.name] = ch.new.version
-		}
-	}
-	if len(names) == 0 { // nothing but removals was refused
-		for _, ch := range f.list.changes {
-			names = append(names, ch.name)
-			t.parked[ch.name] = ""
-		}
-	}
+	names := t.park(p.acked, f.list)
 	t.rejected = &Rejection{
 		Type: p.typeURL, Version: f.version, Message: message, Time: now, Names: names, Culprit: len(names) == 1,
 	}
@@ -92,6 +101,48 @@ func (p *place) refuse(now time.Time, f *flight, message string) {
 		t.probes = slices.Insert(t.probes, 0, names[:half], names[half:])
 	}
 	p.session.group.rejected(p, *t.rejected)
+}
+
+// park takes note of what a refused response would have changed, and returns the names. Removals
+// are parked only when there was nothing else to refuse; what the client had already, never.
+func (t *trouble) park(acked *content, refused *difference) []string {
+	var names, removed []string
+	for _, ch := range refused.changes {
+		switch {
+		case ch.new == nil:
+			removed = append(removed, ch.name)
+		case !sameContent(acked.get(ch.name), ch.new):
+			names = append(names, ch.name)
+			t.parked[ch.name] = ch.new.version
+		}
+	}
+	if len(names) > 0 {
+		return names
+	}
+	for _, name := range removed {
+		t.parked[name] = ""
+	}
+	return removed
+}
+
+// reconsider looks for refused names that are to be, by now, as the client had them before.
+// It may have taken some of the refused response, so it is told.
+func (p *place) reconsider() {
+	if p.trouble == nil {
+		return
+	}
+	for name, version := range p.parked {
+		r := p.want.get(name)
+		if !p.wildcard && !p.named(name) || versionOf(r) == version || !sameContent(r, p.sent.get(name)) {
+			continue
+		}
+		delete(p.parked, name)
+		if p.sendsWhole() {
+			p.owed = true
+		} else {
+			p.again = append(p.again, name)
+		}
+	}
 }
 
 // isParked says whether the client refused exactly this change.
