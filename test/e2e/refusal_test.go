@@ -83,14 +83,17 @@ func (m *mesh) statusSays(texts ...string) {
 // TestRefusedCertificate gives an edge files that hold no certificate: the edge refuses them, says so,
 // and goes on with its other listener until the document names good ones.
 func TestRefusedCertificate(t *testing.T) {
-	for name, content := range map[string]string{"no file": "", "no certificate": "nonsense"} {
-		t.Run(name, func(t *testing.T) {
+	for _, c := range []struct{ name, content, says string }{
+		{"no file", "", "shop.pem"},
+		{"no certificate", "nonsense", "certificate chain"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			bad, good := t.TempDir(), t.TempDir()
 			newCertificate(t, 1, "shop.example.com").write(t, good)
-			if content != "" {
-				replace(t, filepath.Join(bad, "shop.pem"), []byte(content))
-				replace(t, filepath.Join(bad, "shop.key"), []byte(content))
+			if c.content != "" {
+				replace(t, filepath.Join(bad, "shop.pem"), []byte(c.content))
+				replace(t, filepath.Join(bad, "shop.key"), []byte(c.content))
 			}
 			m := newMesh(t, map[string]string{"users.yaml": loneService, "edge.yaml": tlsEdge(bad)})
 			m.startInstance("users", "users-1", options{})
@@ -99,10 +102,10 @@ func TestRefusedCertificate(t *testing.T) {
 			edge.listens(t, "http")
 			answers(t, edge.url, "any.example.com", "users-1")
 			refused := m.refusal("edge/public/", "secrets")
-			if !strings.Contains(refused.Message, bad) || len(refused.Origins) != 1 || !strings.HasPrefix(refused.Origins[0], "edge.yaml:7:") {
-				t.Errorf("the refusal is %+v: want the file and edge.yaml:7", refused)
+			if !strings.Contains(refused.Message, c.says) || len(refused.Origins) != 1 || !strings.HasPrefix(refused.Origins[0], "edge.yaml:7:") {
+				t.Errorf("the refusal is %+v: want %q and edge.yaml:7", refused, c.says)
 			}
-			m.statusSays("it refused secrets", "edge.yaml:7:", bad, "2 connected, 1 of them in sync")
+			m.statusSays("it refused secrets", "edge.yaml:7:", c.says, "2 connected, 1 of them in sync")
 
 			m.write("edge.yaml", tlsEdge(good))
 			var serial atomic.Int64
