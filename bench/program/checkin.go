@@ -49,19 +49,16 @@ func (f *Figures) checkIns(ctx context.Context, o Options, folder string, p prox
 			return fmt.Errorf("check-in %d: %w", round+1, err)
 		}
 	}
-	beside := ""
-	if p.streams > 0 {
-		beside = fmt.Sprintf(" beside %d streams", p.streams)
+	if p.streams == 0 {
+		f.add(fmt.Sprintf("%d real Envoys list the endpoint", p.envoys), m.atEnvoys)
+		return nil
 	}
-	f.add(fmt.Sprintf("%d real Envoys list the endpoint%s", p.envoys, beside), m.atEnvoys)
-	f.add(fmt.Sprintf("%d simulated streams have it", p.streams), m.atStreams)
+	f.add(fmt.Sprintf("a real Envoy beside %d simulated streams lists the endpoint", p.streams), m.atEnvoys)
+	f.add(fmt.Sprintf("%d simulated streams have the endpoint", p.streams), m.atStreams)
 	return nil
 }
 
 func (f *Figures) add(proxies string, took []time.Duration) {
-	if len(took) == 0 {
-		return
-	}
 	slices.Sort(took)
 	f.CheckIns = append(f.CheckIns, CheckIns{
 		Proxies: proxies, Count: rounds, P50: took[len(took)/2], P99: took[len(took)*99/100],

@@ -55,7 +55,7 @@ func (f Figures) Rows() []Row {
 	add(f.Binary > 0, "size of the program", fmt.Sprintf("%.1f MB", float64(f.Binary)/1e6), "under 60 MB", f.Binary < binaryTarget)
 	add(f.Validate > 0, fmt.Sprintf("doyen validate of %d documents", Documents), milliseconds(f.Validate), "under "+milliseconds(validateTarget), f.Validate < validateTarget)
 	for _, c := range f.CheckIns {
-		add(true, fmt.Sprintf("check-in until %s, %d times", c.Proxies, c.Count),
+		add(true, fmt.Sprintf("check-in until %s (%d check-ins)", c.Proxies, c.Count),
 			fmt.Sprintf("p50 %s, p99 %s", milliseconds(c.P50), milliseconds(c.P99)), "p99 under "+milliseconds(checkInTarget), c.P99 < checkInTarget)
 	}
 	return rows
