@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 )
@@ -101,23 +102,31 @@ func (r statusReport) explain(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "\n%s is not in sync: %s\n", p.Node, cmp.Or(p.Why, "it has not acknowledged all that was sent"))
 		for _, name := range r.types() {
-			explainType(b, name, p.Types[name])
+			r.explainType(b, name, p.Types[name])
 		}
 	}
 }
 
-func explainType(b *strings.Builder, name string, t api.TypeStatus) {
+func (r statusReport) explainType(b *strings.Builder, name string, t api.TypeStatus) {
 	if t.Rejected != nil {
-		fmt.Fprintf(b, "  it refused %s, version %s, and keeps %s: %s\n", name, t.Rejected.Version, cmp.Or(t.Acknowledged, "none"), strings.TrimSpace(t.Rejected.Message))
+		fmt.Fprintf(b, "  it refused %s%s, version %s, and keeps %s: %s\n", name, r.past(t.Rejected.Time, " ", " ago"), t.Rejected.Version, cmp.Or(t.Acknowledged, "none"), strings.TrimSpace(t.Rejected.Message))
 		for _, origin := range t.Rejected.Origins {
 			fmt.Fprintf(b, "    from %s\n", origin)
 		}
 	}
 	for _, h := range t.Held {
-		fmt.Fprintf(b, "  %s is not sent yet: %s", h.Change, cmp.Or(h.Reason, "it waits"))
+		fmt.Fprintf(b, "  %s is not sent yet%s: %s", h.Change, r.past(h.Since, ", ", " after the change"), cmp.Or(h.Reason, "it waits"))
 		if len(h.WaitsFor) > 0 {
 			fmt.Fprintf(b, " (waits for %s)", some(h.WaitsFor, 3))
 		}
 		b.WriteByte('\n')
 	}
+}
+
+// past is how long ago t was, between the words given; "" when that is not known.
+func (r statusReport) past(t time.Time, before, after string) string {
+	if t.IsZero() {
+		return ""
+	}
+	return before + span(r.now.Sub(t)) + after
 }

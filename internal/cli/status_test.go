@@ -43,8 +43,8 @@ func troubled() api.Status {
 			{
 				Node: "sidecar/users/10.0.0.7:9211", Kind: "envoy", Connected: true, Since: ago(3 * time.Minute), Why: "it refused listeners", Revision: "4bb7819ad4e4",
 				Types: map[string]api.TypeStatus{
-					"listeners": {Sent: "new", Acknowledged: "old", Rejected: &api.Rejection{Version: "new", Message: "cannot bind '0.0.0.0:9211'\n", Origins: []string{"users.yaml:3:9"}}},
-					"routes":    {Sent: "two", Acknowledged: "one", Held: []api.Hold{{Change: "route users", WaitsFor: []string{"cluster orders"}, Reason: "what it refers to is not acknowledged"}}},
+					"listeners": {Sent: "new", Acknowledged: "old", Rejected: &api.Rejection{Time: ago(20 * time.Second), Version: "new", Message: "cannot bind '0.0.0.0:9211'\n", Origins: []string{"users.yaml:3:9"}}},
+					"routes":    {Sent: "two", Acknowledged: "one", Held: []api.Hold{{Since: ago(3 * time.Second), Change: "route users", WaitsFor: []string{"cluster orders"}, Reason: "what it refers to is not acknowledged"}}},
 					"clusters":  {Sent: "ccc"},
 				},
 			},

@@ -43,7 +43,7 @@ routes: [{to: users}, {path: /new, to: users}]
 	if !strings.Contains(refused.Message, "ddress already in use") || len(refused.Origins) != 1 || !strings.HasPrefix(refused.Origins[0], "edge.yaml:6:") || refused.Time.IsZero() {
 		t.Errorf("the refusal is %+v: want the port, edge.yaml:6 and a time", refused)
 	}
-	m.statusSays("it refused listeners", "edge.yaml:6:", "ddress already in use", "2 connected, 1 of them in sync")
+	m.statusSays("it refused listeners ", "s ago, version", "edge.yaml:6:", "ddress already in use", "2 connected, 1 of them in sync")
 	answers(t, edge.url+"/new", "any.example.com", "users-1")
 
 	m.write("edge.yaml", document(freePorts(t, 1)[0]))
