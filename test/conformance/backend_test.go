@@ -110,6 +110,18 @@ func (l *load) one(client *http.Client, address string) {
 	}
 }
 
+// more waits for more requests.
+func (l *load) more(t *testing.T, requests int64) {
+	t.Helper()
+	want := l.sent.Load() + requests
+	eventually(t, "load", func() error {
+		if sent := l.sent.Load(); sent < want {
+			return fmt.Errorf("%d requests of %d", sent, want)
+		}
+		return nil
+	})
+}
+
 func (l *load) String() string {
 	s := fmt.Sprintf("%d requests, %d failed", l.sent.Load(), l.failed.Load())
 	if first := l.first.Load(); first != nil {

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -118,12 +119,16 @@ func runEnvoy(t *testing.T, v variant, extra string, servers ...string) *envoy {
 	})
 	eventually(t, "Envoy's admin page", func() error {
 		address, err := os.ReadFile(adminPath)
+		if err == nil && len(address) == 0 {
+			err = errors.New("its address is not written yet")
+		}
 		e.admin = string(address)
 		return err
 	})
 	return e
 }
 
+// bootstrap announces TTLs and wrapped resources, both of which Envoy takes but does not announce.
 func bootstrap(v variant, extra string, servers []string) string {
 	var endpoints []string
 	for i, server := range servers {
@@ -134,7 +139,7 @@ func bootstrap(v variant, extra string, servers []string) string {
 		ads = fmt.Sprintf(`"ads_config": %s,`, v.api())
 	}
 	return fmt.Sprintf(`{
-		"node": {"id": %q, "cluster": "conformance"},
+		"node": {"id": %q, "cluster": "conformance", "client_features": ["xds.config.supports-resource-ttl", "xds.config.supports-resource-in-sotw"]},
 		"admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}},
 		"dynamic_resources": {%s "cds_config": %s, "lds_config": %s},
 		"static_resources": {"clusters": [{
@@ -199,12 +204,21 @@ func (e *envoy) listener(name string) (address string) {
 			a := l.LocalAddress.SocketAddress
 			if l.Name == name && a.PortValue != 0 {
 				address = net.JoinHostPort(a.Address, fmt.Sprint(a.PortValue))
-				return nil
+				return accepts(address)
 			}
 		}
 		return fmt.Errorf("not among %s", page)
 	})
 	return address
+}
+
+// accepts is an error unless something listens at an address: Envoy lists a listener before it does.
+func accepts(address string) error {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }
 
 // stat returns a counter or gauge, 0 if there is none.

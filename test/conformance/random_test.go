@@ -14,6 +14,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -45,10 +46,9 @@ func randomPublications(t *testing.T, protocol client.Protocol, rejects bool, ra
 	})
 	c := startWalker(t, s.address, protocol)
 	c.rejects = rejects
-	version := 0
+	w := world{random: random, versions: make(map[string]int)}
 	for range 60 {
-		version++
-		s.Publish(node, randomWorld(random, version))
+		s.Publish(node, w.next(false))
 		time.Sleep(time.Duration(random.IntN(8)) * time.Millisecond) // sometimes a client keeps up, sometimes not
 		if random.IntN(20) == 0 {
 			c.reconnect()
@@ -58,34 +58,67 @@ func randomPublications(t *testing.T, protocol client.Protocol, rejects bool, ra
 	c.mu.Lock()
 	c.rejects = false
 	c.mu.Unlock()
-	last := randomWorld(random, version+1)
+	last := w.next(true)
 	s.Publish(node, last)
 	eventually(t, "convergence", func() error { return c.lacks(last) })
 }
 
-// randomWorld is a consistent snapshot: listeners with routes to some clusters, and nothing else.
-func randomWorld(random *rand.Rand, version int) *xds.Snapshot {
-	v := variant{ads: true}
+// world makes consistent snapshots: listeners with routes to some clusters, and nothing else. No
+// resource ever comes back to a content that it had before.
+type world struct {
+	random   *rand.Rand
+	now      int
+	versions map[string]int // of what there was in the last snapshot, by kind and name
+	making   map[string]int
+}
+
+// version is that of a resource in the snapshot that is being made: some of those that were in the
+// last one stay as they are.
+func (w *world) version(what string, anew bool) int {
+	v, had := w.versions[what]
+	if !had || anew || w.random.IntN(2) == 0 {
+		v = w.now
+	}
+	w.making[what] = v
+	return v
+}
+
+func (w *world) next(anew bool) *xds.Snapshot {
+	w.now++
+	w.making = make(map[string]int)
 	var all []*xds.Resource
 	used := make(map[string]bool)
-	for l := range 1 + random.IntN(3) {
+	for l := range 1 + w.random.IntN(3) {
 		name := fmt.Sprint("l", l)
-		var hosts []string
-		for h := range 1 + random.IntN(3) {
-			to := fmt.Sprint("c", random.IntN(8))
+		routes := "routes-" + name
+		version := w.version(routes, anew)
+		hosts := rand.New(rand.NewPCG(uint64(version), uint64(l)))
+		var virtual []string
+		for h := range 1 + hosts.IntN(3) {
+			to := fmt.Sprint("c", hosts.IntN(8))
 			used[to] = true
-			hosts = append(hosts, fmt.Sprintf(`{"name": "h%d", "domains": ["h%d-v%d"], "routes": [
+			virtual = append(virtual, fmt.Sprintf(`{"name": "h%d", "domains": ["h%d-v%d"], "routes": [
 				{"match": {"prefix": "/"}, "route": {"cluster": %q}}
 			]}`, h, h, version, to))
 		}
-		all = append(all, listener(v, name, "routes-"+name), resource(new(routev3.RouteConfiguration), "routes-"+name,
-			`{"name": %q, "virtual_hosts": [%s]}`, "routes-"+name, strings.Join(hosts, ",")))
+		all = append(all, numberedListener(name, w.version(name, anew)), resource(new(routev3.RouteConfiguration), routes,
+			`{"name": %q, "virtual_hosts": [%s]}`, routes, strings.Join(virtual, ",")))
 	}
+	v := variant{ads: true}
 	for _, name := range slices.Sorted(maps.Keys(used)) {
-		timeout := fmt.Sprintf("%d.%09ds", 1+random.IntN(2), version) // each content is new
-		all = append(all, cluster(v, name, timeout), assignment(name, fmt.Sprintf("127.0.0.1:%d", 1+random.IntN(3))))
+		all = append(all,
+			cluster(v, name, fmt.Sprintf("1.%09ds", w.version("cluster "+name, anew))),
+			assignment(name, fmt.Sprintf("127.0.0.1:%d", w.version("assignment "+name, anew))))
 	}
+	w.versions = w.making
 	return xds.NewSnapshot(all...)
+}
+
+func numberedListener(name string, version int) *xds.Resource {
+	return resource(new(listenerv3.Listener), name, `{
+		"name": %q, "stat_prefix": "v%d", "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
+		"filter_chains": [{"filters": [%s]}]
+	}`, name, version, connectionManager(variant{ads: true}, "routes-"+name))
 }
 
 // walker is a client that asks like Envoy does: for all listeners and clusters, and for the routes

@@ -14,7 +14,8 @@ import (
 )
 
 // A runtime layer with a TTL stays for as long as the server says that it does, and goes when the
-// server does. RTDS is fetched before anything else, and over the stream that Envoy chooses.
+// server does. Envoy's usual client of the state-of-the-world protocol overlooks heartbeats; the one
+// that it calls the unified mux does not.
 func TestRuntimeWithTTL(t *testing.T) {
 	each(t, func(t *testing.T, v variant) {
 		const ttl = time.Second
@@ -24,6 +25,7 @@ func TestRuntimeWithTTL(t *testing.T) {
 		}}}
 		s.publish(encoded(layer, "layer", xds.ResourceOptions{TTL: ttl}))
 		e := runEnvoy(t, v, `, "layered_runtime": {"layers": [
+			{"name": "mux", "static_layer": {"envoy.reloadable_features.unified_mux": true}},
 			{"name": "layer", "rtds_layer": {"name": "layer", "rtds_config": `+v.source()+`}}
 		]}`, s.address)
 		eventually(t, "runtime", func() error { return runtimeIs(e, "set") })

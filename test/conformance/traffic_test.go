@@ -111,9 +111,10 @@ func moveUnderLoad(t *testing.T, v variant, rules xdstest.Options, publish func(
 		if move == 0 {
 			in = e.listener("in")
 			reaches(t, in, "200 "+name)
-			l = put(t, in, 250)
+			l = put(t, in, 300)
 		}
 		reaches(t, in, "200 "+name)
+		l.more(t, 25)
 	}
 	// The last of the old clusters goes, too.
 	eventually(t, "removal", func() error {

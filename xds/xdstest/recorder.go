@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -80,8 +81,23 @@ func (r *Recorder) Verify(t testing.TB) {
 		t.Error("xdstest: no xDS message was recorded")
 	}
 	for _, v := range r.Violations() {
-		t.Errorf("xdstest: %v", v)
+		t.Errorf("xdstest: %v\n\tafter %s", v, r.before(v.Message))
 	}
+}
+
+// before shows the last messages of a node up to the one that proved something.
+func (r *Recorder) before(proof *Message) string {
+	const shown = 30
+	var lines []string
+	for _, m := range r.Messages() {
+		if m == proof {
+			break
+		}
+		if proof == nil || m.Node == proof.Node {
+			lines = append(lines, m.String())
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-shown):], "\n\t      ")
 }
 
 // take judges and notes one message of a stream. It is called with mu held.

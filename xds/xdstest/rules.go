@@ -110,8 +110,9 @@ func rejectedAgain(_ *Recorder, _ *stream, t *typed, m *Message) (reasons []stri
 	return reasons
 }
 
-// order judges each change by what it newly refers to. A first answer is never held, so it is not
-// judged; nor is a reference to what the client does not ask for.
+// order judges each change by the clusters that it newly refers to: those come before everything
+// that routes to them. A first answer is never held, so it is not judged; nor is a reference to what
+// the client does not ask for.
 func order(r *Recorder, s *stream, t *typed, m *Message) (reasons []string) {
 	for _, resource := range m.Resources {
 		reasons = append(reasons, r.overdue(s, t, m, resource)...)
@@ -120,7 +121,7 @@ func order(r *Recorder, s *stream, t *typed, m *Message) (reasons []string) {
 			continue
 		}
 		for _, on := range resource.content.sorted() {
-			if before != nil && before.refersTo(on) {
+			if on.typeURL != clusterType || t.url == clusterType || before != nil && before.refersTo(on) {
 				continue
 			}
 			switch found := r.state(s.node, on, m); found {
@@ -161,7 +162,7 @@ func removal(r *Recorder, s *stream, t *typed, m *Message) (reasons []string) {
 		on := reference{t.url, name}
 		r.ofNode(s.node, func(parent *typed) {
 			for _, of := range slices.Sorted(maps.Keys(parent.taken)) {
-				if parent.taken[of].refersTo(on) {
+				if parent.taken[of].refersTo(on) && !parent.inherited[of] {
 					if why := parent.changing(of, on); why != "" {
 						reasons = append(reasons, fmt.Sprintf("%q is removed, but %s refers to it: %s", name, reference{parent.url, of}, why))
 					} else {

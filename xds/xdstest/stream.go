@@ -27,7 +27,7 @@ type typed struct {
 	requested bool
 	prompted  bool              // it asked for something since the last response
 	asked     map[string]bool   // names it asked for, not answered yet
-	claimed   map[string]string // by name: versions it said it holds when the stream began
+	claimed   map[string]string // by name: versions it said it holds when the stream began, until sent
 
 	// What it was sent, and what it took.
 	responses int
@@ -35,6 +35,7 @@ type typed struct {
 	open      map[string]*Message // by nonce: responses not answered yet
 	sent      map[string]*sending // by name: what it has once it has taken all that was sent
 	taken     map[string]*content // by name: what it has acknowledged
+	inherited map[string]bool     // names in taken that it only claimed: the server cannot know the content
 	touched   map[string]bool     // names to be sent again because what refers to them was (C094)
 
 	rejected map[string][]*content // by name
@@ -92,7 +93,7 @@ func (s *stream) typed(url string) *typed {
 			stream: s, url: url,
 			wanted: make(map[string]bool), asked: make(map[string]bool), open: make(map[string]*Message),
 			sent: make(map[string]*sending), taken: make(map[string]*content), touched: make(map[string]bool),
-			rejected: make(map[string][]*content),
+			rejected: make(map[string][]*content), inherited: make(map[string]bool),
 		}
 		s.types[url] = t
 	}
@@ -109,6 +110,7 @@ func (t *typed) take(m *Message) {
 	for _, r := range m.Resources {
 		if !r.Heartbeat {
 			t.taken[r.Name] = r.content
+			delete(t.inherited, r.Name)
 		}
 	}
 	for _, name := range m.Removed {
@@ -187,9 +189,11 @@ func (t *typed) response(m *Message) {
 		t.sent[r.Name] = &sending{content: r.content, version: r.Version, nonce: m.Nonce, at: m.Time}
 		delete(t.asked, r.Name)
 		delete(t.touched, r.Name)
+		delete(t.claimed, r.Name)
 	}
 	for _, name := range m.Removed {
 		delete(t.asked, name)
+		delete(t.claimed, name)
 	}
 	t.prompted = false
 	t.responses++

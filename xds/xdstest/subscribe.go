@@ -85,7 +85,7 @@ func (t *typed) claim(known map[string]string) {
 	t.claimed = maps.Clone(known)
 	for name, version := range known {
 		if c := t.stream.recorder.history[held{t.url, name, version}]; c != nil {
-			t.taken[name] = c
+			t.taken[name], t.inherited[name] = c, true
 			t.sent[name] = &sending{content: c, version: version}
 		}
 	}
