@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -53,7 +54,7 @@ func (c *caller) call(ctx context.Context, host, path string) (answer, error) {
 		return answer{}, err
 	}
 	if response.StatusCode != http.StatusOK {
-		return answer{}, fmt.Errorf("%s answers %s: %.200s", host, response.Status, content)
+		return answer{}, fmt.Errorf("%s answers %s: %.200s", host, response.Status, bytes.TrimSpace(content))
 	}
 	var a answer
 	if err := json.Unmarshal(content, &a); err != nil {
