@@ -80,7 +80,7 @@ func tcpKeepalive() *clusterv3.UpstreamConnectionOptions {
 // circuitBreakers limit what is under way; without limits Envoy's own of 1024 must be lifted.
 func circuitBreakers(l *ir.Limits) *clusterv3.CircuitBreakers {
 	if l == nil {
-		l = &ir.Limits{Connections: math.MaxUint32, PendingRequests: math.MaxUint32, Requests: math.MaxUint32, Retries: math.MaxUint32}
+		l = &ir.Limits{Connections: math.MaxInt32, PendingRequests: math.MaxInt32, Requests: math.MaxInt32, Retries: math.MaxInt32}
 	}
 	return &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
 		MaxConnections:     wrapperspb.UInt32(uint32(l.Connections)),
