@@ -227,7 +227,7 @@ func FuzzInterleavings(f *testing.F) {
 						asked[name] = true
 					}
 				}
-				c.subscribe(now, random.IntN(4) == 0, asked)
+				c.subscribe(now, c.kind.whole && random.IntN(4) == 0, asked)
 			case 2:
 				now = now.Add(time.Duration(random.IntN(1000)) * time.Millisecond)
 			default:

@@ -75,12 +75,20 @@ func (g *group) places(typeURL string) []*place {
 	return all
 }
 
-// placeOf returns the place of a type that counts for s: its own, else another stream's.
-func (g *group) placeOf(s *session, typeURL string) *place {
-	if p := s.place(typeURL); p != nil {
-		return p
+// placeOf returns the place that counts for s of what ref names: one that has it to give, its
+// own before another stream's. A client may ask for resources of one type on a stream each, as
+// Envoy does outside of ADS.
+func (g *group) placeOf(s *session, ref Ref) *place {
+	all := g.places(ref.Type)
+	if own := s.place(ref.Type); own != nil {
+		all = slices.Insert(all, 0, own)
 	}
-	if all := g.places(typeURL); len(all) > 0 {
+	for _, p := range all {
+		if p.want != nil && p.want.get(ref.Name) != nil {
+			return p
+		}
+	}
+	if len(all) > 0 {
 		return all[0]
 	}
 	return nil
@@ -204,7 +212,7 @@ const maxDepth = 4
 // await adds to h what it has to wait for so that ref is of use to the client: ref itself
 // and, in turn, what that needs, such as the endpoints of a cluster.
 func (c *check) await(h *hold, ref Ref, depth int) {
-	q := c.place.session.group.placeOf(c.place.session, ref.Type)
+	q := c.place.session.group.placeOf(c.place.session, ref)
 	if q == nil || q.want == nil || q == c.place || depth > maxDepth {
 		return
 	}
@@ -285,8 +293,12 @@ func (c *check) parents(ref Ref) []Ref {
 		c.leaving = map[Ref][]Ref{}
 		for _, s := range c.place.session.group.sessions {
 			for _, q := range s.places {
-				if q.typeURL != c.place.typeURL && q.want != nil && q.acked.sum != q.want.sum {
-					c.noteLeaving(q)
+				if q.typeURL == c.place.typeURL || q.want == nil {
+					continue
+				}
+				c.noteLeaving(q, q.acked)
+				if q.flight != nil {
+					c.noteLeaving(q, q.sent) // it has that as soon as it has read it
 				}
 			}
 		}
@@ -294,8 +306,11 @@ func (c *check) parents(ref Ref) []Ref {
 	return c.leaving[ref]
 }
 
-func (c *check) noteLeaving(q *place) {
-	for _, ch := range q.want.since(q.acked, q.shared).changes {
+func (c *check) noteLeaving(q *place, has *content) {
+	if has.sum == q.want.sum {
+		return
+	}
+	for _, ch := range q.want.since(has, q.shared).changes {
 		if ch.old == nil {
 			continue
 		}
