@@ -24,6 +24,7 @@ func steps() []step {
 	return []step{
 		{"traffic flows on every path", trafficFlows},
 		{"an instance stops, another joins", stopAndJoin},
+		{"the same without Envoy (gRPC)", stopAndJoinGRPC},
 		{"an instance is killed", kill},
 		{"a route moves", moveRoute},
 		{"a broken file is refused", refuseFile},

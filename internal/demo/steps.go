@@ -40,16 +40,27 @@ func milliseconds(d time.Duration) string {
 	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
 }
 
-// stopAndJoin ends an instance in an orderly way and starts another: nothing fails.
+// stopAndJoin ends an instance behind Envoy in an orderly way and starts another: nothing fails.
 func stopAndJoin(ctx context.Context, s *stage) (string, error) {
+	return s.replace(ctx, "users-1", "users-3", s.startInstance)
+}
+
+// stopAndJoinGRPC is stopAndJoin with instances that are their own proxies.
+func stopAndJoinGRPC(ctx context.Context, s *stage) (string, error) {
+	return s.replace(ctx, "quotes-1", "quotes-3", s.startProxyless)
+}
+
+// replace ends one instance and starts another at the same time, and looks until the new one has answered
+// and for a while beyond.
+func (s *stage) replace(ctx context.Context, old, fresh string, start func(service, name string) (*instance, error)) (string, error) {
 	before, started := s.mark(), time.Now()
-	leaving := s.find("users-1")
+	leaving := s.find(old)
 	leaving.agent.Signal(syscall.SIGTERM)
-	joining, err := s.startInstance("users", "users-3")
+	joining, err := start(leaving.service, fresh)
 	if err != nil {
 		return "", err
 	}
-	if err := eventually(ctx, changeLimit, "users-1 ends", func() error { return running(leaving) }); err != nil {
+	if err := eventually(ctx, changeLimit, old+" ends", func() error { return hasEnded(leaving) }); err != nil {
 		return "", err
 	}
 	left := time.Since(started)
@@ -61,12 +72,13 @@ func stopAndJoin(ctx context.Context, s *stage) (string, error) {
 	m := s.mark().since(before)
 	errs := []error{m.noneFailed()}
 	if code := leaving.agent.Code(); code != 0 {
-		errs = append(errs, fmt.Errorf("the agent ended with status %d", code))
+		errs = append(errs, fmt.Errorf("the agent of %s ended with status %d", old, code))
 	}
-	return fmt.Sprintf("%s; users-1 was gone after %.1f s, users-3 answered after %.1f s", m.words(), left.Seconds(), joined.Seconds()), errors.Join(errs...)
+	return fmt.Sprintf("%s; %s was gone after %.1f s, %s answered after %.1f s", m.words(), old, left.Seconds(), fresh, joined.Seconds()), errors.Join(errs...)
 }
 
-func running(i *instance) error {
+// hasEnded is nil once the instance's agent has ended.
+func hasEnded(i *instance) error {
 	select {
 	case <-i.agent.Done():
 		return nil

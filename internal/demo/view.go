@@ -44,7 +44,7 @@ func (v *view) look(ctx context.Context) {
 		v.note("%d requests failed: %s", failed, reason)
 	}
 	for _, i := range v.stage.instances {
-		if v.running[i.name] && running(i) == nil {
+		if v.running[i.name] && hasEnded(i) == nil {
 			v.running[i.name] = false
 			v.note("%s has ended", i.name)
 		}
