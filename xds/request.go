@@ -22,6 +22,7 @@ type request struct {
 	initial map[string]string // delta: versions known at reconnect, by name
 	refused bool              // a NACK
 	message string            // why, in the client's words
+	size    int               // of the message in bytes
 	decoded discoveryRequest  // set when a generic codec did the decoding
 
 	session   *session // whose request it is; nil when that does not matter
@@ -38,6 +39,7 @@ var errMalformed = errors.New("malformed discovery request")
 // skipped; client validation rules are not applied (C016).
 func (r *request) decode(wire []byte) error {
 	var names span
+	r.size = len(wire)
 	for offset := 0; offset < len(wire); {
 		number, kind, n := protowire.ConsumeTag(wire[offset:])
 		if n < 0 {
@@ -218,15 +220,19 @@ func eachField(value []byte, f func(number protowire.Number, at, end int)) error
 
 // adopt takes over what a generic codec decoded, if one did.
 func (r *request) adopt() {
+	size := 0
+	if r.decoded != nil {
+		size = proto.Size(r.decoded)
+	}
 	switch m := r.decoded.(type) {
 	case *discoveryv3.DiscoveryRequest:
 		*r = request{
-			typeURL: m.TypeUrl, nonce: m.ResponseNonce, version: m.VersionInfo, node: m.Node, names: m.ResourceNames,
+			size: size, typeURL: m.TypeUrl, nonce: m.ResponseNonce, version: m.VersionInfo, node: m.Node, names: m.ResourceNames,
 			refused: m.ErrorDetail != nil, message: m.ErrorDetail.GetMessage(),
 		}
 	case *discoveryv3.DeltaDiscoveryRequest:
 		*r = request{
-			delta: true, typeURL: m.TypeUrl, nonce: m.ResponseNonce, node: m.Node,
+			delta: true, size: size, typeURL: m.TypeUrl, nonce: m.ResponseNonce, node: m.Node,
 			names: m.ResourceNamesSubscribe, drop: m.ResourceNamesUnsubscribe, initial: m.InitialResourceVersions,
 			refused: m.ErrorDetail != nil, message: m.ErrorDetail.GetMessage(),
 		}

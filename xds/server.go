@@ -25,12 +25,14 @@ type Server struct {
 	streamID atomic.Uint64
 	waiters  waiters
 
-	mu      sync.Mutex // guards the rest; taken after a group's lock, never before
+	stopping chan struct{} // closed by Shutdown
+	open     sync.WaitGroup
+
+	mu      sync.Mutex // guards the rest; a leaf but for the lock of a new group
 	closed  bool
 	streams map[uint64]*stream
 	groups  map[string][]*group // by node ID
 	perPeer map[string]int
-	open    sync.WaitGroup
 }
 
 // NewServer returns a server for a source. Shutdown, or the end of Run, lets go of it.
@@ -42,7 +44,7 @@ func NewServer(source Source, o ServerOptions) *Server {
 		o.RemovalGrace = defaultRemovalGrace
 	}
 	s := &Server{
-		source: source, o: o, log: o.Logger,
+		source: source, o: o, log: o.Logger, stopping: make(chan struct{}),
 		streams: map[uint64]*stream{}, groups: map[string][]*group{}, perPeer: map[string]int{},
 	}
 	if s.log == nil {
@@ -69,13 +71,12 @@ var errShutdown = status.Error(codes.Unavailable, "xds server is shutting down")
 // Shutdown ends all streams and refuses new ones. It returns when they have ended.
 func (s *Server) Shutdown() {
 	s.mu.Lock()
-	s.closed = true
-	all := slices.Collect(maps.Values(s.streams))
+	if !s.closed {
+		s.closed = true
+		close(s.stopping)
+	}
 	s.mu.Unlock()
 	s.unfollow()
-	for _, st := range all {
-		st.end(errShutdown)
-	}
 	s.open.Wait()
 	s.dispatch.wait()
 	s.keeper.stop()
@@ -96,17 +97,18 @@ func (s *Server) relocate() {
 func (s *Server) admit(st *stream) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch host := st.host(); {
-	case s.closed:
+	host := st.host()
+	if s.closed || st.left {
 		return errShutdown
-	case s.o.MaxStreamsPerPeer > 0 && s.perPeer[host] >= s.o.MaxStreamsPerPeer:
-		return status.Errorf(codes.ResourceExhausted, "peer %s already has %d streams, the most it may have", host, s.perPeer[host])
-	default:
-		s.perPeer[host]++
 	}
+	if limit := s.o.MaxStreamsPerPeer; limit > 0 && s.perPeer[host] >= limit {
+		return status.Errorf(codes.ResourceExhausted, "peer %s already has %d streams, the most it may have", host, limit)
+	}
+	st.admitted = true
 	s.open.Add(1)
+	s.perPeer[host]++
 	s.streams[st.info.ID] = st
-	st.session.group = s.groupOf(st)
+	s.groupOf(st).add(&st.session)
 	return nil
 }
 
@@ -123,10 +125,15 @@ func (s *Server) groupOf(st *stream) *group {
 	return g
 }
 
-// leave is the opposite of admit.
-func (s *Server) leave(st *stream) {
+// leave is the opposite of admit. It returns false when the stream was not admitted, which
+// then will not happen any more.
+func (s *Server) leave(st *stream) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	st.left = true
+	if !st.admitted {
+		return false
+	}
 	delete(s.streams, st.info.ID)
 	host := st.host()
 	if s.perPeer[host]--; s.perPeer[host] <= 0 {
@@ -134,13 +141,14 @@ func (s *Server) leave(st *stream) {
 	}
 	g := st.session.group
 	if g.members--; g.members > 0 {
-		return
+		return true
 	}
 	id := st.info.Node.ID
 	s.groups[id] = slices.DeleteFunc(s.groups[id], func(o *group) bool { return o == g })
 	if len(s.groups[id]) == 0 {
 		delete(s.groups, id)
 	}
+	return true
 }
 
 func errTooManyNames(limit int) error {

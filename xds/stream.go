@@ -26,11 +26,15 @@ type stream struct {
 	woken   atomic.Bool // queued at the dispatcher
 	moved   atomic.Bool // the node may belong to other pools now
 
+	admitted, left bool // guarded by the server's lock
+
 	// Guarded by the group's lock.
 	sending   bool // somebody is pushing
 	rerun     bool // and has to look again
 	closed    bool
+	expired   bool // to be ended after the next response
 	responses int
+	age       *time.Timer // until it expires
 	timer     *time.Timer
 	refusals  []Rejection // not told yet
 
@@ -49,24 +53,15 @@ type method struct {
 // serve runs one stream until the client, an error or the server ends it.
 func (s *Server) serve(m method, g grpc.ServerStream) error {
 	st := &stream{server: s, grpc: g, opened: time.Now(), ended: make(chan struct{})}
-	first, err := receive(m, g, nil)
-	if err != nil {
-		return withoutEOF(err)
-	}
-	if err := st.begin(m, first); err != nil {
-		return err
-	}
-	defer s.open.Done()
-	if s.o.MaxStreamAge > 0 {
-		age := time.AfterFunc(s.o.MaxStreamAge, st.expire)
-		defer age.Stop()
-	}
 	failed := make(chan error, 1)
-	go func() { failed <- st.read(m, first) }()
+	go func() { failed <- st.read(m) }()
+	var err error
 	select {
 	case err = <-failed:
 	case <-st.ended:
 		err = st.err
+	case <-s.stopping:
+		err = errShutdown
 	}
 	err = withoutEOF(err)
 	st.finish(err)
@@ -81,7 +76,7 @@ func receive(m method, g grpc.ServerStream, s *session) (*request, error) {
 	}
 	r.adopt()
 	if m.typeURL != "" {
-		r.typeURL = m.typeURL
+		r.typeURL = m.typeURL // implied (C004)
 	}
 	if r.typeURL == "" {
 		return nil, status.Error(codes.InvalidArgument, "type_url is empty")
@@ -111,10 +106,12 @@ func (st *stream) begin(m method, first *request) error {
 		s.closeCallback(st, err)
 		return err
 	}
-	g := st.session.group
-	g.mu.Lock()
-	g.sessions = append(g.sessions, &st.session)
-	g.mu.Unlock()
+	if s.o.MaxStreamAge > 0 {
+		g := st.session.group
+		g.mu.Lock()
+		st.age = time.AfterFunc(s.o.MaxStreamAge, st.expire)
+		g.mu.Unlock()
+	}
 	s.log.Debug("xds stream opened", "stream", st.info.ID, "method", m.name, "node", st.info.Node.ID, "peer", st.info.Peer)
 	return nil
 }
@@ -140,16 +137,22 @@ func (st *stream) host() string {
 }
 
 // read handles requests until there are no more.
-func (st *stream) read(m method, r *request) error {
+func (st *stream) read(m method) error {
+	first, err := receive(m, st.grpc, nil)
+	if err != nil {
+		return err
+	}
+	if err := st.begin(m, first); err != nil {
+		return err
+	}
 	known := &st.session
 	if st.server.o.Callbacks.Request != nil {
 		known = nil // it is to see all names, each time
 	}
-	for {
+	for r := first; ; {
 		if err := st.handle(r); err != nil {
 			return err
 		}
-		var err error
 		if r, err = receive(m, st.grpc, known); err != nil {
 			return err
 		}
@@ -157,6 +160,9 @@ func (st *stream) read(m method, r *request) error {
 }
 
 func (st *stream) handle(r *request) error {
+	if limit := st.server.o.MaxMessageSize; limit > 0 && r.size > limit {
+		return status.Errorf(codes.ResourceExhausted, "request of %d bytes, more than the %d it may have", r.size, limit)
+	}
 	if callback := st.server.o.Callbacks.Request; callback != nil {
 		info := RequestInfo{Type: r.typeURL, Nonce: r.nonce, Names: r.names, Unsubscribed: r.drop, Error: r.message}
 		if r.refused && r.message == "" {
@@ -168,7 +174,10 @@ func (st *stream) handle(r *request) error {
 	}
 	g := st.session.group
 	g.mu.Lock()
-	err := st.session.receive(time.Now(), r)
+	err := errShutdown
+	if !st.closed {
+		err = st.session.receive(time.Now(), r)
+	}
 	g.mu.Unlock()
 	if err != nil {
 		return err
@@ -180,147 +189,6 @@ func (st *stream) handle(r *request) error {
 	return nil
 }
 
-// rejected notes a NACK, to be told when no lock is held.
-func (st *stream) rejected(r Rejection) { st.refusals = append(st.refusals, r) }
-
-// wake queues the stream at the dispatcher, once.
-func (st *stream) wake() {
-	if st.woken.CompareAndSwap(false, true) {
-		st.server.dispatch.add(st)
-	}
-}
-
-// smallResponse is the size, in bytes, below which gRPC takes a response without waiting for
-// the client, as long as the earlier ones were acknowledged.
-const smallResponse = 16 << 10
-
-// push sends what there is to send. One that may not block leaves a large response to a
-// goroutine of its own.
-func (st *stream) push(mayBlock bool) {
-	g := st.session.group
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if st.sending {
-		st.rerun = true
-		return
-	}
-	st.sending = true
-	st.pushLocked(mayBlock)
-}
-
-func (st *stream) pushLocked(mayBlock bool) {
-	g := st.session.group
-	for !st.closed {
-		st.woken.Store(false)
-		st.rerun = false
-		if st.moved.CompareAndSwap(true, false) {
-			st.session.relocate()
-		}
-		g.load()
-		r := st.session.next(time.Now())
-		if r == nil {
-			if st.rerun || st.woken.Load() {
-				continue
-			}
-			break
-		}
-		if !mayBlock && r.size() > smallResponse {
-			go st.pushOn(r)
-			return
-		}
-		if !st.send(r) {
-			break
-		}
-	}
-	st.sending = false
-	st.schedule()
-	st.tellRejected()
-}
-
-// pushOn continues a push that may block, with a response that is already due.
-func (st *stream) pushOn(r *response) {
-	g := st.session.group
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if st.send(r) {
-		st.pushLocked(true)
-		return
-	}
-	st.sending = false
-}
-
-// send hands a response to gRPC. The group's lock is released meanwhile.
-func (st *stream) send(r *response) bool {
-	st.responses++
-	g := st.session.group
-	g.mu.Unlock()
-	defer g.mu.Lock()
-	r.tail = tailOf(r, st.server.o.Identifier)
-	if callback := st.server.o.Callbacks.Response; callback != nil {
-		callback(st.info, infoOf(r))
-	}
-	if err := st.grpc.SendMsg(r); err != nil {
-		st.end(err)
-		return false
-	}
-	return true
-}
-
-func infoOf(r *response) ResponseInfo {
-	info := ResponseInfo{Type: r.place.typeURL, Nonce: r.nonce, Version: r.version}
-	if r.whole != nil {
-		for resource := range r.whole.all() {
-			info.Resources = append(info.Resources, resource.name)
-		}
-		return info
-	}
-	for _, ch := range r.list.changes {
-		if ch.new != nil {
-			info.Resources = append(info.Resources, ch.name)
-		} else if r.delta {
-			info.Removed = append(info.Removed, ch.name)
-		}
-	}
-	return info
-}
-
-// schedule arranges for a push when the session has something by itself. The caller holds
-// the group's lock.
-func (st *stream) schedule() {
-	at := st.session.wakeup()
-	switch {
-	case at.IsZero() || st.closed:
-		if st.timer != nil {
-			st.timer.Stop()
-			st.timer = nil
-		}
-	case st.timer == nil:
-		st.timer = time.AfterFunc(time.Until(at), st.wake)
-	default:
-		st.timer.Reset(time.Until(at))
-	}
-}
-
-// tellRejected logs NACKs and calls back. The caller holds the group's lock, which is
-// released meanwhile.
-func (st *stream) tellRejected() {
-	if len(st.refusals) == 0 {
-		return
-	}
-	told := st.refusals
-	st.refusals = nil
-	g := st.session.group
-	g.mu.Unlock()
-	defer g.mu.Lock()
-	for _, r := range told {
-		st.server.log.Warn("xds response rejected", "stream", st.info.ID, "node", st.info.Node.ID,
-			"type", r.Type, "version", r.Version, "message", r.Message)
-		if callback := st.server.o.Callbacks.Rejected; callback != nil {
-			callback(st.info, r)
-		}
-	}
-}
-
 // errExpired ends streams that reached their age; clients come back, perhaps elsewhere.
 var errExpired = status.Error(codes.Unavailable, "xds stream reached its maximum age")
 
@@ -328,9 +196,9 @@ var errExpired = status.Error(codes.Unavailable, "xds stream reached its maximum
 func (st *stream) expire() {
 	g := st.session.group
 	g.mu.Lock()
-	answered := st.responses > 0
-	g.mu.Unlock()
-	if answered {
+	defer g.mu.Unlock()
+	st.expired = true
+	if st.responses > 0 {
 		st.end(errExpired)
 	}
 }
@@ -343,19 +211,26 @@ func (st *stream) end(err error) {
 	})
 }
 
-// finish takes the stream out of everything.
+// finish takes the stream out of everything, if it ever got in.
 func (st *stream) finish(err error) {
-	s, g := st.server, st.session.group
+	s := st.server
+	if !s.leave(st) {
+		return
+	}
+	g := st.session.group
 	g.mu.Lock()
 	st.closed = true
 	st.schedule()
+	if st.age != nil {
+		st.age.Stop()
+	}
 	st.session.close()
 	g.remove(&st.session)
 	g.mu.Unlock()
-	s.leave(st)
 	s.closeCallback(st, err)
 	s.waiters.notify()
 	s.log.Debug("xds stream closed", "stream", st.info.ID, "node", st.info.Node.ID, "error", err)
+	s.open.Done()
 }
 
 func (s *Server) closeCallback(st *stream, err error) {

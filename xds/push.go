@@ -1,0 +1,147 @@
+package xds
+
+import "time"
+
+// rejected notes a NACK, to be told when no lock is held.
+func (st *stream) rejected(r Rejection) { st.refusals = append(st.refusals, r) }
+
+// wake queues the stream at the dispatcher, once.
+func (st *stream) wake() {
+	if st.woken.CompareAndSwap(false, true) {
+		st.server.dispatch.add(st)
+	}
+}
+
+// smallResponse is the size, in bytes, below which gRPC takes a response without waiting for
+// the client, as long as the earlier ones were acknowledged.
+const smallResponse = 16 << 10
+
+// push sends what there is to send. One that may not block leaves a large response to a
+// goroutine of its own.
+func (st *stream) push(mayBlock bool) {
+	g := st.session.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if st.sending {
+		st.rerun = true
+		return
+	}
+	st.sending = true
+	st.pushLocked(mayBlock)
+}
+
+func (st *stream) pushLocked(mayBlock bool) {
+	g := st.session.group
+	for !st.closed {
+		st.woken.Store(false)
+		st.rerun = false
+		if st.moved.CompareAndSwap(true, false) {
+			st.session.relocate()
+		}
+		g.load()
+		r := st.session.next(time.Now())
+		if r == nil {
+			if st.rerun || st.woken.Load() {
+				continue
+			}
+			break
+		}
+		if !mayBlock && r.size() > smallResponse {
+			go st.pushOn(r)
+			return
+		}
+		if !st.send(r) {
+			break
+		}
+	}
+	st.sending = false
+	st.schedule()
+	st.tellRejected()
+}
+
+// pushOn continues a push that may block, with a response that is already due.
+func (st *stream) pushOn(r *response) {
+	g := st.session.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if st.send(r) {
+		st.pushLocked(true)
+		return
+	}
+	st.sending = false
+}
+
+// send hands a response to gRPC. The group's lock is released meanwhile.
+func (st *stream) send(r *response) bool {
+	st.responses++
+	if st.expired {
+		defer st.end(errExpired)
+	}
+	g := st.session.group
+	g.mu.Unlock()
+	defer g.mu.Lock()
+	r.tail = tailOf(r, st.server.o.Identifier)
+	if callback := st.server.o.Callbacks.Response; callback != nil {
+		callback(st.info, infoOf(r))
+	}
+	if err := st.grpc.SendMsg(r); err != nil {
+		st.end(err)
+		return false
+	}
+	return true
+}
+
+func infoOf(r *response) ResponseInfo {
+	info := ResponseInfo{Type: r.place.typeURL, Nonce: r.nonce, Version: r.version}
+	if r.whole != nil {
+		for resource := range r.whole.all() {
+			info.Resources = append(info.Resources, resource.name)
+		}
+		return info
+	}
+	for _, ch := range r.list.changes {
+		if ch.new != nil {
+			info.Resources = append(info.Resources, ch.name)
+		} else if r.delta {
+			info.Removed = append(info.Removed, ch.name)
+		}
+	}
+	return info
+}
+
+// schedule arranges for a push when the session has something by itself. The caller holds
+// the group's lock.
+func (st *stream) schedule() {
+	at := st.session.wakeup()
+	switch {
+	case at.IsZero() || st.closed:
+		if st.timer != nil {
+			st.timer.Stop()
+			st.timer = nil
+		}
+	case st.timer == nil:
+		st.timer = time.AfterFunc(time.Until(at), st.wake)
+	default:
+		st.timer.Reset(time.Until(at))
+	}
+}
+
+// tellRejected logs NACKs and calls back. The caller holds the group's lock, which is
+// released meanwhile.
+func (st *stream) tellRejected() {
+	if len(st.refusals) == 0 {
+		return
+	}
+	told := st.refusals
+	st.refusals = nil
+	g := st.session.group
+	g.mu.Unlock()
+	defer g.mu.Lock()
+	for _, r := range told {
+		st.server.log.Warn("xds response rejected", "stream", st.info.ID, "node", st.info.Node.ID,
+			"type", r.Type, "version", r.Version, "message", r.Message)
+		if callback := st.server.o.Callbacks.Rejected; callback != nil {
+			callback(st.info, r)
+		}
+	}
+}
