@@ -22,7 +22,7 @@ import (
 // are finished, and no new ones come. gRPC clients drop marked endpoints and let their calls end.
 func Assignment(set ir.EndpointSet) (*xds.Resource, error) {
 	name := AssignmentName(set.Target)
-	r, err := newResource(AssignmentType, name, assignment(name, set.Endpoints), mesh.Origin{})
+	r, err := newResource(xds.EndpointType, name, assignment(name, set.Endpoints), mesh.Origin{})
 	return r.Resource, err
 }
 

@@ -11,9 +11,6 @@ import (
 	"github.com/doyen-mesh/doyen/xds/envoyrefs"
 )
 
-// AssignmentType is the type URL of what Assignment makes.
-const AssignmentType = xds.EndpointType
-
 // Resource is one resource of a view and the place in the documents that caused it.
 type Resource struct {
 	*xds.Resource
