@@ -116,9 +116,6 @@ func (t *typed) take(m *Message) {
 	for _, name := range m.Removed {
 		delete(t.taken, name)
 	}
-	for _, r := range m.Resources {
-		t.touch(r, false)
-	}
 }
 
 // reject notes that the client refused a response: it holds what it held before.
@@ -187,11 +184,13 @@ func (t *typed) response(m *Message) {
 		if r.Heartbeat {
 			continue
 		}
-		t.touch(r, true)
+		t.touch(r)
 		t.settle(r)
 		t.sent[r.Name] = &sending{content: r.content, version: r.Version, nonce: m.Nonce, at: m.Time}
+		if !t.asked[r.Name] {
+			delete(t.touched, r.Name)
+		}
 		delete(t.asked, r.Name)
-		delete(t.touched, r.Name)
 		delete(t.claimed, r.Name)
 	}
 	for _, name := range m.Removed {
@@ -218,13 +217,9 @@ func (t *typed) settle(r Resource) {
 }
 
 // touch notes what is to be sent again after r: the assignment of a cluster that changed, and the
-// virtual hosts of a route configuration (C094, C112). On the stream of r that is once r was sent, on
-// the others of the node also once r was acknowledged.
-func (t *typed) touch(r Resource, own bool) {
+// virtual hosts of a route configuration (C094, C112).
+func (t *typed) touch(r Resource) {
 	t.stream.recorder.ofNode(t.stream.node, func(other *typed) {
-		if other.stream == t.stream && !own {
-			return
-		}
 		for name := range other.wanted {
 			assigned := t.url == clusterType && r.content.refersTo(reference{other.url, name})
 			hosted := t.url == routeType && other.url == hostType && strings.HasPrefix(name, r.Name+"/")
