@@ -21,9 +21,10 @@ type StreamStatus struct {
 	Types  map[string]TypeStatus // by type URL
 }
 
-// TypeStatus is how far one stream is with one type.
+// TypeStatus is how far one stream is with one type. What a client that comes back says it has counts as
+// sent and acknowledged, at no time that this server knows.
 type TypeStatus struct {
-	Sent, Acknowledged     string // version of the type as sent / acknowledged last
+	Sent, Acknowledged     string // version of the type as sent / acknowledged last; "" for none
 	SentAt, AcknowledgedAt time.Time
 	InSync                 bool       // acknowledged everything there is for it, nothing held, nothing rejected
 	Rejected               *Rejection // until accepted
@@ -91,10 +92,10 @@ func (st *stream) status() StreamStatus {
 
 func (p *place) status() TypeStatus {
 	status := TypeStatus{SentAt: p.sentAt, AcknowledgedAt: p.ackedAt, InSync: p.inSync()}
-	if p.answered {
+	if p.answered || p.sent.sum != (setSum{}) {
 		status.Sent = p.lastVersion()
 	}
-	if !p.ackedAt.IsZero() {
+	if !p.ackedAt.IsZero() || p.acked.sum != (setSum{}) {
 		status.Acknowledged = p.acked.sum.version()
 	}
 	if p.trouble == nil {
