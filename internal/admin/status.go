@@ -11,6 +11,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/control"
+	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/xds"
@@ -100,9 +101,17 @@ func describe(state *control.State, node *xds.Node) api.Proxy {
 		p.Why = fmt.Sprintf("it keeps revision %s: %v", view.Revision, view.Err)
 	}
 	if view := state.Views[key]; view != nil {
-		p.Revision = string(view.Revision)
+		p.Revision, p.Unreachable = string(view.Revision), unreachable(view.Unreachable)
 	}
 	return p
+}
+
+func unreachable(all []ir.Unreachable) []api.Unreachable {
+	var shown []api.Unreachable
+	for _, u := range all {
+		shown = append(shown, api.Unreachable{To: u.Target.Hosts()[0], Why: u.Why, Origin: u.Origin.String()})
+	}
+	return shown
 }
 
 func kind(r mesh.Role) string {

@@ -94,9 +94,12 @@ func versions(t api.TypeStatus) string {
 	}
 }
 
-// explain says of each proxy that is not in sync why, and what it refused or waits for.
+// explain says of each proxy what it cannot reach, and if it is not in sync why, and what it refused or waits for.
 func (r statusReport) explain(b *strings.Builder) {
 	for _, p := range r.Proxies {
+		for _, u := range p.Unreachable {
+			fmt.Fprintf(b, "\n%s cannot reach %s: %s\n    from %s\n", p.Node, u.To, u.Why, u.Origin)
+		}
 		if !p.Connected || p.InSync {
 			continue
 		}

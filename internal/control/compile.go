@@ -35,28 +35,33 @@ func (c *Control) compile(documents *config.Snapshot, last *State, wanted map[st
 
 // view compiles one view. On an error it is what it was, with the error.
 func (c *Control) view(documents *config.Snapshot, node mesh.Node, had *View) (*View, *xds.Snapshot) {
-	resources, err := resources(documents, node)
-	if err != nil {
-		c.log.Warn("view cannot be compiled", "role", node.Role, "service", node.Service, "edge", node.Edge, "error", err)
-		kept := View{Node: node, Err: err}
-		if had != nil {
-			kept.Revision, kept.Origins = had.Revision, had.Origins
-		}
-		return &kept, nil
+	made, snapshot, err := newView(documents, node)
+	if err == nil {
+		return made, snapshot
 	}
-	origins := make(map[xds.Ref]mesh.Origin, len(resources))
+	c.log.Warn("view cannot be compiled", "role", node.Role, "service", node.Service, "edge", node.Edge, "error", err)
+	kept := View{Node: node}
+	if had != nil {
+		kept = *had
+	}
+	kept.Err = err
+	return &kept, nil
+}
+
+func newView(documents *config.Snapshot, node mesh.Node) (*View, *xds.Snapshot, error) {
+	proxy, err := compile.Compile(&documents.Documents, mesh.View{Node: node, Revision: documents.Revision})
+	if err != nil {
+		return nil, nil, err
+	}
+	resources, err := envoy.Resources(proxy)
+	if err != nil {
+		return nil, nil, err
+	}
+	view := &View{Node: node, Revision: documents.Revision, Unreachable: proxy.Unreachable, Origins: map[xds.Ref]mesh.Origin{}}
 	all := make([]*xds.Resource, len(resources))
 	for i, r := range resources {
 		all[i] = r.Resource
-		origins[xds.Ref{Type: r.Type(), Name: r.Name()}] = r.Origin
+		view.Origins[xds.Ref{Type: r.Type(), Name: r.Name()}] = r.Origin
 	}
-	return &View{Node: node, Revision: documents.Revision, Origins: origins}, xds.NewSnapshot(all...)
-}
-
-func resources(documents *config.Snapshot, node mesh.Node) ([]envoy.Resource, error) {
-	proxy, err := compile.Compile(&documents.Documents, mesh.View{Node: node, Revision: documents.Revision})
-	if err != nil {
-		return nil, err
-	}
-	return envoy.Resources(proxy)
+	return view, xds.NewSnapshot(all...), nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/compile"
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/envoy"
+	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/xds"
@@ -174,4 +175,6 @@ type View struct {
 	// Err says why this revision cannot be compiled for the view, which then keeps its last snapshot.
 	Err     error
 	Origins map[xds.Ref]mesh.Origin
+	// Unreachable is what the documents call and this kind of client cannot reach.
+	Unreachable []ir.Unreachable
 }

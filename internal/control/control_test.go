@@ -228,3 +228,20 @@ func TestStrangerHasNoView(t *testing.T) {
 		t.Errorf("a node that does not say who it is has the view %q", key)
 	}
 }
+
+// TestWhatAProgramCannotReach is shown, and keeps nothing else from being published.
+func TestWhatAProgramCannotReach(t *testing.T) {
+	s := start(t, "kind: Service\nname: users\nports: 9090/grpc\n---\nkind: Service\nname: desk\ncalls: [users, ledger]\n---\nkind: External\nname: ledger\nprotocol: tcp\nhost: ledger.example.com\nport: 5432\n")
+	proto, err := envoy.NodeProto(mesh.Node{Role: mesh.Proxyless, Service: "desk"}, "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := s.views.of(&xds.Node{ID: proto.Id, Proto: proto})
+	view := s.until("the view of desk", func(s *State) bool { return s.Views[key] != nil }).Views[key]
+	if len(view.Unreachable) != 1 || view.Unreachable[0].Target.Name != "ledger" || view.Err != nil {
+		t.Errorf("unreachable are %+v, error %v: want the ledger", view.Unreachable, view.Err)
+	}
+	if s.snapshots.Snapshot(key).Get(xds.Ref{Type: xds.ListenerType, Name: "users"}) == nil {
+		t.Error("the program has no listener for what it can reach")
+	}
+}

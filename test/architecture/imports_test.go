@@ -47,7 +47,7 @@ var allowed = []row{
 	{"internal/admin/client", []string{"internal/admin/api"}, "the API as the agent and the command line call it"},
 	{"internal/admin", []string{
 		"internal/mesh", "internal/admin/api", "internal/config", "internal/config/source",
-		"internal/registry", "internal/registry/...", "internal/control", "xds",
+		"internal/registry", "internal/registry/...", "internal/ir", "internal/control", "xds",
 	}, "read models over everything that runs"},
 	{"internal/process", nil, "a program that runs knows nothing of meshes"},
 	{"internal/agent", []string{

@@ -69,8 +69,17 @@ type Proxy struct {
 	InSync    bool      `json:"inSync"`         // it has acknowledged all there is for it
 	Why       string    `json:"why"`            // why it is not in sync, in one sentence; "" when it is
 	Revision  string    `json:"revision"`       // of the documents its configuration was made from
+	// Unreachable is what its manifest calls and this kind of client cannot reach; absent when there is nothing.
+	Unreachable []Unreachable `json:"unreachable,omitempty"`
 	// Types is keyed by clusters, endpoints, listeners, routes, virtualHosts, secrets or runtime.
 	Types map[string]TypeStatus `json:"types"`
+}
+
+// Unreachable is a call of a manifest that a client has no way to make.
+type Unreachable struct {
+	To     string `json:"to"` // by the host that it is called by: users, admin.users
+	Why    string `json:"why"`
+	Origin string `json:"origin"` // file:line:column of the call
 }
 
 // TypeStatus is how far a proxy is with one type of resource.
