@@ -36,6 +36,7 @@ type place struct {
 	answered bool     // a response was sent
 	owed     bool     // a request awaits an answer even if nothing changed
 	again    []string // names to be sent though unchanged, or to be answered as missing
+	reported []string // names it was told do not exist, as resource errors
 	gone     []string // names the client knew at connect that no longer exist
 
 	// What it refused, and what waits.
@@ -52,6 +53,7 @@ type flight struct {
 	position uint64
 	list     *difference
 	version  string
+	size     int // in bytes
 	beat     bool
 	shrunk   bool // the client asks for less than when this was sent
 }

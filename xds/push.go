@@ -12,9 +12,9 @@ func (st *stream) wake() {
 	}
 }
 
-// smallResponse is the size, in bytes, below which gRPC takes a response without waiting for
-// the client, as long as the earlier ones were acknowledged.
-const smallResponse = 16 << 10
+// neverBlocks is how many bytes may be unacknowledged so that gRPC takes them without waiting
+// for the client: its own bound is 64 KiB for a stream.
+const neverBlocks = 32 << 10
 
 // push sends what there is to send. One that may not block leaves a large response to a
 // goroutine of its own.
@@ -46,7 +46,7 @@ func (st *stream) pushLocked(mayBlock bool) {
 			}
 			break
 		}
-		if !mayBlock && r.size() > smallResponse {
+		if !mayBlock && st.session.unacknowledged() > neverBlocks {
 			go st.pushOn(r)
 			return
 		}

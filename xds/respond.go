@@ -54,7 +54,8 @@ func (p *place) send(now time.Time, d *difference, result *content) *response {
 	if p.session.delta || p.sendsWhole() {
 		silent = len(d.changes) == 0
 	}
-	if silent && !p.owed {
+	missing := p.unreported(d)
+	if silent && !p.owed && len(missing) == 0 {
 		if result != p.sent { // removals that state-of-the-world cannot express (C055)
 			p.sent, p.acked, p.position = result, result, result.position
 		}
@@ -62,7 +63,7 @@ func (p *place) send(now time.Time, d *difference, result *content) *response {
 		return nil
 	}
 	s := p.session
-	r := &response{session: s, place: p, delta: s.delta, nonce: s.newNonce(), version: result.sum.version(), list: d}
+	r := &response{session: s, place: p, delta: s.delta, nonce: s.newNonce(), version: result.sum.version(), list: d, missing: missing}
 	v := variantOf(s.delta, s.ttl)
 	if p.sendsWhole() {
 		r.whole = result
@@ -70,7 +71,7 @@ func (p *place) send(now time.Time, d *difference, result *content) *response {
 	} else {
 		r.body = d.body(v, p.typeURL, p.keeper())
 	}
-	p.flight = &flight{result: result, position: p.want.position, list: d, version: r.version}
+	p.flight = &flight{result: result, position: p.want.position, list: d, version: r.version, size: r.size()}
 	p.sent, p.nonce, p.sentAt = result, r.nonce, now
 	p.answered, p.owed, p.idle = true, false, nil
 	p.planBeat(now, result)
@@ -187,6 +188,7 @@ func (p *place) sayGone(sel *selection, check *check) {
 func tailOf(r *response, identifier string) []byte {
 	b := make([]byte, 0, len(r.nonce)+len(identifier)+8)
 	b = appendStringField(b, fieldNonce, r.nonce)
+	b = appendErrors(b, r.missing, r.delta)
 	if identifier == "" {
 		return b
 	}

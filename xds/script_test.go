@@ -354,6 +354,7 @@ func (s *theatre) sayResponse(a *actor, r *response) {
 		for _, any := range m.Resources {
 			words = append(words, scriptAny(s, any))
 		}
+		words = append(words, scriptErrors(m.ResourceErrors)...)
 	case *discoveryv3.DeltaDiscoveryResponse:
 		for _, resource := range m.Resources {
 			words = append(words, scriptWrapped(resource))
@@ -361,8 +362,17 @@ func (s *theatre) sayResponse(a *actor, r *response) {
 		for _, name := range m.RemovedResources {
 			words = append(words, "-"+name)
 		}
+		words = append(words, scriptErrors(m.ResourceErrors)...)
 	}
 	s.say("%s", strings.Join(words, " "))
+}
+
+func scriptErrors(all []*discoveryv3.ResourceError) []string {
+	var words []string
+	for _, e := range all {
+		words = append(words, fmt.Sprintf("%s:error-%d", e.ResourceName.GetName(), e.ErrorDetail.GetCode()))
+	}
+	return words
 }
 
 func scriptAny(s *theatre, any *anypb.Any) string {

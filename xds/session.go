@@ -41,6 +41,7 @@ type response struct {
 	body    *body
 	list    *difference // what it changes; nil when it is a whole state or a heartbeat
 	whole   *content    // state-of-the-world: all it contains, for types that need it
+	missing []string    // names to report as not existing
 	tail    []byte      // what is this stream's own, after the body
 	delta   bool
 	generic
@@ -107,6 +108,17 @@ func (s *session) next(now time.Time) *response {
 		}
 	}
 	return nil
+}
+
+// unacknowledged is how many bytes are in flight, over all types.
+func (s *session) unacknowledged() int {
+	size := 0
+	for _, p := range s.places {
+		if p.flight != nil {
+			size += p.flight.size
+		}
+	}
+	return size
 }
 
 // wakeup returns when next may have something without any other event; zero for never.
