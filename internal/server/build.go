@@ -10,9 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -25,6 +22,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/registry/api"
 	"github.com/doyen-mesh/doyen/internal/registry/diskstore"
 	"github.com/doyen-mesh/doyen/xds"
+	"github.com/doyen-mesh/doyen/xds/xdsmetrics"
 )
 
 // build makes every part and starts none.
@@ -57,13 +55,14 @@ func (s *server) build(ctx context.Context) error {
 		return fmt.Errorf("registry: %w", err)
 	}
 	s.control = control.New(s.documents, s.registry, s.Log)
+	s.metrics = xdsmetrics.New()
 	s.xds = xds.NewServer(s.control.Source(), xds.ServerOptions{
 		Identifier:      "doyen " + s.Version,
 		Logger:          s.Log,
-		Callbacks:       s.control.Callbacks(),
+		Callbacks:       s.metrics.Callbacks(s.control.Callbacks()),
 		IsolateRejected: true,
 	})
-	s.grpc = grpc.NewServer(xds.GRPCOptions()...)
+	s.grpc = grpc.NewServer(append(xds.GRPCOptions(), grpc.StatsHandler(s.metrics.StatsHandler()))...)
 	s.xds.Register(s.grpc)
 	healthv1.RegisterHealthServer(s.grpc, health.NewServer())
 	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
@@ -71,15 +70,10 @@ func (s *server) build(ctx context.Context) error {
 }
 
 func (s *server) handler() http.Handler {
-	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	)
 	return admin.Handler(admin.Options{
 		Version: s.Version, Started: time.Now(), Hosts: s.Hosts, Profiles: s.Profiles,
 		Documents: s.documents, Registry: s.registry, Control: s.control, XDS: s.xds,
-		Metrics: promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}),
+		Metrics: s.metricsPage(),
 		Instances: api.Handler(api.Options{
 			Registry: s.registry,
 			Known:    s.known,

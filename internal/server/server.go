@@ -18,6 +18,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/control"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/xds"
+	"github.com/doyen-mesh/doyen/xds/xdsmetrics"
 )
 
 // Default addresses: loopback, because there is no authentication yet.
@@ -60,6 +61,7 @@ type server struct {
 	registry  *registry.Registry
 	control   *control.Control
 	xds       *xds.Server
+	metrics   *xdsmetrics.Metrics
 	grpc      *grpc.Server
 	http      *http.Server
 	closers   []func() error

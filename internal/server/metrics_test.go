@@ -1,0 +1,65 @@
+package server
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The page on metrics has a row for every metric of ours, with its labels and what it says of itself, and no others.
+func TestMetricsPage(t *testing.T) {
+	o := Options{Config: t.TempDir(), Data: t.TempDir()}
+	if err := os.WriteFile(o.Config+"/mesh.yaml", []byte("kind: Service\nname: users\nports: [8080]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := build(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	defer s.xds.Shutdown()
+	want := rows(s.collectors())
+	page, err := os.ReadFile("../../docs/reference/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := regexp.MustCompile("(?m)^\\| `.*\\|$").FindAllString(string(page), -1)
+	slices.Sort(got)
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("rows of the page (-want +got):\n%s", diff)
+	}
+}
+
+// rows are what the page is to say of the collectors' metrics, sorted.
+func rows(all []prometheus.Collector) []string {
+	// What a prometheus.Desc says of itself is only in its text.
+	text := regexp.MustCompile(`^Desc\{fqName: "(.*)", help: "([^"]*)", (?:unit: "[^"]*", )?constLabels: \{\}, variableLabels: \{(.*)\}\}$`)
+	descriptions := make(chan *prometheus.Desc)
+	go func() {
+		defer close(descriptions)
+		for _, c := range all {
+			c.Describe(descriptions)
+		}
+	}()
+	var rows []string
+	for d := range descriptions {
+		parts := text.FindStringSubmatch(d.String())
+		if parts == nil {
+			panic(fmt.Sprintf("this is not how a description looks: %s", d))
+		}
+		labels := ""
+		if parts[3] != "" {
+			labels = "`" + strings.ReplaceAll(parts[3], ",", "`, `") + "`"
+		}
+		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |", parts[1], cmp.Or(labels, "-"), parts[2]))
+	}
+	slices.Sort(rows)
+	return rows
+}
