@@ -31,7 +31,8 @@ const maxFetch = 4 << 20
 
 // Handler answers REST-JSON fetches (C110): a POST of a DiscoveryRequest to
 // /v3/discovery:clusters and so on gets a DiscoveryResponse, or 304 when the request's
-// version_info is current. There is no aggregation, no delta and no waiting.
+// version_info is current. There is no aggregation, no delta and no waiting. The program has to
+// import the Go packages of the messages it serves: their JSON form is not in their bytes.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.fetch) }
 
 func (s *Server) fetch(w http.ResponseWriter, r *http.Request) {
