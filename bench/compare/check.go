@@ -91,6 +91,7 @@ func Checks() []Check {
 		{Name: "one publication to all, CPU", Group: Views, Protocol: fleet.Delta, Unit: Milliseconds, figure: ChangeCPU, Ratio: 3},
 		{Name: "heap with all clients", Group: Views, Protocol: fleet.Delta, Unit: Mebibytes, figure: heap, Ratio: 2},
 		{Name: "resident memory with all clients", Group: Views, Protocol: fleet.Delta, Unit: Mebibytes, figure: rss, Ratio: 2},
+		{Name: "one publication to all, CPU", Group: Whole, Protocol: fleet.Delta, Unit: Milliseconds, figure: ChangeCPU, Ratio: 3},
 		{Name: "one change, p99 until a client has it", Group: Many, Protocol: fleet.Delta, Unit: Milliseconds, figure: ChangeP99, Limit: 200},
 		{Name: "resident memory", Group: Many, Protocol: fleet.Delta, Unit: Mebibytes, figure: rss, Limit: 500},
 		{Name: "CPU when nothing changes", Group: Many, Protocol: fleet.Delta, Unit: Cores, figure: idleCores, Limit: 0.01, Alone: true},

@@ -13,12 +13,13 @@ const (
 	Shared = "shared" // every client has the same 1,000 clusters and assignments
 	Subset = "subset" // every client asks for its own random 100 of 1,000 assignments
 	Views  = "views"  // every client has 50 clusters and assignments of its own
+	Whole  = "whole"  // as views, with every assignment rewritten by each publication
 	Many   = "many"   // shared, with five times as many clients
 	Alone  = "alone"  // shared, with a connection for each client, as proxies have it
 )
 
 // Groups lists them in the order in which they run.
-func Groups() []string { return []string{Shared, Subset, Views, Many, Alone} }
+func Groups() []string { return []string{Shared, Subset, Views, Whole, Many, Alone} }
 
 // Size is how large the scenarios are, and how long they take.
 type Size struct {
@@ -66,8 +67,8 @@ func (s Size) Plan(group string) []Scenario {
 		shape.Subset = s.Subset
 		servers = append(servers, serve.DoyenLinear)
 		return s.scenarios(group, fleet.Delta, shape, servers...)
-	case Views:
-		shape := workload.Shape{Clusters: s.OwnClusters, Endpoints: endpoints, Views: s.Clients}
+	case Views, Whole:
+		shape := workload.Shape{Clusters: s.OwnClusters, Endpoints: endpoints, Views: s.Clients, Whole: group == Whole}
 		return s.scenarios(group, fleet.Delta, shape, serve.PeerSnapshot, serve.DoyenSnapshot)
 	case Alone:
 		if !s.Long {

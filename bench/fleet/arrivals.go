@@ -55,10 +55,9 @@ func (f *Fleet) Latencies(from uint32, starts []int64) []int64 {
 
 // coveredBy yields the changes of an assignment after the one that was held, up to the one that came.
 func (f *Fleet) coveredBy(a arrival) func(yield func(uint32) bool) {
-	index := f.shape.Target(a.is)
 	return func(yield func(uint32) bool) {
-		for change := a.is; change > a.was && f.shape.Target(change) == index; change -= uint32(f.shape.Clusters) {
-			if !yield(change) || change <= uint32(f.shape.Clusters) {
+		for change := a.is; change > a.was; change = f.shape.Before(change) {
+			if !yield(change) {
 				return
 			}
 		}

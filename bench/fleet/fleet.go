@@ -31,7 +31,7 @@ type Fleet struct {
 
 	clients []*client
 	synced  atomic.Int64 // clients that hold everything they asked for
-	covered atomic.Int64 // pairs of client and change, for changes after the client was synced
+	covered atomic.Int64 // arrivals of changes at clients that were synced, and those that they cover
 }
 
 // Open connects the clients; each subscribes at once. [Fleet.Close] must be called.
@@ -86,14 +86,11 @@ func (f *Fleet) WaitSynced(ctx context.Context) error {
 // WaitCovered returns when every client that asked for them has the changes from+1 to sequence, or
 // later ones of the same assignments.
 func (f *Fleet) WaitCovered(ctx context.Context, from, sequence uint32) error {
-	return f.wait(ctx, "changes at clients", &f.covered, f.Due(from, sequence))
+	return f.wait(ctx, "changes at clients", &f.covered, f.due(from, sequence))
 }
 
-// Due is the number of pairs of client and change that the changes from+1 to sequence make.
-func (f *Fleet) Due(from, sequence uint32) int64 {
-	if f.shape.Subset == 0 {
-		return int64(len(f.clients)) * int64(sequence-from)
-	}
+// due is the number of arrivals that the changes from+1 to sequence make.
+func (f *Fleet) due(from, sequence uint32) int64 {
 	subscribers := make([]int64, f.shape.Clusters)
 	for number := range f.clients {
 		for _, index := range f.shape.Subscription(number) {
@@ -102,13 +99,12 @@ func (f *Fleet) Due(from, sequence uint32) int64 {
 	}
 	var due int64
 	for change := from + 1; change <= sequence; change++ {
-		due += subscribers[f.shape.Target(change)]
+		for _, index := range f.shape.Targets(change) {
+			due += subscribers[index]
+		}
 	}
 	return due
 }
-
-// Covered is the number of pairs of client and change that have arrived since the last Forget.
-func (f *Fleet) Covered() int64 { return f.covered.Load() }
 
 func (f *Fleet) wait(ctx context.Context, what string, count *atomic.Int64, want int64) error {
 	ticker := time.NewTicker(pollEvery)

@@ -31,9 +31,20 @@ func newDoyenLinear(_ context.Context, shape workload.Shape) (target, error) {
 }
 
 func (d *doyenLinear) prepare(sequence uint32) (func() error, error) {
-	was := d.assignments.Get(d.shape.Name(0, d.shape.Target(sequence)))
-	next := assignment(was.Name(), workload.Changed(was.Body(), sequence))
-	return func() error { d.assignments.Put(next); return nil }, nil
+	bodies := make(map[string][]byte)
+	for _, index := range d.shape.Targets(sequence) {
+		name := d.shape.Name(0, index)
+		bodies[name] = workload.Changed(d.assignments.Get(name).Body(), sequence)
+	}
+	return func() error { d.put(bodies); return nil }, nil
+}
+
+func (d *doyenLinear) put(bodies map[string][]byte) {
+	var changed []*xds.Resource
+	for name, body := range bodies {
+		changed = append(changed, assignment(name, body))
+	}
+	d.assignments.Put(changed...)
 }
 
 func (d *doyenLinear) versions() (map[string]map[string]string, error) {

@@ -36,12 +36,24 @@ func newDoyenSnapshot(_ context.Context, shape workload.Shape) (target, error) {
 }
 
 func (d *doyenSnapshot) prepare(sequence uint32) (func() error, error) {
-	index := d.shape.Target(sequence)
-	for _, v := range d.views {
-		was := v.assignments[index]
-		v.assignments[index] = assignment(was.Name(), workload.Changed(was.Body(), sequence))
+	indices := d.shape.Targets(sequence)
+	bodies := make([][][]byte, len(d.views))
+	for i, v := range d.views {
+		for _, index := range indices {
+			bodies[i] = append(bodies[i], workload.Changed(v.assignments[index].Body(), sequence))
+		}
 	}
-	return func() error { d.publish(); return nil }, nil
+	return func() error { d.change(indices, bodies); return nil }, nil
+}
+
+// change publishes new bodies, by view, of the assignments with these indices.
+func (d *doyenSnapshot) change(indices []int, bodies [][][]byte) {
+	for i, v := range d.views {
+		for j, index := range indices {
+			v.assignments[index] = assignment(v.assignments[index].Name(), bodies[i][j])
+		}
+	}
+	d.publish()
 }
 
 func (d *doyenSnapshot) publish() {

@@ -33,7 +33,7 @@ type floor struct {
 
 // notice is a change as it is sent.
 type notice struct {
-	index int
+	index int             // of the first assignment in it
 	body  map[bool][]byte // by variant
 }
 
@@ -88,12 +88,14 @@ func (f *floor) run(ctx context.Context) error {
 }
 
 func (f *floor) prepare(sequence uint32) (func() error, error) {
-	index := f.shape.Target(sequence)
-	f.bodies[index] = workload.Changed(f.bodies[index], sequence)
-	next := &notice{index: index, body: make(map[bool][]byte)}
+	indices := f.shape.Targets(sequence)
+	for _, index := range indices {
+		f.bodies[index] = workload.Changed(f.bodies[index], sequence)
+	}
+	next := &notice{index: indices[0], body: make(map[bool][]byte)}
 	for _, delta := range []bool{true, false} {
 		nonce := strconv.FormatUint(uint64(sequence), 10)
-		next.body[delta] = f.response(delta, workload.AssignmentType, []int{index}, f.bodies, nonce)
+		next.body[delta] = f.response(delta, workload.AssignmentType, indices, f.bodies, nonce)
 	}
 	return func() error { f.publish(next); return nil }, nil
 }

@@ -42,12 +42,15 @@ func linearCache(typeURL string, resources []types.Resource) *cache.LinearCache 
 }
 
 func (p *peerLinear) prepare(sequence uint32) (func() error, error) {
-	name := p.shape.Name(0, p.shape.Target(sequence))
-	next, err := changed(p.assignments.GetResources()[name], sequence)
-	if err != nil {
-		return nil, err
+	was, next := p.assignments.GetResources(), make(map[string]types.Resource)
+	for _, index := range p.shape.Targets(sequence) {
+		name := p.shape.Name(0, index)
+		var err error
+		if next[name], err = changed(was[name], sequence); err != nil {
+			return nil, err
+		}
 	}
-	return func() error { return p.assignments.UpdateResource(name, next) }, nil
+	return func() error { return p.assignments.UpdateResources(next, nil) }, nil
 }
 
 func (p *peerLinear) versions() (map[string]map[string]string, error) {

@@ -50,13 +50,14 @@ func newPeerSnapshot(ctx context.Context, shape workload.Shape) (target, error) 
 }
 
 func (p *peerSnapshot) prepare(sequence uint32) (func() error, error) {
-	index := p.shape.Target(sequence)
-	for view := range p.views {
-		next, err := changed(p.views[view].assignments[index], sequence)
-		if err != nil {
-			return nil, err
+	for _, view := range p.views {
+		for _, index := range p.shape.Targets(sequence) {
+			next, err := changed(view.assignments[index], sequence)
+			if err != nil {
+				return nil, err
+			}
+			view.assignments[index] = next
 		}
-		p.views[view].assignments[index] = next
 	}
 	return func() error { return p.publish(sequence) }, nil
 }

@@ -18,8 +18,8 @@ type target interface {
 	register(g *grpc.Server)
 	// run does its background work until ctx ends.
 	run(ctx context.Context) error
-	// prepare makes the new bytes of a change; the function returned publishes them and returns
-	// when a writer could go on.
+	// prepare makes the new bytes of a change, or the messages for a server that takes those; the
+	// function returned publishes them and returns when a writer could go on.
 	prepare(sequence uint32) (publish func() error, err error)
 	// versions of all resources, by type URL and name.
 	versions() (map[string]map[string]string, error)

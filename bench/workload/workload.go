@@ -26,6 +26,8 @@ type Shape struct {
 	// Subset makes each client subscribe to this many assignments of its own choice and to no
 	// clusters. 0 means all clusters by wildcard, and all assignments by name.
 	Subset int
+	// Whole makes each change rewrite every assignment (of every view), not one.
+	Whole bool
 }
 
 // ViewCount is the number of different views, at least one.
@@ -59,12 +61,24 @@ func Index(name []byte) int {
 
 const digits = 4
 
-// Target is the index of the assignment that change sequence touches (in every view). Changes are
-// counted from 1 and go round the assignments in order.
-func (s Shape) Target(sequence uint32) int { return int(sequence-1) % s.Clusters }
+// Targets are the indices of the assignments that change sequence rewrites, in every view. Changes are
+// counted from 1 and go round the assignments in order, unless each rewrites all.
+func (s Shape) Targets(sequence uint32) []int {
+	if !s.Whole {
+		return []int{int(sequence-1) % s.Clusters}
+	}
+	all := make([]int, s.Clusters)
+	for index := range all {
+		all[index] = index
+	}
+	return all
+}
 
-// ChangesUpTo is how many of the changes 1 to sequence touched the assignment index.
+// ChangesUpTo is how many of the changes 1 to sequence rewrote the assignment index.
 func (s Shape) ChangesUpTo(index int, sequence uint32) int {
+	if s.Whole {
+		return int(sequence)
+	}
 	first := uint32(index) + 1
 	if sequence < first {
 		return 0
@@ -72,13 +86,28 @@ func (s Shape) ChangesUpTo(index int, sequence uint32) int {
 	return int(sequence-first)/s.Clusters + 1
 }
 
-// Latest is the last of the changes 1 to sequence that touched the assignment index, 0 when none did.
+// Latest is the last of the changes 1 to sequence that rewrote the assignment index, 0 when none did.
 func (s Shape) Latest(index int, sequence uint32) uint32 {
+	if s.Whole {
+		return sequence
+	}
 	n := s.ChangesUpTo(index, sequence)
 	if n == 0 {
 		return 0
 	}
 	return uint32(index) + 1 + uint32((n-1)*s.Clusters)
+}
+
+// Before is the change before sequence that rewrote the same assignments, 0 when there was none.
+func (s Shape) Before(sequence uint32) uint32 {
+	step := uint32(s.Clusters)
+	if s.Whole {
+		step = 1
+	}
+	if sequence <= step {
+		return 0
+	}
+	return sequence - step
 }
 
 // weightBase is the weight of an assignment's locality before any change. Weights from 2^28 up are

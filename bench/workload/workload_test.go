@@ -35,20 +35,27 @@ func TestChangedRewritesOnlyTheWeight(t *testing.T) {
 }
 
 func TestChangesGoRound(t *testing.T) {
-	shape := Shape{Clusters: 7}
-	last := make([]uint32, shape.Clusters)
-	count := make([]int, shape.Clusters)
-	for sequence := uint32(0); sequence < 40; sequence++ {
-		if sequence > 0 {
-			last[shape.Target(sequence)] = sequence
-			count[shape.Target(sequence)]++
-		}
-		for index := range shape.Clusters {
-			if got := shape.Latest(index, sequence); got != last[index] {
-				t.Errorf("Latest(%d, %d) = %d, want %d", index, sequence, got, last[index])
+	for _, shape := range []Shape{{Clusters: 7}, {Clusters: 7, Whole: true}} {
+		last := make([]uint32, shape.Clusters)
+		count := make([]int, shape.Clusters)
+		for sequence := uint32(0); sequence < 40; sequence++ {
+			if sequence > 0 {
+				targets := shape.Targets(sequence)
+				if before := shape.Before(sequence); before != last[targets[0]] {
+					t.Errorf("whole %v: Before(%d) = %d, want %d", shape.Whole, sequence, before, last[targets[0]])
+				}
+				for _, index := range targets {
+					last[index] = sequence
+					count[index]++
+				}
 			}
-			if got := shape.ChangesUpTo(index, sequence); got != count[index] {
-				t.Errorf("ChangesUpTo(%d, %d) = %d, want %d", index, sequence, got, count[index])
+			for index := range shape.Clusters {
+				if got := shape.Latest(index, sequence); got != last[index] {
+					t.Errorf("whole %v: Latest(%d, %d) = %d, want %d", shape.Whole, index, sequence, got, last[index])
+				}
+				if got := shape.ChangesUpTo(index, sequence); got != count[index] {
+					t.Errorf("whole %v: ChangesUpTo(%d, %d) = %d, want %d", shape.Whole, index, sequence, got, count[index])
+				}
 			}
 		}
 	}
