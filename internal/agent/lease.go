@@ -15,7 +15,8 @@ import (
 // callTimeout bounds one call of the server.
 const callTimeout = 5 * time.Second
 
-// goodbyeTimeout bounds what a goodbye takes beyond the wait that it asks for.
+// goodbyeTimeout bounds what a goodbye takes beyond the wait that it asks for, and for how long it is said again
+// when no server answers.
 const goodbyeTimeout = 2 * time.Second
 
 // Pauses between check-ins that did not succeed.
@@ -99,10 +100,15 @@ func (l *lease) checkIn(ctx context.Context, i registry.Instance) (api.CheckedIn
 }
 
 // leave takes the instance out of the registry. It waits up to wait, or until ctx ends, for the proxies
-// of its callers to acknowledge that; the goodbye itself is said even when ctx has ended. run must have
-// returned, or a check-in would bring the instance back.
+// of its callers to acknowledge that, and tries again for a while when no server answers: it may be
+// restarting, and without a goodbye callers would go on until the lease lapses. The goodbye is said even
+// when ctx has ended. run must have returned, or a check-in would bring the instance back.
 func (l *lease) leave(ctx context.Context, wait time.Duration) {
 	left, err := l.goodbye(ctx, wait)
+	retry := backoff{first: firstRetry, last: lastRetry}
+	for giveUp := time.Now().Add(goodbyeTimeout); err != nil && time.Now().Before(giveUp) && sleep(ctx, retry.pause()); {
+		left, err = l.goodbye(ctx, wait)
+	}
 	if ctx.Err() != nil {
 		left, err = l.goodbye(context.WithoutCancel(ctx), 0)
 	}
@@ -132,7 +138,7 @@ type journal struct {
 func (j *journal) checkIn(i registry.Instance, answer api.CheckedIn, err error) {
 	if err != nil {
 		if !j.trouble {
-			j.log.Log(context.Background(), level(err), "check-in goes unanswered: trying again", "error", err)
+			j.fail(err)
 		}
 		j.trouble = true
 		return
@@ -146,11 +152,12 @@ func (j *journal) checkIn(i registry.Instance, answer api.CheckedIn, err error) 
 	j.trouble, j.state = false, i.State
 }
 
-// level is Error for what no patience mends.
-func level(err error) slog.Level {
+// fail tells apart a server that is away from one that says no, which no patience mends.
+func (j *journal) fail(err error) {
 	var refused *client.Error
 	if errors.As(err, &refused) && !refused.Temporary() {
-		return slog.LevelError
+		j.log.Error("the server refuses the check-in", "error", err)
+		return
 	}
-	return slog.LevelWarn
+	j.log.Warn("check-in goes unanswered: trying again", "error", err)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -44,7 +45,11 @@ func (f *fakeRegistry) CheckIn(_ context.Context, i registry.Instance) (api.Chec
 func (f *fakeRegistry) Leave(ctx context.Context, _ registry.Key, wait time.Duration) (api.Left, error) {
 	f.mu.Lock()
 	f.left = append(f.left, wait)
+	away := f.away
 	f.mu.Unlock()
+	if away {
+		return api.Left{}, errors.New("away")
+	}
 	if wait > 0 && f.leaving != nil {
 		select {
 		case <-f.leaving:
@@ -128,6 +133,28 @@ func TestLeaveSaysGoodbyeEvenInAHurry(t *testing.T) {
 		testLease(f).leave(ctx, time.Minute)
 		if diff := cmp.Diff([]time.Duration{time.Minute, 0}, f.left); diff != "" {
 			t.Errorf("waits (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestLeaveOutlastsARestart says goodbye to a server that is away for a moment, and to one that stays away.
+func TestLeaveOutlastsARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeRegistry{away: true}
+		back := time.AfterFunc(time.Second, func() { f.setAway(false) })
+		defer back.Stop()
+		log := &output{}
+		l := testLease(f)
+		l.log = slog.New(slog.NewTextHandler(log, nil))
+		l.leave(t.Context(), time.Minute)
+		if !strings.Contains(log.String(), "no proxy calls this instance any more") {
+			t.Errorf("the goodbye did not get through: %s", log)
+		}
+		f.setAway(true)
+		started := time.Now()
+		l.leave(t.Context(), time.Minute)
+		if took := time.Since(started); took > 2*goodbyeTimeout || !strings.Contains(log.String(), "could not leave") {
+			t.Errorf("it tried for %v: %s", took, log)
 		}
 	})
 }

@@ -146,3 +146,18 @@ func TestFlagsGoBeforeTheEnvironment(t *testing.T) {
 		t.Errorf("the flag does not count: %s", stdout)
 	}
 }
+
+// TestUnreadableFolder needs a user who may not read everything.
+func TestUnreadableFolder(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may read every folder")
+	}
+	dir := filepath.Join(t.TempDir(), "closed")
+	if err := os.Mkdir(dir, 0o000); err != nil {
+		t.Fatal(err)
+	}
+	status, _, stderr := run(t, nil, "server", "--config", dir, "--data", t.TempDir())
+	if status != 1 || !strings.Contains(stderr, "this user may not read it") || !strings.Contains(stderr, "hint: allow it with: chmod u+rx "+dir) {
+		t.Errorf("status %d, standard error %q", status, stderr)
+	}
+}
