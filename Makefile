@@ -11,7 +11,7 @@ ENVOY_DEPENDENCY := $(filter $(FETCHED_ENVOY),$(DOYEN_ENVOY))
 STATICCHECK := $(CACHE)/staticcheck
 VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
 
-.PHONY: help build demo test lint generate bench bench-full clean
+.PHONY: help build demo test lint clients generate bench bench-full clean
 
 help: ## explain the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,9 +45,8 @@ bench-full: build $(ENVOY_DEPENDENCY) ## all benchmarks; writes docs/performance
 clean: ## remove what was built and fetched
 	rm -rf bin $(CACHE)
 
-.PHONY: clients
-clients: ## install the gRPC clients of other languages that the conformance tests drive
-	@true
+clients:
+	@sh test/conformance/clients/install.sh $(CACHE)/clients
 
 $(FETCHED_ENVOY): tools/envoy.txt
 	@echo "fetching Envoy 1.40 into $(CACHE)/envoy"

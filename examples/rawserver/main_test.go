@@ -176,7 +176,6 @@ func (r *running) own(node string) map[string]string {
 // watcher is a client that asks for everything of a type and follows.
 type watcher struct {
 	t       *testing.T
-	changes chan struct{}
 	updates chan *client.Update
 }
 
