@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -69,12 +68,9 @@ func (m *mesh) refusal(node, kind string) (r api.Rejection) {
 // statusSays wants every text in what doyen status prints.
 func (m *mesh) statusSays(texts ...string) {
 	m.t.Helper()
-	out, err := exec.Command(doyen, "status", "--server", "http://"+m.http).CombinedOutput()
-	if err != nil {
-		m.t.Fatalf("doyen status: %v\n%s", err, out)
-	}
+	out := m.run("status")
 	for _, text := range texts {
-		if !strings.Contains(string(out), text) {
+		if !strings.Contains(out, text) {
 			m.t.Errorf("doyen status says\n%s\nwant %q", out, text)
 		}
 	}
