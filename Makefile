@@ -40,12 +40,12 @@ bench: build $(ENVOY_DEPENDENCY) ## the benchmarks against go-control-plane, sho
 	cd bench && go run . -short
 
 bench-full: build $(ENVOY_DEPENDENCY) ## all benchmarks; writes docs/performance.md
-	cd bench && go run . -full
+	cd bench && go run . -full -out ../docs
 
 clean: ## remove what was built and fetched
 	rm -rf bin $(CACHE)
 
-clients:
+clients: ## install the gRPC clients of other languages that tests drive
 	@sh test/conformance/clients/install.sh $(CACHE)/clients
 
 $(FETCHED_ENVOY): tools/envoy.txt
