@@ -67,7 +67,7 @@ func unprompted(_ *Recorder, _ *stream, t *typed, m *Message) (reasons []string)
 	}
 	news := len(t.removals(m)) > 0
 	for _, name := range m.Removed {
-		news = news || t.asked[name]
+		news = news || t.asked[name] || len(t.rejected[name]) > 0
 	}
 	for _, r := range m.Resources {
 		before := t.sent[r.Name]

@@ -36,7 +36,7 @@ type typed struct {
 	sent      map[string]*sending // by name: what it has once it has taken all that was sent
 	taken     map[string]*content // by name: what it has acknowledged
 	inherited map[string]bool     // names in taken that it only claimed: the server cannot know the content
-	touched   map[string]bool     // names to be sent again because what refers to them was (C094)
+	touched   map[string]bool     // names that may be sent again though unchanged, once
 
 	rejected map[string][]*content // by name
 	refused  []map[string]*content // what changed in each rejected response
@@ -141,6 +141,7 @@ func (t *typed) restore(name, nonce string) {
 	}
 	if c := t.taken[name]; c != nil {
 		t.sent[name] = &sending{content: c}
+		t.touched[name] = true // once the owner has gone back to it, it may be confirmed
 	} else {
 		delete(t.sent, name)
 	}

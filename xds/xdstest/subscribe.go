@@ -80,7 +80,9 @@ func (t *typed) want(name string) {
 	t.asked[name] = true
 	// On a stream without clusters the server may hear of the name before it hears that the cluster
 	// was acknowledged, in which order they came cannot be seen from beside it, and touch it then.
-	t.touched[name] = t.url == endpointType && t.stream.types[clusterType] == nil
+	if t.url == endpointType && t.stream.types[clusterType] == nil {
+		t.touched[name] = true
+	}
 }
 
 // claim notes versions that a client says it holds from an earlier stream.
