@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -29,7 +28,7 @@ type EdgeOptions struct {
 	AdminPort     int            // of Envoy, on 127.0.0.1; 0 is any free port
 	Proxy         ProxyOptions
 
-	DrainTimeout time.Duration // for requests in flight
+	DrainTimeout time.Duration // for requests in flight; 0 is none
 	Hurry        <-chan struct{}
 	Stderr       io.Writer // Envoy's
 	Log          *slog.Logger
@@ -38,7 +37,6 @@ type EdgeOptions struct {
 // RunEdge runs an Envoy for an Edge until ctx ends, then lets requests in flight finish and stops it.
 // When no server answers, Envoy starts all the same and follows when one does.
 func RunEdge(ctx context.Context, o EdgeOptions) error {
-	o.DrainTimeout = cmp.Or(o.DrainTimeout, DefaultDrainTimeout)
 	o.Log, o.Stderr = orSilent(o.Log), orDiscard(o.Stderr)
 	var err error
 	if o.Proxy.Path, err = o.Proxy.find(ctx, o.Log); err != nil {

@@ -26,7 +26,7 @@ func (m *testMesh) edgeOptions() EdgeOptions {
 	return EdgeOptions{
 		Edge: "public", Server: "http://" + m.http, XDS: m.grpc,
 		ListenerPorts: map[string]int{"http": 0}, Proxy: ProxyOptions{Path: envoyPath(m.t), Concurrency: 1},
-		Log: slog.New(slog.DiscardHandler),
+		DrainTimeout: DefaultDrainTimeout, Log: slog.New(slog.DiscardHandler),
 	}
 }
 

@@ -121,7 +121,8 @@ func (m *testMesh) options(app string) Options {
 		Address: netip.MustParseAddr("127.0.0.1"), AppPorts: map[mesh.PortName]int{"": port},
 		IngressPorts: map[mesh.PortName]int{"": 0},
 		Proxy:        ProxyOptions{Path: envoyPath(m.t), Concurrency: 1},
-		Stdout:       io.Discard, Stderr: io.Discard,
+		DrainTimeout: DefaultDrainTimeout, StopTimeout: DefaultStopTimeout,
+		Stdout: io.Discard, Stderr: io.Discard,
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// Defaults of Options.
+// What commands take for DrainTimeout and StopTimeout when nobody says otherwise.
 const (
 	DefaultDrainTimeout = 30 * time.Second
 	DefaultStopTimeout  = 10 * time.Second
@@ -46,8 +46,8 @@ type Options struct {
 	Proxyless bool // the application speaks xDS itself (gRPC): no Envoy
 	Proxy     ProxyOptions
 
-	DrainTimeout time.Duration // for callers to learn of the end and for requests in flight, together
-	StopTimeout  time.Duration // for the application to end when asked to, before it is killed
+	DrainTimeout time.Duration // for callers to learn of the end and for requests in flight, together; 0 is none
+	StopTimeout  time.Duration // for the application to end when asked to, before it is killed; 0 is none
 
 	Hurry  <-chan struct{} // closes when whoever waits for the end has lost patience; nil is never
 	Stdout io.Writer       // the application's
@@ -65,8 +65,6 @@ type ProxyOptions struct {
 }
 
 func (o Options) withDefaults() (Options, error) {
-	o.DrainTimeout = cmp.Or(o.DrainTimeout, DefaultDrainTimeout)
-	o.StopTimeout = cmp.Or(o.StopTimeout, DefaultStopTimeout)
 	o.Log, o.Stdout, o.Stderr = orSilent(o.Log), orDiscard(o.Stdout), orDiscard(o.Stderr)
 	if len(o.Command) == 0 {
 		return o, errors.New("no application to run")

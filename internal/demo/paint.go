@@ -30,9 +30,9 @@ func (v *view) paint() {
 // lines are the view as a table.
 func (v *view) lines() []string {
 	connected, inSync := v.proxies()
-	lines := []string{fmt.Sprintf("%-46s %9s %9s %9s %9s %9s", "PATH", "REQUESTS", "SUCCESS", "P50", "P99", "FAILED")}
+	lines := []string{fmt.Sprintf("%-26s %10s %9s %10s %10s %7s", "PATH", "REQUESTS", "SUCCESS", "P50", "P99", "FAILED")}
 	for i, f := range v.recent {
-		lines = append(lines, fmt.Sprintf("%-46s %7.0f/s %8.2f%% %9s %9s %9d", v.stage.paths[i].name, v.perSecond(i),
+		lines = append(lines, fmt.Sprintf("%-26s %8.0f/s %8.2f%% %10s %10s %7d", v.stage.paths[i].name, v.perSecond(i),
 			f.success(), milliseconds(f.percentile(0.5)), milliseconds(f.percentile(0.99)), v.last[i].Failed))
 	}
 	lines = append(lines, "", "instances  "+v.instances(), fmt.Sprintf("proxies    %d connected, %d in sync", connected, inSync))

@@ -78,6 +78,8 @@ func (s *stage) introduction() string {
 		}
 		fmt.Fprintf(&b, "  %-10s %s, %s\n", service, strings.Join(names, ", "), how)
 	}
+	fmt.Fprintf(&b, "  traffic    %d requests/s on each of three paths: edge > users;\n", rate)
+	fmt.Fprintf(&b, "             edge > web > users, and > orders > users, quotes (gRPC), ledger (TCP); desk > quotes (gRPC)\n")
 	fmt.Fprintf(&b, "\nthree things to try in another terminal\n")
 	fmt.Fprintf(&b, "  curl http://localhost:%d/\n      says who answered, and whom they asked\n", s.at.edge)
 	fmt.Fprintf(&b, "  sed -i 's/profile, to: users/profile, to: orders/' %s/edge.yaml\n      moves the requests for /profile to orders, and none fails\n", s.documents.dir)
