@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -92,6 +93,54 @@ func TestNothingOutlivesTheAgent(t *testing.T) {
 			return ""
 		})
 	}
+}
+
+// TestEnvoyIsStartedAgain kills an instance's Envoy: it is started again, and in the meantime callers are
+// told to leave the instance alone.
+func TestEnvoyIsStartedAgain(t *testing.T) {
+	m := newMesh(t, map[string]string{"users.yaml": loneService, "edge.yaml": "kind: Mesh\nname: shop\ndefaults: {retries: 0}\n---\n" + loneEdge})
+	i := m.startInstance("users", "users-1", options{})
+	m.startInstance("users", "users-2", options{})
+	edge := m.startEdge("public")
+	answers(t, edge, "any.example.com", "users-1")
+	traffic := startTraffic(t, edge, "any.example.com")
+	if err := syscall.Kill(i.envoy(t), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "callers leave the instance alone", func() string { return m.stateOf("users", i.ingress, "starting") })
+	eventually(t, "the instance is back", func() string { return m.stateOf("users", i.ingress, "healthy") })
+	traffic.reset()
+	eventually(t, "users-1 gets traffic", func() string { return answered(traffic, "users-1") })
+	m.quiet(traffic)
+	r := traffic.stop()
+	t.Log(r)
+	if r.Failed > r.Sent/20 {
+		t.Errorf("%d of %d requests failed, more than what a dying instance had in hand", r.Failed, r.Sent)
+	}
+}
+
+// envoy is the process ID of an agent's Envoy.
+func (i *instance) envoy(t *testing.T) int {
+	t.Helper()
+	pid := i.Process.Pid
+	children, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // a thread's each
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range children {
+		text, _ := os.ReadFile(file) // the thread may be over
+		for _, child := range strings.Fields(string(text)) {
+			if name, _ := os.ReadFile("/proc/" + child + "/comm"); strings.Contains(string(name), "envoy") {
+				id, err := strconv.Atoi(child)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return id
+			}
+		}
+	}
+	t.Fatal("the agent has no Envoy")
+	return 0
 }
 
 // TestAgentOutlivesTheServer starts an instance while the server is away: it is checked in when the
