@@ -200,6 +200,9 @@ func serverReturns(ctx context.Context, s *stage) (string, error) {
 	settled(ctx, time.Second)
 	m := s.mark().since(before)
 	errs := []error{m.noneFailed()}
+	if len(updates) == 0 {
+		errs = append(errs, errors.New("no Envoy said how many updates it had taken"))
+	}
 	resent := 0
 	for name, n := range s.updates(ctx) {
 		if more := n - updates[name]; more > 0 {

@@ -8,7 +8,7 @@ import (
 )
 
 // updates counts the updates that each Envoy has taken: of clusters, listeners, routes and endpoints
-// together. An Envoy that does not answer is left out.
+// together. An Envoy that does not answer, or counts none, is left out.
 func (s *stage) updates(ctx context.Context) map[string]int {
 	counts := map[string]int{}
 	proxies := []*proxied{s.edge}
@@ -18,7 +18,7 @@ func (s *stage) updates(ctx context.Context) map[string]int {
 		}
 	}
 	for _, p := range proxies {
-		if n, err := s.countUpdates(ctx, p); err == nil {
+		if n, err := s.countUpdates(ctx, p); err == nil && n > 0 {
 			counts[p.name] = n
 		}
 	}
