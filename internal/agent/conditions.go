@@ -43,10 +43,10 @@ func (c *conditions) set(which condition, err error) {
 	defer c.mu.Unlock()
 	if err == nil {
 		delete(c.missing, which)
-		c.log.Info("now it holds", "condition", which)
+		c.log.Info("condition met", "condition", which)
 	} else {
 		c.missing[which] = err
-		c.log.Warn("it does not hold", "condition", which, "error", err)
+		c.log.Warn("condition not met", "condition", which, "error", err)
 	}
 	state := registry.Healthy
 	if len(c.missing) > 0 {

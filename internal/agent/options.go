@@ -61,6 +61,7 @@ type Options struct {
 type ProxyOptions struct {
 	Path        string   // the executable; "" is the one on PATH
 	Concurrency int      // worker threads; 0 is one for each core
+	LogLevel    string   // as Envoy names its levels; "" is warning
 	Args        []string // further arguments of Envoy's own
 }
 

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,7 +52,7 @@ func newProxy(o ProxyOptions, b bootstrap.Options, folder string, inbound []neti
 	if err := os.WriteFile(file, content, 0o600); err != nil {
 		return nil, err
 	}
-	args := []string{"--config-path", file, "--disable-hot-restart", "--log-level", "warning"}
+	args := []string{"--config-path", file, "--disable-hot-restart", "--log-level", cmp.Or(o.LogLevel, "warning")}
 	if o.Concurrency > 0 {
 		args = append(args, "--concurrency", strconv.Itoa(o.Concurrency))
 	}

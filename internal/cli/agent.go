@@ -70,6 +70,7 @@ func addProxyFlags(cmd *cobra.Command, proxy *agent.ProxyOptions, xds *string, z
 	flags.Var(portValue(admin), "admin-port", "Envoy's admin port on loopback; 0 is any free one")
 	flags.StringVar(&proxy.Path, "envoy", "", "`path` of the Envoy to run (default: the one on PATH)")
 	flags.IntVar(&proxy.Concurrency, "envoy-concurrency", 0, "`number` of Envoy's worker threads (default: one for each core)")
+	flags.StringVar(&proxy.LogLevel, "envoy-log-level", "warning", "`level` of Envoy's log: trace, debug, info, warning, error, critical or off")
 	flags.StringArrayVar(&proxy.Args, "envoy-arg", nil, "a further `argument` for Envoy")
 	fromEnvironment(cmd, "xds", "DOYEN_XDS")
 	fromEnvironment(cmd, "zone", "DOYEN_ZONE")
