@@ -31,12 +31,13 @@ func (g *group) remove(s *session) {
 // recheck lets everything that waits look again.
 func (g *group) recheck(except *session) {
 	for _, s := range g.sessions {
+		waits := false
 		for _, p := range s.places {
 			if p.trouble != nil {
-				p.idle = nil
+				p.idle, waits = nil, true
 			}
 		}
-		if s != except {
+		if waits && s != except {
 			s.waker.wake()
 		}
 	}
@@ -46,7 +47,8 @@ func (g *group) recheck(except *session) {
 // which all gave themselves the same ID, and each orders for itself.
 const maxStreamsOfNode = 32
 
-// load takes a consistent look at what there is: all pools are locked at once, for a moment.
+// load looks at what there is: at all of a pool in one moment, at one pool after the other.
+// No two are locked at once, so the order does not matter.
 func (g *group) load() {
 	g.pools = g.pools[:0]
 	for _, s := range g.sessions {
@@ -60,14 +62,17 @@ func (g *group) load() {
 	}
 	for _, pool := range g.pools {
 		pool.mu.RLock()
+		for _, s := range g.sessions {
+			for _, p := range s.places {
+				p.read(pool)
+			}
+		}
+		pool.mu.RUnlock()
 	}
 	for _, s := range g.sessions {
 		for _, p := range s.places {
-			p.load()
+			p.combine()
 		}
-	}
-	for _, pool := range g.pools {
-		pool.mu.RUnlock()
 	}
 }
 

@@ -21,10 +21,11 @@ type place struct {
 	slot      []slot
 	initial   map[string]string // versions the client knew when it connected, until used
 
-	// What there is for it; set by load.
+	// What there is for it; set by the group's load.
 	want      *content
 	shared    bool       // other streams ask for the same
-	contents  []*content // of parts, from which want was merged, when there are several
+	contents  []*content // of the parts
+	merged    []*content // those of which want was made, when there are several
 	elsewhere *table     // the whole collection, with what the client did not ask for
 
 	// What it was sent.
@@ -84,7 +85,7 @@ func (p *place) attach() {
 		if len(old) == 0 || len(p.parts) == 0 || old[0].collection.pool != p.parts[0].collection.pool {
 			p.position = 0 // positions of different pools do not compare
 		}
-		p.contents, p.idle = nil, nil
+		p.contents, p.merged, p.idle = make([]*content, len(p.parts)), nil, nil
 	}
 }
 
@@ -137,17 +138,31 @@ func (p *place) detach() {
 	for _, s := range p.parts {
 		s.unsubscribe(p)
 	}
-	p.parts = nil
+	p.parts, p.contents = nil, nil
 }
 
-// load sets want to what there is now. The group's load holds the pools' locks.
-func (p *place) load() {
+// read looks at the parts that are in a pool, whose lock the caller holds.
+func (p *place) read(pool *pool) {
+	for i, s := range p.parts {
+		if s.collection.pool != pool {
+			continue
+		}
+		p.contents[i] = nil
+		if pool.ready {
+			p.contents[i] = s.content
+		}
+		p.elsewhere = s.collection.table
+		p.shared = len(s.watchers) > 1
+	}
+}
+
+// combine sets want from what was read, nil as long as a part is not published.
+func (p *place) combine() {
 	switch {
-	case len(p.parts) == 0 || slices.ContainsFunc(p.parts, func(s *subscription) bool { return !s.collection.pool.ready }):
+	case len(p.contents) == 0 || slices.Contains(p.contents, nil):
 		p.want = nil
-	case len(p.parts) == 1:
-		p.want, p.elsewhere = p.parts[0].content, p.parts[0].collection.table
-		p.shared = len(p.parts[0].watchers) > 1
+	case len(p.contents) == 1:
+		p.want = p.contents[0]
 	default:
 		p.merge()
 	}
@@ -155,17 +170,16 @@ func (p *place) load() {
 
 // merge makes one content of those of several pools.
 func (p *place) merge() {
-	current := make([]*content, len(p.parts))
-	for i, s := range p.parts {
-		current[i] = s.content
-	}
-	if slices.Equal(current, p.contents) {
+	p.shared = false
+	p.elsewhere = emptyTable
+	if p.want != nil && slices.Equal(p.contents, p.merged) {
+		p.elsewhere = p.want.table
 		return
 	}
-	p.contents = current
+	p.merged = slices.Clone(p.contents)
 	var all []*Resource
 	var position uint64
-	for _, c := range current {
+	for _, c := range p.contents {
 		all = slices.AppendSeq(all, c.all())
 		position += c.position
 	}

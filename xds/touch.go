@@ -28,6 +28,7 @@ func (g *group) acknowledged(p *place, d *difference) {
 		for _, s := range g.sessions {
 			if s != p.session && s.place(p.typeURL) == nil {
 				touchAll(s, p, d)
+				s.waker.wake()
 			}
 		}
 	}
@@ -40,6 +41,7 @@ func (g *group) rejected(p *place, r Rejection) {
 	g.recheck(p.session)
 }
 
+// touchAll marks what of a stream has to be sent again after the changes of d to p.
 func touchAll(s *session, p *place, d *difference) {
 	for _, ch := range d.changes {
 		if ch.new == nil {
