@@ -50,11 +50,16 @@ func field(path, key string) string {
 	return ""
 }
 
-// Commit names the commit of the sources, with a mark when they have changed since.
+// Commit names the commit of the sources, with a mark when what is measured has changed since.
 func Commit() string {
-	out, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=10").Output()
+	commit, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
 	if err != nil {
 		return "unknown"
 	}
-	return strings.TrimSpace(string(out))
+	name := strings.TrimSpace(string(commit))
+	changed, err := exec.Command("git", "status", "--porcelain", "--", ".", "../xds", "../internal", "../cmd").Output()
+	if err != nil || len(changed) > 0 {
+		return name + " with changes"
+	}
+	return name
 }

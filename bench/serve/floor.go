@@ -3,9 +3,10 @@ package serve
 import (
 	"bytes"
 	"context"
+	"runtime"
+	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -23,18 +24,11 @@ import (
 // counting their requests. What a server needs above it is its own work.
 type floor struct {
 	shape  workload.Shape
-	bodies [][]byte // the assignments, by index
+	bodies [][]byte          // the assignments, by index
+	ready  map[bool]*answers // by variant: whether it is the incremental one
 
-	latest  atomic.Pointer[notice]
 	mu      sync.Mutex
 	streams map[*floorStream]struct{}
-	ready   map[bool]*answers // by variant: whether it is the incremental one
-}
-
-// notice is a change as it is sent.
-type notice struct {
-	index int             // of the first assignment in it
-	body  map[bool][]byte // by variant
 }
 
 // answers are the ready responses of one variant.
@@ -92,26 +86,40 @@ func (f *floor) prepare(sequence uint32) (func() error, error) {
 	for _, index := range indices {
 		f.bodies[index] = workload.Changed(f.bodies[index], sequence)
 	}
-	next := &notice{index: indices[0], body: make(map[bool][]byte)}
+	bodies := make(map[bool][]byte)
 	for _, delta := range []bool{true, false} {
 		nonce := strconv.FormatUint(uint64(sequence), 10)
-		next.body[delta] = f.response(delta, workload.AssignmentType, indices, f.bodies, nonce)
+		bodies[delta] = f.response(delta, workload.AssignmentType, indices, f.bodies, nonce)
 	}
-	return func() error { f.publish(next); return nil }, nil
+	return func() error { f.publish(indices[0], bodies); return nil }, nil
 }
 
-func (f *floor) publish(next *notice) {
-	f.latest.Store(next)
+// publish writes to every stream that subscribes to the assignment index, from as many goroutines
+// as there are processors: one for each stream would cost more. A stream that has ended is its
+// handler's business.
+func (f *floor) publish(index int, bodies map[bool][]byte) {
+	subscribers := f.subscribers(index)
+	var writers sync.WaitGroup
+	for part := range slices.Chunk(subscribers, len(subscribers)/runtime.GOMAXPROCS(0)+1) {
+		writers.Go(func() {
+			for _, s := range part {
+				_ = s.stream.SendMsg(bodies[s.delta])
+			}
+		})
+	}
+	writers.Wait()
+}
+
+func (f *floor) subscribers(index int) []*floorStream {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	var subscribers []*floorStream
 	for s := range f.streams {
-		if s.subscribed[next.index] {
-			select {
-			case s.wake <- struct{}{}:
-			default:
-			}
+		if s.subscribed[index] {
+			subscribers = append(subscribers, s)
 		}
 	}
+	return subscribers
 }
 
 // response encodes the resources with the given indices.

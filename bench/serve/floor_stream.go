@@ -6,10 +6,11 @@ import (
 	"github.com/doyen-mesh/doyen/bench/workload"
 )
 
-// floorStream is one stream of the floor: its handler reads, one more goroutine writes.
+// floorStream is one stream of the floor. Its handler only reads; publish writes.
 type floorStream struct {
-	subscribed []bool
-	wake       chan struct{}
+	stream     grpc.ServerStream
+	delta      bool
+	subscribed []bool // by index of the assignment
 }
 
 // serve answers the first request with all clusters and the third, which follows the
@@ -20,7 +21,7 @@ func (f *floor) serve(stream grpc.ServerStream, delta bool) error {
 	if err := stream.RecvMsg(&request); err != nil {
 		return err
 	}
-	s := &floorStream{subscribed: make([]bool, f.shape.Clusters), wake: make(chan struct{}, 1)}
+	s := &floorStream{stream: stream, delta: delta, subscribed: make([]bool, f.shape.Clusters)}
 	subscription := f.shape.Subscription(max(0, request.client))
 	for _, index := range subscription {
 		s.subscribed[index] = true
@@ -35,7 +36,6 @@ func (f *floor) serve(stream grpc.ServerStream, delta bool) error {
 	}
 	f.enrol(s)
 	defer f.dismiss(s)
-	go f.write(stream, s, delta)
 	for {
 		if err := stream.RecvMsg(&request); err != nil {
 			return err
@@ -53,19 +53,6 @@ func (f *floor) greet(stream grpc.ServerStream, ready *answers, request *floorRe
 		}
 	}
 	return stream.SendMsg(ready.assignments)
-}
-
-func (f *floor) write(stream grpc.ServerStream, s *floorStream, delta bool) {
-	for {
-		select {
-		case <-stream.Context().Done():
-			return
-		case <-s.wake:
-			if stream.SendMsg(f.latest.Load().body[delta]) != nil {
-				return
-			}
-		}
-	}
 }
 
 func (f *floor) enrol(s *floorStream) {
