@@ -22,6 +22,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/registry/api"
 	"github.com/doyen-mesh/doyen/internal/registry/diskstore"
 	"github.com/doyen-mesh/doyen/xds"
+	"github.com/doyen-mesh/doyen/xds/csds"
 	"github.com/doyen-mesh/doyen/xds/xdsmetrics"
 )
 
@@ -64,6 +65,7 @@ func (s *server) build(ctx context.Context) error {
 	})
 	s.grpc = grpc.NewServer(append(xds.GRPCOptions(), grpc.StatsHandler(s.metrics.StatsHandler()))...)
 	s.xds.Register(s.grpc)
+	csds.Register(s.grpc, s.xds)
 	healthv1.RegisterHealthServer(s.grpc, health.NewServer())
 	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
 	return nil

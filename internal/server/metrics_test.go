@@ -15,16 +15,7 @@ import (
 
 // The page on metrics has a row for every metric of ours, with its labels and what it says of itself, and no others.
 func TestMetricsPage(t *testing.T) {
-	o := Options{Config: t.TempDir(), Data: t.TempDir()}
-	if err := os.WriteFile(o.Config+"/mesh.yaml", []byte("kind: Service\nname: users\nports: [8080]\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s, err := build(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.close()
-	defer s.xds.Shutdown()
+	s := built(t)
 	want := rows(s.collectors())
 	page, err := os.ReadFile("../../docs/reference/metrics.md")
 	if err != nil {
@@ -35,6 +26,26 @@ func TestMetricsPage(t *testing.T) {
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("rows of the page (-want +got):\n%s", diff)
 	}
+}
+
+// built is a server of one service that does not run.
+func built(t *testing.T) *server {
+	t.Helper()
+	o := Options{Config: t.TempDir(), Data: t.TempDir()}
+	if err := os.WriteFile(o.Config+"/mesh.yaml", []byte("kind: Service\nname: users\nports: [8080]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := build(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.xds.Shutdown()
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
 }
 
 // rows are what the page is to say of the collectors' metrics, sorted.
