@@ -35,7 +35,8 @@ type EdgeListener struct {
 }
 
 // EdgeTLS names PEM files on the edge's own host. Their content never travels, and the edge reads
-// them again when they are replaced.
+// them again when they are replaced. Files that it could not use when it first met them it does not
+// watch: doyen status shows that it refused them; once they are mended, start the edge again.
 type EdgeTLS struct {
 	// The certificate chain, the edge's own certificate first.
 	Certificate string `json:"certificate" required:"true" format:"file" example:"/etc/doyen/tls/shop.pem"`
