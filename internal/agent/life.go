@@ -94,7 +94,8 @@ func (a *agent) lateDescription(d description[api.Service]) error {
 
 // settle makes everything that depends on what the service is, and starts nothing.
 func (a *agent) settle(service api.Service) error {
-	p, err := newPlan(a.Options, service, a.chooser)
+	chooser := a.chooser.clone() // an attempt that is given up takes no ports
+	p, err := newPlan(a.Options, service, chooser)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -198,4 +199,36 @@ func TestProxylessInstance(t *testing.T) {
 	}
 	r.end()
 	r.wait(0)
+}
+
+// TestLateInstanceTriesAgain starts without a server, and when one comes a port is taken: the application
+// runs on, and the instance joins once the port is free.
+func TestLateInstanceTriesAgain(t *testing.T) {
+	const further = `
+kind: Service
+name: users
+ports: [{name: http, port: 8080}, {name: admin, port: 8081}]
+health: {http: /healthz, interval: 200ms, timeout: 200ms}
+`
+	m := newTestMesh(t, further)
+	o := m.options("web")
+	main, err := newPortChooser().choose("ingress", "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.IngressPorts[""] = main
+	taken, err := net.Listen("tcp", fmt.Sprintf(":%d", main+1)) // where the further port would be
+	if err != nil {
+		t.Skipf("port %d: %v", main+1, err)
+	}
+	defer taken.Close()
+	r := m.run(o)
+	eventually(t, "the application runs", func() bool { return strings.Contains(r.log.String(), "application started") })
+	m.start()
+	eventually(t, "it says what keeps it from traffic", func() bool { return strings.Contains(r.log.String(), "is in use by another program") })
+	taken.Close()
+	m.healthy()
+	if got := m.instance().Ports["admin"]; got != main+1 {
+		t.Errorf("further port %d, want %d", got, main+1)
+	}
 }

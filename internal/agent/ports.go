@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -25,6 +26,9 @@ type portChooser struct {
 }
 
 func newPortChooser() *portChooser { return &portChooser{given: map[int]bool{}} }
+
+// clone returns a chooser that gives out what c still would, and that c takes no notice of.
+func (c *portChooser) clone() *portChooser { return &portChooser{given: maps.Clone(c.given)} }
 
 // choose returns want after a look that nobody listens there at host, or a free port when want is 0.
 // The name is for the error.
