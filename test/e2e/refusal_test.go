@@ -76,8 +76,9 @@ func (m *mesh) statusSays(texts ...string) {
 	}
 }
 
-// TestRefusedCertificate gives an edge files that hold no certificate: the edge refuses them, says so,
-// and goes on with its other listener until the document names good ones.
+// TestRefusedCertificate gives an edge files that hold no certificate: the edge refuses them, status says
+// so, and it goes on with its other listener. Both ways to mend that are tried: the document names good
+// files, or the files are mended and the edge is started again.
 func TestRefusedCertificate(t *testing.T) {
 	for _, c := range []struct{ name, content, says string }{
 		{"no file", "", "shop.pem"},
@@ -102,6 +103,13 @@ func TestRefusedCertificate(t *testing.T) {
 				t.Errorf("the refusal is %+v: want %q and edge.yaml:7", refused, c.says)
 			}
 			m.statusSays("it refused secrets", "edge.yaml:7:", c.says, "2 connected, 1 of them in sync")
+
+			newCertificate(t, 2, "shop.example.com").write(t, bad)
+			again := m.launchEdge("public", "http", "https")
+			again.listens(t, "https")
+			var first atomic.Int64
+			askAgain := newTLSClient(t, "h2", &first)
+			eventually(t, "TLS is answered", func() string { return reason(askAgain(fmt.Sprintf("https://127.0.0.1:%d/", again.ports["https"]))) })
 
 			m.write("edge.yaml", tlsEdge(good))
 			var serial atomic.Int64
