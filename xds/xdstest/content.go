@@ -27,6 +27,9 @@ type reference struct{ typeURL, name string }
 
 func (c *content) refersTo(to reference) bool { return c != nil && c.references[to] }
 
+// equal reports whether both are there and the same.
+func (c *content) equal(other *content) bool { return c != nil && other != nil && c.sum == other.sum }
+
 func newContent(body *anypb.Any) *content {
 	c := &content{references: make(map[reference]bool)}
 	sum := sha256.New()

@@ -248,7 +248,7 @@ var cases = []struct {
 		s.say(deltaOf(clusters, "3", cluster("b", 1)))
 		s.ask(rejectDelta(clusters, "3"))
 	}, xdstest.Options{}},
-	{"a correction beside what was good", "", func(s *script) {
+	{"resends what was good beside a correction", "rejected", func(s *script) {
 		s.ask(sotw(clusters, ""))
 		s.say(sotwOf(clusters, "v1", "1", cluster("a", 1), cluster("b", 1)))
 		s.ask(reject(sotw(clusters, "1")))

@@ -71,7 +71,7 @@ func unprompted(_ *Recorder, _ *stream, t *typed, m *Message) (reasons []string)
 	}
 	for _, r := range m.Resources {
 		before := t.sent[r.Name]
-		unchanged := before != nil && before.sum == r.content.sum
+		unchanged := before != nil && before.equal(r.content)
 		if r.Heartbeat || !unchanged || t.asked[r.Name] || t.touched[r.Name] {
 			news = true
 		} else if m.Delta {
@@ -93,21 +93,29 @@ func known(_ *Recorder, _ *stream, t *typed, m *Message) (reasons []string) {
 	return reasons
 }
 
-// rejectedAgain judges the changes of a response together: one of them is what the client refused,
-// and which it is cannot be known. A part of them, or some of them beside a correction, may be
-// offered again.
+// rejectedAgain judges what a response would change. Of a response that was refused, a part may be
+// offered again, to find out which of its changes was bad: less than all of them, and nothing else.
 func rejectedAgain(_ *Recorder, _ *stream, t *typed, m *Message) (reasons []string) {
 	offer := t.changes(m)
-	for _, refused := range t.refused {
-		again := len(refused) > 0
-		for name, c := range refused {
-			again = again && offer[name] != nil && offer[name].sum == c.sum
-		}
-		if again {
-			reasons = append(reasons, fmt.Sprintf("%q was rejected with this content", slices.Sorted(maps.Keys(refused))))
+	if slices.ContainsFunc(t.refused, func(whole map[string]*content) bool { return isPart(offer, whole) }) {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(offer)) {
+		if slices.ContainsFunc(t.rejected[name], offer[name].equal) {
+			reasons = append(reasons, fmt.Sprintf("%q was rejected with this content", name))
 		}
 	}
 	return reasons
+}
+
+// isPart reports whether an offer is in whole, and less than it.
+func isPart(offer, whole map[string]*content) bool {
+	for name, c := range offer {
+		if !c.equal(whole[name]) {
+			return false
+		}
+	}
+	return len(offer) < len(whole)
 }
 
 // order judges each change by the clusters that it newly refers to: those come before everything

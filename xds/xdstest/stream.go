@@ -151,7 +151,7 @@ func (t *typed) restore(name, nonce string) {
 func (t *typed) changes(m *Message) map[string]*content {
 	changes := make(map[string]*content)
 	for _, r := range m.Resources {
-		if c := t.taken[r.Name]; !r.Heartbeat && (c == nil || c.sum != r.content.sum) {
+		if c := t.taken[r.Name]; !r.Heartbeat && !r.content.equal(c) {
 			changes[r.Name] = r.content
 		}
 	}
@@ -208,10 +208,7 @@ func (t *typed) response(m *Message) {
 // settle forgets what was rejected of a resource, alone or with others, once it has had a content
 // that is neither that nor what the client holds: coming back to it is a change.
 func (t *typed) settle(r Resource) {
-	if c := t.taken[r.Name]; c != nil && c.sum == r.content.sum {
-		return
-	}
-	if !slices.ContainsFunc(t.rejected[r.Name], func(c *content) bool { return c.sum == r.content.sum }) {
+	if !r.content.equal(t.taken[r.Name]) && !slices.ContainsFunc(t.rejected[r.Name], r.content.equal) {
 		delete(t.rejected, r.Name)
 		t.refused = slices.DeleteFunc(t.refused, func(refused map[string]*content) bool { return refused[r.Name] != nil })
 	}
