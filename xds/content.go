@@ -2,6 +2,7 @@ package xds
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -91,6 +92,11 @@ func (d *difference) append(ch change) {
 	d.added++
 	d.size += len(ch.new.wire) + len(ch.name) + resourceOverhead
 	d.needs = d.needs || len(ch.new.references) > 0
+}
+
+// changesName says whether a change of name is in d.
+func (d *difference) changesName(name string) bool {
+	return slices.ContainsFunc(d.changes, func(ch change) bool { return ch.name == name })
 }
 
 func (c *content) knownDifference(key differenceKey) *difference {

@@ -155,9 +155,6 @@ func (h *hold) satisfied(q *place, name string, current *Resource) bool {
 // refer to it, and, where the client asks for the name itself, for a moment after it (C093).
 func (c *check) holdsRemoval(ch change) bool {
 	p := c.place
-	if !p.session.delta && !p.sendsWhole() {
-		return false // it cannot be said anyway
-	}
 	h := c.known(ch)
 	h.waits = append(h.waits[:0], c.parents(Ref{p.typeURL, ch.name})...)
 	if len(h.waits) > 0 {
@@ -165,7 +162,8 @@ func (c *check) holdsRemoval(ch change) bool {
 		return c.keep(h, true)
 	}
 	waited := p.trouble != nil && p.trouble.holds[ch.name] == h
-	if !waited || !p.named(ch.name) {
+	silent := !p.session.delta && !p.sendsWhole() // it cannot be said, only counted as done
+	if !waited || silent || !p.named(ch.name) {
 		return false
 	}
 	if h.cleared.IsZero() {

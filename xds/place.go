@@ -37,6 +37,7 @@ type place struct {
 	answered bool     // a response was sent
 	owed     bool     // a request awaits an answer even if nothing changed
 	again    []string // names to be sent though unchanged, or to be answered as missing
+	touched  []string // names to be sent though unchanged, for what refers to them changed
 	reported []string // names it was told do not exist, as resource errors
 	gone     []string // names the client knew at connect that no longer exist
 

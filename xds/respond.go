@@ -18,7 +18,7 @@ func (p *place) respond(now time.Time) *response {
 		p.recall()
 	}
 	p.reconsider()
-	if p.idle == p.want && !p.owed && len(p.again) == 0 && !p.due(now) {
+	if p.idle == p.want && !p.owed && len(p.again)+len(p.touched) == 0 && !p.due(now) {
 		return nil
 	}
 	d := p.want.since(p.sent, p.shared)
@@ -39,7 +39,7 @@ func (p *place) respond(now time.Time) *response {
 
 // plain says whether d is to be sent as it stands.
 func (p *place) plain(d *difference) bool {
-	return len(p.again) == 0 && len(p.gone) == 0 && p.trouble == nil &&
+	return len(p.again)+len(p.touched) == 0 && len(p.gone) == 0 && p.trouble == nil &&
 		(d.size <= maxResponse || p.sendsWhole()) &&
 		(!d.needs || !p.answered || !p.session.group.mayHold(p, d))
 }
@@ -102,9 +102,6 @@ func (p *place) sendSelected(now time.Time, d *difference) *response {
 	if p.sendsWhole() {
 		sel.changes = slices.Collect(p.sent.changes(result.table))
 	}
-	if len(p.again) > 0 {
-		p.again = nil
-	}
 	return p.send(now, p.want.custom(sel.changes, result.sum.version(), p.shared), result)
 }
 
@@ -146,18 +143,23 @@ func (p *place) tooLarge(sel *selection, ch change) bool {
 	return ch.new != nil && !p.sendsWhole() && len(sel.changes) > 0 && sel.size+len(ch.new.wire) > maxResponse
 }
 
-// sayAgain adds the names that are owed an answer though they did not change.
+// sayAgain adds the names that are owed an answer though they did not change, and those that
+// are touched. What d changes or removes is said by d, in its time.
 func (p *place) sayAgain(sel *selection, d *difference) {
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(p.again))) {
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(p.again, p.touched)))) {
 		r := p.want.find(name)
+		if r != nil {
+			name = r.name
+		}
 		switch {
-		case r == nil && p.session.delta:
+		case d.changesName(name) || r != nil && p.isParked(change{name: name, new: r}):
+		case r != nil:
+			sel.take(change{name: name, old: r, new: r})
+		case p.session.delta && slices.Contains(p.again, name):
 			sel.take(p.missing(name))
-		case r == nil || p.isParked(change{name: r.name, new: r}):
-		case !slices.ContainsFunc(d.changes, func(ch change) bool { return ch.name == r.name }):
-			sel.take(change{name: r.name, old: r, new: r})
 		}
 	}
+	p.again, p.touched = nil, nil
 }
 
 // missing is the answer to a name that does not exist. For a virtual host it is a resource

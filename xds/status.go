@@ -122,5 +122,5 @@ func (p *place) lastVersion() string {
 
 // inSync says whether the client has acknowledged all there is for it.
 func (p *place) inSync() bool {
-	return p.want != nil && p.flight == nil && p.trouble == nil && p.acked.sum == p.want.sum && len(p.again) == 0
+	return p.want != nil && p.flight == nil && p.trouble == nil && p.acked.sum == p.want.sum && len(p.again)+len(p.touched) == 0
 }

@@ -52,7 +52,7 @@ func touchAll(s *session, p *place, d *difference) {
 				continue
 			}
 			if q := s.place(ref.Type); q != nil && q.sent.get(ref.Name) != nil {
-				q.again = append(q.again, ref.Name)
+				q.touched = append(q.touched, ref.Name)
 			}
 		}
 		if p.typeURL == RouteType {
@@ -68,8 +68,8 @@ func (s *session) touchHosts(route string) {
 		return
 	}
 	for r := range q.sent.all() {
-		if strings.HasPrefix(r.name, route+"/") && !slices.Contains(q.again, r.name) {
-			q.again = append(q.again, r.name)
+		if strings.HasPrefix(r.name, route+"/") && !slices.Contains(q.touched, r.name) {
+			q.touched = append(q.touched, r.name)
 		}
 	}
 }
