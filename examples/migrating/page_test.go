@@ -4,6 +4,7 @@ package migrating
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io/fs"
 	"net"
 	"os"
@@ -142,8 +143,64 @@ func start(t *testing.T, program string) (address string) {
 	return address
 }
 
+// What the page says of NACKs in state-of-the-world: before sends what was refused again, after does not.
+func TestRefused(t *testing.T) {
+	t.Run("before", func(t *testing.T) {
+		c, updates := connect(t, start(t, "before"), client.SotW)
+		c.Subscribe(xds.ClusterType, "users")
+		for range 3 {
+			refuse(t, updates, xds.ClusterType)
+		}
+	})
+	t.Run("after", func(t *testing.T) {
+		c, updates := connect(t, start(t, "after"), client.SotW)
+		c.Subscribe(xds.ClusterType, "users")
+		refuse(t, updates, xds.ClusterType)
+		c.Subscribe(xds.EndpointType, "users") // its answer comes after whatever else there is to send
+		refuse(t, updates, xds.EndpointType)
+	})
+}
+
+// refuse refuses the next update, which is of a type.
+func refuse(t *testing.T, updates <-chan *client.Update, typeURL string) {
+	t.Helper()
+	select {
+	case u := <-updates:
+		if u.Type != typeURL {
+			t.Fatalf("update is of %s, want %s", u.Type, typeURL)
+		}
+		u.Reject(errors.New("not this"))
+	case <-time.After(patience):
+		t.Fatalf("no update of %s", typeURL)
+	}
+}
+
 // served is what a client of the node cluster "web" is sent.
 func served(t *testing.T, address string, p client.Protocol) map[string]proto.Message {
+	t.Helper()
+	c, updates := connect(t, address, p)
+	c.Subscribe(xds.ClusterType, "users") // by name: before does not answer "*" in state-of-the-world
+	c.Subscribe(xds.EndpointType, "users")
+	got := map[string]proto.Message{}
+	for len(got) < 2 {
+		select {
+		case u := <-updates:
+			u.Accept()
+			for _, r := range u.Resources {
+				var err error
+				if got[u.Type], err = r.Body.UnmarshalNew(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		case <-time.After(patience):
+			t.Fatalf("sent only %v", got)
+		}
+	}
+	return got
+}
+
+// connect runs a client of the node cluster "web", whose updates the test answers.
+func connect(t *testing.T, address string, p client.Protocol) (*client.Client, <-chan *client.Update) {
 	t.Helper()
 	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -152,36 +209,18 @@ func served(t *testing.T, address string, p client.Protocol) map[string]proto.Me
 	updates := make(chan *client.Update, 100)
 	c := client.New(connection, client.Options{
 		Node: &corev3.Node{Id: "one", Cluster: "web"}, Protocol: p, MinRetry: 10 * time.Millisecond, MaxRetry: 100 * time.Millisecond,
-		Handle: func(u *client.Update) {
-			u.Accept()
-			updates <- u
-		},
+		Handle: func(u *client.Update) { updates <- u },
 	})
-	c.Subscribe(xds.ClusterType, "users") // by name: before does not answer "*" in state-of-the-world
-	c.Subscribe(xds.EndpointType, "users")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		_ = c.Run(ctx)
 	}()
-	defer func() {
+	t.Cleanup(func() {
 		cancel()
 		<-ended
 		connection.Close()
-	}()
-	got := map[string]proto.Message{}
-	for len(got) < 2 {
-		select {
-		case u := <-updates:
-			for _, r := range u.Resources {
-				if got[u.Type], err = r.Body.UnmarshalNew(); err != nil {
-					t.Fatal(err)
-				}
-			}
-		case <-ctx.Done():
-			t.Fatalf("sent only %v", got)
-		}
-	}
-	return got
+	})
+	return c, updates
 }
