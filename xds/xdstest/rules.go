@@ -69,6 +69,9 @@ func unprompted(_ *Recorder, _ *stream, t *typed, m *Message) (reasons []string)
 	for _, name := range m.Removed {
 		news = news || t.asked[name] || len(t.rejected[name]) > 0
 	}
+	if !m.Delta && len(t.rejected) > 0 {
+		news = true // the client may have taken a part of what it rejected: it hears that the rest is gone
+	}
 	for _, r := range m.Resources {
 		before := t.sent[r.Name]
 		unchanged := before != nil && before.equal(r.content)

@@ -118,8 +118,10 @@ func (t *typed) take(m *Message) {
 	}
 }
 
-// reject notes that the client refused a response: it holds what it held before.
+// reject notes that the client refused a response: it holds what it held before, though it may have
+// taken a part. So it may be told once more what that was.
 func (t *typed) reject(m *Message) {
+	t.prompted = true
 	changes := t.changes(m)
 	t.refused = append(t.refused, changes)
 	for _, r := range m.Resources {
@@ -141,7 +143,6 @@ func (t *typed) restore(name, nonce string) {
 	}
 	if c := t.taken[name]; c != nil {
 		t.sent[name] = &sending{content: c}
-		t.touched[name] = true // once the owner has gone back to it, it may be confirmed
 	} else {
 		delete(t.sent, name)
 	}
