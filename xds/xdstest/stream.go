@@ -206,12 +206,11 @@ func (t *typed) response(m *Message) {
 	t.open[m.Nonce] = m
 }
 
-// settle forgets what was rejected of a resource, alone or with others, once it has had a content
-// that is neither that nor what the client holds: coming back to it is a change.
+// settle forgets what was rejected of a resource once it has had a content that is neither that nor
+// what the client holds: coming back to it is a change.
 func (t *typed) settle(r Resource) {
 	if !r.content.equal(t.taken[r.Name]) && !slices.ContainsFunc(t.rejected[r.Name], r.content.equal) {
 		delete(t.rejected, r.Name)
-		t.refused = slices.DeleteFunc(t.refused, func(refused map[string]*content) bool { return refused[r.Name] != nil })
 	}
 }
 
