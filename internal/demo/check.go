@@ -30,6 +30,7 @@ func steps() []step {
 		{"a broken file is refused", refuseFile},
 		{"the server is away, an instance dies", serverAway},
 		{"the server returns", serverReturns},
+		{"the Envoys took what they were sent", nothingRefused},
 	}
 }
 

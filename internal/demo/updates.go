@@ -3,14 +3,22 @@ package demo
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 )
 
-// updates counts the updates that each Envoy has taken: of clusters, listeners, routes and endpoints
-// together. An Envoy that does not answer, or counts none, is left out.
-func (s *stage) updates(ctx context.Context) map[string]int {
-	counts := map[string]int{}
+// Names of Envoy's statistics, as regular expressions. Updates are those of clusters, listeners, routes and endpoints.
+const (
+	updatesTaken   = `\.update_success$`
+	updatesRefused = `\.update_rejected$`
+	strangeFields  = `(unknown_fields|deprecated_feature_use|wip_protos)$` // sent, and not understood or not meant for use
+)
+
+// sums adds up, for each Envoy, the statistics with such a name. An Envoy that does not answer is left out.
+func (s *stage) sums(ctx context.Context, name string) map[string]int {
+	sums := map[string]int{}
 	proxies := []*proxied{s.edge}
 	for _, i := range s.instances {
 		if i.proxy != nil {
@@ -18,16 +26,16 @@ func (s *stage) updates(ctx context.Context) map[string]int {
 		}
 	}
 	for _, p := range proxies {
-		if n, err := s.countUpdates(ctx, p); err == nil && n > 0 {
-			counts[p.name] = n
+		if n, err := s.sum(ctx, p, name); err == nil {
+			sums[p.name] = n
 		}
 	}
-	return counts
+	return sums
 }
 
-func (s *stage) countUpdates(ctx context.Context, p *proxied) (int, error) {
-	url := "http://" + loopback(p.admin) + "/stats?format=json&filter=" + `%5C.update_success$`
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func (s *stage) sum(ctx context.Context, p *proxied, name string) (int, error) {
+	query := url.Values{"format": {"json"}, "filter": {name}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+loopback(p.admin)+"/stats?"+query.Encode(), nil)
 	if err != nil {
 		return 0, err
 	}
@@ -36,19 +44,40 @@ func (s *stage) countUpdates(ctx context.Context, p *proxied) (int, error) {
 		return 0, err
 	}
 	defer response.Body.Close()
-	var stats struct {
+	var answer struct {
 		Stats []struct {
 			Value json.RawMessage `json:"value"`
 		} `json:"stats"`
 	}
-	if err := json.NewDecoder(response.Body).Decode(&stats); err != nil {
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
 		return 0, err
 	}
 	total := 0
-	for _, stat := range stats.Stats {
+	for _, stat := range answer.Stats {
 		if n, err := strconv.Atoi(string(stat.Value)); err == nil {
 			total += n
 		}
 	}
 	return total, nil
+}
+
+// nothingRefused looks back at what the Envoys that still run were sent.
+func nothingRefused(ctx context.Context, s *stage) (string, error) {
+	taken, refused, strange := total(s.sums(ctx, updatesTaken)), total(s.sums(ctx, updatesRefused)), total(s.sums(ctx, strangeFields))
+	figures := fmt.Sprintf("%d updates taken by %d Envoys, %d refused, %d unknown or deprecated fields", taken, len(s.sums(ctx, updatesTaken)), refused, strange)
+	switch {
+	case taken == 0:
+		return figures, fmt.Errorf("no Envoy took any")
+	case refused+strange > 0:
+		return figures, fmt.Errorf("an Envoy was sent what it does not want")
+	}
+	return figures, nil
+}
+
+func total(sums map[string]int) int {
+	all := 0
+	for _, n := range sums {
+		all += n
+	}
+	return all
 }
