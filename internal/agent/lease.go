@@ -102,8 +102,9 @@ func (l *lease) checkIn(ctx context.Context, i registry.Instance) (api.CheckedIn
 // leave takes the instance out of the registry. It waits up to wait, or until ctx ends, for the proxies
 // of its callers to acknowledge that, and tries again for a while when no server answers: it may be
 // restarting, and without a goodbye callers would go on until the lease lapses. The goodbye is said even
-// when ctx has ended. run must have returned, or a check-in would bring the instance back.
-func (l *lease) leave(ctx context.Context, wait time.Duration) {
+// when ctx has ended. It reports whether a server took it. run must have returned, or a check-in would
+// bring the instance back.
+func (l *lease) leave(ctx context.Context, wait time.Duration) bool {
 	left, err := l.goodbye(ctx, wait)
 	retry := backoff{first: firstRetry, last: lastRetry}
 	for giveUp := time.Now().Add(goodbyeTimeout); err != nil && time.Now().Before(giveUp) && sleep(ctx, retry.pause()); {
@@ -120,6 +121,7 @@ func (l *lease) leave(ctx context.Context, wait time.Duration) {
 	default:
 		l.log.Info("left the registry", "reason", left.Reason)
 	}
+	return err == nil
 }
 
 func (l *lease) goodbye(ctx context.Context, wait time.Duration) (api.Left, error) {

@@ -30,14 +30,23 @@ func (a *agent) wayOut(app *process.Process) {
 	a.stopChecks()
 	ctx, cancel := patience(a.DrainTimeout, a.Hurry, app.Done())
 	defer cancel()
-	if a.lease != nil {
-		a.lease.leave(ctx, a.DrainTimeout/2)
-	}
+	left := a.lease != nil && a.lease.leave(ctx, a.DrainTimeout/2)
 	if a.proxy != nil {
+		if !left {
+			a.shutOut(ctx)
+		}
 		a.proxy.drain(ctx, a.Log)
 	}
 	app.Stop(a.StopTimeout, a.Hurry)
 	a.Log.Info("application ended", "status", app.Code())
+}
+
+// shutOut closes the doors to callers whom no server told of the end: they are asked to go as their
+// connections drain, and what they cannot connect to any more they leave alone.
+func (a *agent) shutOut(ctx context.Context) {
+	if err := a.proxy.admin.closeInbound(ctx); err != nil {
+		a.Log.Warn("listeners cannot be closed", "error", err)
+	}
 }
 
 // patience returns a context that ends after limit, with over, or when it is time to hurry.
