@@ -81,8 +81,8 @@ func TestGoodbyeUnderLoad(t *testing.T) {
 }
 
 // TestGoodbyeWithoutAServer stops an instance while no server is there to tell its callers: the agent
-// waits for its limit and no longer, then ends as it should, and callers lose no more than what was
-// under way at that moment.
+// closes its doors, waits for its callers to go, for no longer than its limit, and ends as it should.
+// Callers lose no more than what it takes their proxies to see that the doors are closed.
 func TestGoodbyeWithoutAServer(t *testing.T) {
 	const limit = 4 * time.Second
 	m := newMesh(t, payments())
@@ -101,15 +101,15 @@ func TestGoodbyeWithoutAServer(t *testing.T) {
 	if code := leaving.wait(t); code != 0 {
 		t.Errorf("the agent ended with status %d", code)
 	}
-	if took := time.Since(started); took < limit/2 || took > limit+5*time.Second {
-		t.Errorf("the agent took %v: want about its limit, %v", took, limit)
+	if took := time.Since(started); took > limit+5*time.Second {
+		t.Errorf("the agent took %v: want no more than its limit, %v, and the time to end", took, limit)
 	}
 	calls["edge"].sends(t, rate) // the others run alongside
 	for caller, traffic := range calls {
 		r := traffic.stop()
 		t.Log(caller, r)
 		if r.Failed > r.Sent/50 {
-			t.Errorf("%s: %d of %d calls failed, more than what was under way", caller, r.Failed, r.Sent)
+			t.Errorf("%s: %d of %d calls failed, more than a few", caller, r.Failed, r.Sent)
 		}
 	}
 }

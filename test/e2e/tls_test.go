@@ -54,27 +54,24 @@ func TestEdgeCertificate(t *testing.T) {
 }
 
 // newTLSClient returns a function that makes one request by the protocol and none other, each on a
-// connection of its own; the number of the certificate it met goes into serial.
+// connection of its own, to meet the certificate of its moment; its number goes into serial.
 func newTLSClient(t *testing.T, protocol string, serial *atomic.Int64) func(url string) error {
 	t.Helper()
-	transport := &http.Transport{
-		DisableKeepAlives: true, // each request meets the certificate of its moment
-		ForceAttemptHTTP2: protocol == "h2",
-		TLSClientConfig: &tls.Config{
-			ServerName: "shop.example.com", NextProtos: []string{protocol},
-			InsecureSkipVerify: true, // which certificate it is, is what the test looks at
-			VerifyConnection: func(s tls.ConnectionState) error {
-				if s.NegotiatedProtocol != protocol {
-					return fmt.Errorf("protocol is %q", s.NegotiatedProtocol)
-				}
-				serial.Store(s.PeerCertificates[0].SerialNumber.Int64())
-				return nil
-			},
+	config := &tls.Config{
+		ServerName: "shop.example.com", NextProtos: []string{protocol},
+		InsecureSkipVerify: true, // which certificate it is, is what the test looks at
+		VerifyConnection: func(s tls.ConnectionState) error {
+			if s.NegotiatedProtocol != protocol {
+				return fmt.Errorf("protocol is %q", s.NegotiatedProtocol)
+			}
+			serial.Store(s.PeerCertificates[0].SerialNumber.Int64())
+			return nil
 		},
 	}
-	client := &http.Client{Transport: transport}
 	return func(url string) error {
-		name, err := ask(client, url, "shop.example.com")
+		transport := &http.Transport{ForceAttemptHTTP2: protocol == "h2", TLSClientConfig: config.Clone()}
+		defer transport.CloseIdleConnections()
+		name, err := ask(&http.Client{Transport: transport}, url, "shop.example.com")
 		if err == nil && name != "users-1" {
 			err = errors.New(name + " answered")
 		}
