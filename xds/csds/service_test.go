@@ -56,6 +56,18 @@ func TestStates(t *testing.T) {
 	f.expect("web", "web", "a=3 SYNCED", "c=2 SYNCED")
 }
 
+// Of a resource that was refused before another one, the reason is no longer known: that of the other is not shown.
+func TestReasonIsOfTheLatest(t *testing.T) {
+	f := serve(t)
+	f.publish("web", "a=1")
+	web := f.connect("web", xds.ClusterType)
+	web.next().Reject(errors.New("a is bad"))
+	f.expect("web", "web", "a=1 ERROR a is bad")
+	f.publish("web", "a=1", "b=1")
+	web.next().Reject(errors.New("b is bad"))
+	f.expect("web", "web", "a=1 ERROR ", "b=1 ERROR b is bad")
+}
+
 func TestMatchers(t *testing.T) {
 	f := serve(t)
 	for _, id := range []string{"web-1", "web-2", "edge-1", "idle"} {

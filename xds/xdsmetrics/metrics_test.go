@@ -36,7 +36,7 @@ func TestMetrics(t *testing.T) {
 	put(cache, "a", "1")
 	put(cache, "b", "1")
 	own := 0
-	f := serve(t, cache, xds.Callbacks{StreamOpen: func(context.Context, xds.StreamInfo) error { own++; return nil }})
+	f := serve(t, cache, xds.Callbacks{StreamOpen: func(context.Context, xds.StreamInfo) error { own++; return nil }}, client.Delta)
 	f.client.Subscribe(xds.ClusterType, client.Wildcard)
 	f.next().Accept()
 	f.expect(
@@ -76,6 +76,24 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// In state-of-the-world a request that changes the subscription repeats the nonce: it is no second ACK.
+func TestOneAnswerCounts(t *testing.T) {
+	cache := xds.NewLinearCache(xds.EndpointType)
+	requests := make(chan xds.RequestInfo, 100)
+	own := xds.Callbacks{Request: func(_ xds.StreamInfo, r xds.RequestInfo) error { requests <- r; return nil }}
+	f := serve(t, cache, own, client.SotW)
+	cache.Put(xds.NewResource(xds.EndpointType, "a", []byte("1"), xds.ResourceOptions{}))
+	f.client.Subscribe(xds.EndpointType, "a")
+	f.next().Accept()
+	<-requests
+	acknowledged := <-requests
+	f.client.Subscribe(xds.EndpointType, "none")
+	if changed := <-requests; changed.Nonce != acknowledged.Nonce || len(changed.Names) != 2 {
+		t.Fatalf("the change of the subscription is %+v, after %+v", changed, acknowledged)
+	}
+	f.expect(`xds_acks_total{method="sotw-ads",type="envoy.config.endpoint.v3.ClusterLoadAssignment"} 1`)
+}
+
 // A refused stream is none.
 func TestRefusedStream(t *testing.T) {
 	cache := xds.NewLinearCache(xds.ClusterType)
@@ -83,7 +101,7 @@ func TestRefusedStream(t *testing.T) {
 	f := serve(t, cache, xds.Callbacks{StreamOpen: func(context.Context, xds.StreamInfo) error {
 		refused <- struct{}{}
 		return errors.New("not you")
-	}})
+	}}, client.Delta)
 	f.client.Subscribe(xds.ClusterType, client.Wildcard)
 	select {
 	case <-refused:
@@ -98,7 +116,7 @@ func TestRefusedStream(t *testing.T) {
 
 // Types that clients make up do not make labels without bound.
 func TestLabelsAreBounded(t *testing.T) {
-	f := serve(t, xds.NewLinearCache(xds.ClusterType), xds.Callbacks{})
+	f := serve(t, xds.NewLinearCache(xds.ClusterType), xds.Callbacks{}, client.Delta)
 	const types = 100
 	for i := range types {
 		f.client.Subscribe(fmt.Sprintf("type.googleapis.com/made.Up%d", i), client.Wildcard)
@@ -153,7 +171,7 @@ type fixture struct {
 	stop     func() // the client
 }
 
-func serve(t *testing.T, source xds.Source, own xds.Callbacks) *fixture {
+func serve(t *testing.T, source xds.Source, own xds.Callbacks, protocol client.Protocol) *fixture {
 	t.Helper()
 	metrics := xdsmetrics.New()
 	server := xds.NewServer(source, xds.ServerOptions{Callbacks: metrics.Callbacks(own)})
@@ -171,7 +189,9 @@ func serve(t *testing.T, source xds.Source, own xds.Callbacks) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.client = client.New(connection, client.Options{Node: &corev3.Node{Id: "n"}, Handle: func(u *client.Update) { f.updates <- u }})
+	f.client = client.New(connection, client.Options{
+		Node: &corev3.Node{Id: "n"}, Protocol: protocol, Handle: func(u *client.Update) { f.updates <- u },
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
