@@ -54,6 +54,9 @@ func TestStates(t *testing.T) {
 	f.expect("web", "web", "a=3 STALE", "b= STALE", "c=2 SYNCED")
 	u.Accept()
 	f.expect("web", "web", "a=3 SYNCED", "c=2 SYNCED")
+
+	f.cache.Remove("web") // nothing is published any more: clients keep what they have
+	f.expect("web", "web", "a=3 SYNCED", "c=2 SYNCED")
 }
 
 // Of a resource that was refused before another one, the reason is no longer known: that of the other is not shown.
