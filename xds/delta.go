@@ -85,7 +85,7 @@ func (p *place) recall() {
 		r := p.want.find(name)
 		switch {
 		case r == nil:
-			if (p.wildcard || p.named(name)) && !slices.Contains(p.again, name) {
+			if p.wildcard || p.named(name) {
 				p.gone = append(p.gone, name)
 			}
 		case r.version == initial[name] && r.name == name:
@@ -99,7 +99,7 @@ func (p *place) recall() {
 	p.sent, p.acked, p.position = known, known, known.position
 	p.again = slices.DeleteFunc(p.again, func(name string) bool {
 		_, knew := initial[name]
-		return knew && known.get(name) != nil
+		return knew // equal, different or gone: said as such
 	})
 	if len(equal) > 0 || len(p.gone) > 0 {
 		p.owed = false

@@ -30,7 +30,8 @@ type kind struct {
 	// whole: a state-of-the-world response always holds the whole subscribed state,
 	// and absence from it means removal (C052-C054).
 	whole bool
-	// whenEmpty: a first state-of-the-world request is answered even with nothing (C057).
+	// users are the types that refer to this one.
+	users []string
 }
 
 // lastRank is that of types the order says nothing of.
@@ -38,15 +39,15 @@ const lastRank = 7
 
 // kinds are the types with rules of their own, in the order of pushes.
 var kinds = []kind{
-	{ClusterType, 1, legacyWildcard, true},
-	{EndpointType, 2, byName, false},
-	{ListenerType, 3, legacyWildcard, true},
-	{ScopedRouteType, 4, legacyWildcard, true},
-	{RouteType, 5, byName, false},
-	{VirtualHostType, 6, byName, false},
-	{SecretType, lastRank, byName, false},
-	{RuntimeType, lastRank, byName, false},
-	{ExtensionConfigType, lastRank, byName, false},
+	{ClusterType, 1, legacyWildcard, true, []string{ListenerType, RouteType, VirtualHostType}},
+	{EndpointType, 2, byName, false, []string{ClusterType}},
+	{ListenerType, 3, legacyWildcard, true, nil},
+	{ScopedRouteType, 4, legacyWildcard, true, []string{ListenerType}},
+	{RouteType, 5, byName, false, []string{ListenerType, ScopedRouteType}},
+	{VirtualHostType, 6, byName, false, []string{RouteType}},
+	{SecretType, lastRank, byName, false, []string{ClusterType, ListenerType}},
+	{RuntimeType, lastRank, byName, false, nil},
+	{ExtensionConfigType, lastRank, byName, false, []string{ListenerType, RouteType}},
 }
 
 // kindOf returns the rules of a type. One that is not known is served by its full state,
@@ -57,7 +58,7 @@ func kindOf(typeURL string) kind {
 			return k
 		}
 	}
-	return kind{typeURL, lastRank, legacyWildcard, true}
+	return kind{typeURL, lastRank, legacyWildcard, true, nil}
 }
 
 // shortType is a type URL as people say it: "Cluster".

@@ -174,11 +174,33 @@ func (c *check) holdsRemoval(ch change) bool {
 }
 
 // holdsGone says whether the removal of a name the client knew from another server has to
-// wait. Who referred to it there is not known, so a fixed grace stands in.
+// wait: until it has acknowledged all of the types that may refer to it, and, since what it
+// had of those there is not known, for a fixed grace.
 func (c *check) holdsGone(name string) bool {
+	rules := c.place.session.rules
 	h := c.known(change{name: name})
-	h.reason, h.due = reasonGrace, h.since.Add(c.place.session.rules.removalGrace)
+	if end := h.since.Add(rules.orderTimeout); c.usersBehind() && c.now.Before(end) {
+		h.reason, h.cleared, h.due = reasonStillUsed, time.Time{}, end
+		return c.keep(h, true)
+	}
+	if h.cleared.IsZero() {
+		h.cleared = c.now
+	}
+	h.reason, h.due = reasonGrace, h.cleared.Add(rules.removalGrace)
 	return c.keep(h, c.now.Before(h.due))
+}
+
+// usersBehind says whether the client may still have, of a type that may refer to the place's,
+// what it brought from another server.
+func (c *check) usersBehind() bool {
+	for _, typeURL := range c.place.users {
+		for _, q := range c.place.session.group.places(typeURL) {
+			if q.flight != nil || len(q.gone) > 0 || q.trouble == nil && q.want != nil && q.acked.sum != q.want.sum {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // parents returns what the node's streams still have that refers to ref and is being replaced

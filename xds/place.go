@@ -34,6 +34,7 @@ type place struct {
 	position uint64 // of the content that was acknowledged last
 	flight   *flight
 	nonce    string   // of the latest response
+	begun    bool     // the first answer was due: what comes now may have to wait
 	answered bool     // a response was sent
 	owed     bool     // a request awaits an answer even if nothing changed
 	again    []string // names to be sent though unchanged, or to be answered as missing

@@ -34,6 +34,7 @@ func (p *place) respond(now time.Time) *response {
 	if r == nil {
 		p.idle = p.want
 	}
+	p.begun = true
 	return r
 }
 
@@ -41,7 +42,7 @@ func (p *place) respond(now time.Time) *response {
 func (p *place) plain(d *difference) bool {
 	return len(p.again)+len(p.touched) == 0 && len(p.gone) == 0 && p.trouble == nil &&
 		(d.size <= maxResponse || p.sendsWhole()) &&
-		(!d.needs || !p.answered || !p.session.group.mayHold(p, d))
+		(!d.needs || !p.begun || !p.session.group.mayHold(p, d))
 }
 
 // sendsWhole says whether responses hold the whole subscribed state.
@@ -118,7 +119,7 @@ func (p *place) choose(now time.Time, d *difference) *selection {
 	sel := &selection{}
 	check := p.session.group.check(p, now)
 	for _, ch := range d.changes {
-		if p.isParked(ch) || p.answered && check.holds(ch) || p.tooLarge(sel, ch) {
+		if p.isParked(ch) || p.begun && check.holds(ch) || p.tooLarge(sel, ch) {
 			sel.kept = append(sel.kept, change{name: ch.name, new: ch.old})
 			continue
 		}
