@@ -78,17 +78,3 @@ func settled(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	}
 }
-
-// words says what became of the requests of all paths.
-func (m mark) words() string {
-	sent, failed, _ := m.sum()
-	return fmt.Sprintf("%d of %d requests failed", failed, sent)
-}
-
-// noneFailed is an error when any request failed.
-func (m mark) noneFailed() error {
-	if _, failed, reason := m.sum(); failed > 0 {
-		return fmt.Errorf("%d requests failed, the last one: %s", failed, reason)
-	}
-	return nil
-}

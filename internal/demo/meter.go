@@ -57,6 +57,9 @@ func (f figures) percentile(share float64) time.Duration {
 	return 0
 }
 
+// perSecond is the rate of requests in the time of a difference.
+func (f figures) perSecond() float64 { return float64(f.Sent) / f.Over.Seconds() }
+
 // success is the share of requests that did not fail, in percent; 100 without requests.
 func (f figures) success() float64 {
 	if f.Sent == 0 {

@@ -32,7 +32,7 @@ func (v *view) lines() []string {
 	connected, inSync := v.proxies()
 	lines := []string{fmt.Sprintf("%-26s %10s %9s %10s %10s %7s", "PATH", "REQUESTS", "SUCCESS", "P50", "P99", "FAILED")}
 	for i, f := range v.recent {
-		lines = append(lines, fmt.Sprintf("%-26s %8.0f/s %8.2f%% %10s %10s %7d", v.stage.paths[i].name, v.perSecond(i),
+		lines = append(lines, fmt.Sprintf("%-26s %8.0f/s %8.2f%% %10s %10s %7d", v.stage.paths[i].name, f.perSecond(),
 			f.success(), milliseconds(f.percentile(0.5)), milliseconds(f.percentile(0.99)), v.last[i].Failed))
 	}
 	lines = append(lines, "", "instances  "+v.instances(), fmt.Sprintf("proxies    %d connected, %d in sync", connected, inSync))

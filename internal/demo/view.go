@@ -101,18 +101,8 @@ func (v *view) proxies() (connected, inSync int) {
 // line is the view as one line of a log.
 func (v *view) line() string {
 	connected, inSync := v.proxies()
-	var paths []string
-	for i, f := range v.recent {
-		paths = append(paths, fmt.Sprintf("%s %.0f/s p50 %s p99 %s", v.stage.paths[i].name, v.perSecond(i), milliseconds(f.percentile(0.5)), milliseconds(f.percentile(0.99))))
-	}
 	return fmt.Sprintf("%s %s; %s; %d proxies connected, %d in sync; instances: %s",
-		time.Now().Format("15:04:05"), v.recent.words(), strings.Join(paths, "; "), connected, inSync, v.instances())
-}
-
-// perSecond is the recent rate of a path.
-func (v *view) perSecond(path int) float64 {
-	f := v.recent[path]
-	return float64(f.Sent) / f.Over.Seconds()
+		time.Now().Format("15:04:05"), v.recent.words(), v.recent.inWords(v.stage.paths), connected, inSync, v.instances())
 }
 
 func (v *view) instances() string {
