@@ -1,0 +1,47 @@
+package demo
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// words says what became of the requests of all paths.
+func (m mark) words() string {
+	sent, failed, _ := m.sum()
+	return fmt.Sprintf("%d of %d requests failed", failed, sent)
+}
+
+// noneFailed is an error when any request failed.
+func (m mark) noneFailed() error {
+	if _, failed, reason := m.sum(); failed > 0 {
+		return fmt.Errorf("%d requests failed, the last one: %s", failed, reason)
+	}
+	return nil
+}
+
+// tooSlow is an error when a path had fewer requests than prove something.
+func (m mark) tooSlow(paths []*path) error {
+	var errs []error
+	for i, f := range m {
+		if f.perSecond() < leastRate {
+			errs = append(errs, fmt.Errorf("%s: only %.0f requests/s, want %d: is the machine busy?", paths[i].name, f.perSecond(), leastRate))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// inWords says how each path did.
+func (m mark) inWords(paths []*path) string {
+	var words []string
+	for i, f := range m {
+		words = append(words, fmt.Sprintf("%s %.0f/s p50 %s p99 %s",
+			paths[i].name, f.perSecond(), milliseconds(f.percentile(0.5)), milliseconds(f.percentile(0.99))))
+	}
+	return strings.Join(words, "; ")
+}
+
+func milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+}
