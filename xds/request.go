@@ -165,7 +165,9 @@ func internedType(value []byte) string {
 }
 
 func (r *request) decodeNode(value []byte) error {
-	r.node = &corev3.Node{}
+	if r.node == nil {
+		r.node = &corev3.Node{}
+	}
 	return proto.UnmarshalOptions{Merge: true}.Unmarshal(value, r.node)
 }
 

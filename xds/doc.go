@@ -1,0 +1,81 @@
+// Package xds is an xDS management server as a library: it serves Envoy and gRPC clients with
+// resources that the importing program makes. It knows the protocol and nothing about meshes.
+// It imports the discovery messages only; what it serves are names and bytes.
+//
+// # Three steps
+//
+// A [Resource] is a name, a type and bytes, immutable and encoded once. Resources live in a
+// source. A [Server] answers streams from a source:
+//
+//	cache := xds.NewSnapshotCache(xds.SnapshotCacheOptions{})
+//	server := xds.NewServer(cache, xds.ServerOptions{})
+//	g := grpc.NewServer(xds.GRPCOptions()...)
+//	server.Register(g)
+//
+//	cache.Publish("node-1", xds.NewSnapshot(resources...))
+//
+// Publish returns at once. It waits for no client, and nothing is queued for one: each client
+// is sent the difference between what it has and what there is when it is its turn.
+//
+// # Sources
+//
+// There are three, and each serves both protocols, all services and opaque types at once:
+//
+//   - a [SnapshotCache] has one consistent [Snapshot] for each view; a view is all nodes that
+//     get the same, by default each node its own. A snapshot changes as one step.
+//   - a [LinearCache] has the resources of one type that any node may ask for by name, changed
+//     one by one or in bulk.
+//   - a [Mux] sends types, or names, to different sources.
+//
+// # Source, subscription, stream
+//
+// What a client may have of a type is a collection in a source. What it asks for is a
+// subscription: a set of names, or everything. Equal subscriptions to one collection are one
+// object, however many streams have it, and that object knows its current content. A stream
+// only remembers three contents for each type: what its client acknowledged, what it was sent,
+// and, through the subscription, what there is.
+//
+//	source
+//	  collection (view, type)        immutable table of resources, replaced by each publication
+//	    subscription (names)         current content; woken only by changes to its names
+//	      stream, stream, stream     sent and acknowledged content
+//
+// Contents share all that did not change, so remembering one costs a pointer, and the
+// difference of two costs what differs. The difference between the same two contents is
+// computed and encoded once and sent to all streams that need it; only the nonce is their own.
+//
+// # The states of a type on a stream
+//
+//	          first request                   something differs
+//	(unknown) -------------> [waits] ------------------------------> [in flight]
+//	                           ^  ^      one response, one nonce        |   |
+//	                           |  +------------- ACK -------------------+   |
+//	                           |                                            |
+//	                           +--- NACK: the changes are parked -----------+
+//
+// At most one response of a type is unacknowledged. What changes meanwhile is in the next one,
+// which goes to the newest state directly. After a NACK the refused changes are parked: the
+// name counts as its last acknowledged object, also in later state-of-the-world responses,
+// until its content changes. With [ServerOptions.IsolateRejected] the parts of a refused delta
+// response are offered again, by halves, until the culprit stands alone.
+//
+// # Order
+//
+// A resource may name what it refers to ([ResourceOptions]; package envoyrefs finds the
+// references of Envoy's messages). Then a change waits until what it refers to was acknowledged,
+// a removal until the client acknowledged what replaces those that refer to it, and the
+// endpoints of a changed cluster are sent once more after it, for which Envoy waits. All
+// streams of one node are looked at together. An addition that waits for a mere ACK goes ahead
+// after [ServerOptions.OrderTimeout]. [TypeStatus] says what is held, by what and since when.
+//
+// # Versions
+//
+// The version of a resource is a hash of what is served. Equal content has the same version on
+// every server and after every restart, so a client that comes back elsewhere is sent only what
+// differs. The version of a whole type is a hash of the set of names and versions in it.
+//
+// # Speed
+//
+// [GRPCOptions] brings the codec that hands the shared bytes to gRPC as they are. Without it
+// everything works, slower.
+package xds
