@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -32,6 +33,40 @@ func TestMassRemovalIsHeld(t *testing.T) {
 		s, err := m.tryStatus()
 		if err != nil || s.Config.Held != nil || s.Server.Revision != revision {
 			return fmt.Sprintf("%v, revision %s, held %v", err, s.Server.Revision, s.Config.Held)
+		}
+		return ""
+	})
+}
+
+// TestFolderGoesAway takes the folder away from a running server and gives it back: status says so, and
+// the mesh keeps what was accepted.
+func TestFolderGoesAway(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, map[string]string{"users.yaml": loneService, "edge.yaml": loneEdge})
+	m.startInstance("users", "users-1", options{})
+	edge := m.startEdge("public")
+	away := filepath.Join(t.TempDir(), "away")
+	if err := os.Rename(m.folder, away); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "status says that the folder is not read", func() string {
+		s, err := m.tryStatus()
+		if err != nil || s.Config.Error == "" {
+			return fmt.Sprintf("%v, no error", err)
+		}
+		return ""
+	})
+	m.statusSays("NOT READ", m.folder, "the mesh keeps the revision in force")
+	answersExactly(t, edge, "any.example.com", "users-1")
+	if err := os.Rename(away, m.folder); err != nil {
+		t.Fatal(err)
+	}
+	m.write("orders.yaml", "kind: Service\nname: orders\nports: [8080]\n")
+	eventually(t, "the folder is read again", func() string {
+		s, err := m.tryStatus()
+		services := m.run("services")
+		if err != nil || s.Config.Error != "" || !strings.Contains(services, "orders") {
+			return fmt.Sprintf("%v, error %q, services %s", err, s.Config.Error, services)
 		}
 		return ""
 	})
