@@ -33,7 +33,7 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	short := flags.Bool("short", false, "the short form, under ten minutes")
 	full := flags.Bool("full", false, "everything")
-	groups := append(compare.Groups(), programGroup)
+	groups := append([]string{programGroup}, compare.Groups()...)
 	only := flags.String("only", "", "comma-separated groups to run: "+strings.Join(groups, ", "))
 	servers := flags.String("servers", "", "comma-separated servers to run; without it all")
 	clients := flags.Int("clients", 0, "number of clients, instead of the usual")

@@ -33,7 +33,7 @@ type Options struct {
 
 // Limits in time; a server that needs longer has failed.
 const (
-	patience       = 3 * time.Minute
+	patience       = 5 * time.Minute
 	changeInterval = 10 * time.Millisecond // 100 changes a second
 )
 

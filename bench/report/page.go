@@ -26,6 +26,7 @@ func Page(run Run) (string, error) {
 		"Targets": Targets(outcomes),
 		"Floors":  Floors(outcomes),
 		"Figures": Figures(run.Results),
+		"Errors":  Errors(run.Results),
 		"Program": Program(run.Program),
 	})
 	return b.String(), err
@@ -44,7 +45,7 @@ func Summary(run Run) string {
 	outcomes := compare.Judge(run.Results)
 	return strings.Join([]string{
 		fmt.Sprintf("%s, %d cores, %s, commit %s\n", run.Machine.Processor, run.Machine.Cores, run.Machine.Go, run.Commit),
-		Figures(run.Results), Targets(outcomes), Floors(outcomes), Program(run.Program),
+		Figures(run.Results), Errors(run.Results), Targets(outcomes), Floors(outcomes), Program(run.Program),
 	}, "\n")
 }
 

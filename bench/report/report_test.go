@@ -49,6 +49,18 @@ func TestPageSaysWhatWasMeasured(t *testing.T) {
 	}
 }
 
+func TestPageSaysWhatFailed(t *testing.T) {
+	failed := run()
+	failed.Results[1].Error, failed.Results[1].Verified = "a client holds something else", false
+	page, err := Page(failed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(page, "- Failed: a client holds something else") || strings.Contains(page, "120x") {
+		t.Errorf("the page takes what failed for a figure:\n%s", page)
+	}
+}
+
 func TestPlotIsXML(t *testing.T) {
 	for name, plot := range Plots(run()) {
 		decoder := xml.NewDecoder(strings.NewReader(plot))

@@ -73,6 +73,9 @@ func Figures(results []compare.Result) string {
 	t.add("load", "server", "sync CPU", "sync wall", "sync MB", "heap/client", "stack/client", "RSS", "change CPU",
 		"p50", "p99", "writer blocked (max)", "bytes", "changes/s", "p99", "cores", "idle cores", "sets equal")
 	for _, r := range results {
+		if r.Error != "" {
+			continue // what was measured before the error may be wrong too
+		}
 		rate := []string{"", "", ""}
 		if r.Rate.Made > 0 {
 			rate = []string{fmt.Sprintf("%.1f", r.Rate.PerSecond), duration(r.Rate.P99), fmt.Sprintf("%.2f", r.Rate.Cores)}
@@ -86,6 +89,17 @@ func Figures(results []compare.Result) string {
 		}, rate...), fmt.Sprintf("%.4f", r.IdleCores), yes(r.Verified))...)
 	}
 	return t.String()
+}
+
+// Errors lists the scenarios that failed.
+func Errors(results []compare.Result) string {
+	var b strings.Builder
+	for _, r := range results {
+		if r.Error != "" {
+			fmt.Fprintf(&b, "- Failed: %s\n", r.Error)
+		}
+	}
+	return b.String()
 }
 
 // Program is the table of what was measured of the doyen program.
