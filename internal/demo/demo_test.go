@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -66,7 +67,8 @@ func leftBehind(t *testing.T, program string) []string {
 }
 
 // TestCheck runs the whole check, on a machine where the edge's port is taken, and wants everything to
-// hold and nothing to stay behind.
+// hold and nothing to stay behind. On a machine that has no time for it the figures prove nothing, so
+// there it may try again.
 func TestCheck(t *testing.T) {
 	envoy, doyen := envoyPath(t), program(t)
 	taken, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", edgePort))
@@ -74,26 +76,52 @@ func TestCheck(t *testing.T) {
 		defer taken.Close()
 	}
 	temporary := t.TempDir()
+	out, err := check(t, doyen, envoy, temporary)
+	for tries := 1; err != nil && tries < 3 && overloaded(t); tries++ {
+		out, err = check(t, doyen, envoy, temporary)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	if want := fmt.Sprintf("port %d is taken: the edge is on ", edgePort); !strings.Contains(out, want) {
+		t.Errorf("the output does not say %q", want)
+	}
+	if n := strings.Count(out, "\nok "); n != len(steps())+1 {
+		t.Errorf("%d steps are ok, want %d", n, len(steps())+1)
+	}
+	mustBeGone(t, doyen, temporary)
+}
+
+// check runs doyen demo --check and returns what it printed.
+func check(t *testing.T, doyen, envoy, temporary string) (string, error) {
+	t.Helper()
 	var out bytes.Buffer
 	cmd := exec.Command(doyen, "demo", "--check", "--envoy", envoy)
 	cmd.Env = append(os.Environ(), "TMPDIR="+temporary)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	started := time.Now()
-	err = cmd.Run()
-	t.Logf("%v\n%s", time.Since(started).Round(time.Second), &out)
-	if err != nil {
-		t.Error(err)
-	}
-	if took := time.Since(started); took > 90*time.Second {
+	err := cmd.Run()
+	took := time.Since(started)
+	t.Logf("%v\n%s", took.Round(time.Second), &out)
+	if took > 90*time.Second {
 		t.Errorf("it took %v, want at most 90 s", took)
 	}
-	if want := fmt.Sprintf("port %d is taken: the edge is on ", edgePort); !strings.Contains(out.String(), want) {
-		t.Errorf("the output does not say %q", want)
+	return out.String(), err
+}
+
+// overloaded reports whether several programs wait for each core of this machine.
+func overloaded(t *testing.T) bool {
+	t.Helper()
+	content, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return false
 	}
-	if n := strings.Count(out.String(), "\nok "); n != len(steps())+1 {
-		t.Errorf("%d steps are ok, want %d", n, len(steps())+1)
+	var load float64
+	if _, err := fmt.Sscan(string(content), &load); err != nil {
+		t.Fatal(err)
 	}
-	mustBeGone(t, doyen, temporary)
+	t.Logf("load %v on %d cores", load, runtime.NumCPU())
+	return load > 3*float64(runtime.NumCPU())
 }
 
 func mustBeGone(t *testing.T, program, temporary string) {
