@@ -158,6 +158,7 @@ func TestHurryCutsEverythingShort(t *testing.T) {
 	m.start()
 	r := m.run(m.options("stubborn"))
 	m.becomes(registry.Starting)
+	eventually(t, "the application ignores SIGTERM", func() bool { return strings.Contains(r.log.String(), "deaf from now on") })
 	r.end()
 	close(r.hurry)
 	r.wait(128 + int(syscall.SIGKILL))

@@ -26,9 +26,10 @@ func TestMain(m *testing.M) {
 // apps are the applications that tests run as children.
 func apps() map[string]func() int { return map[string]func() int{"web": web, "stubborn": stubborn} }
 
-// stubborn ignores SIGTERM.
+// stubborn ignores SIGTERM, once it has said so.
 func stubborn() int {
 	signal.Ignore(syscall.SIGTERM)
+	fmt.Fprintln(os.Stderr, "deaf from now on")
 	time.Sleep(time.Hour)
 	return 1
 }
