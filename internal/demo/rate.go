@@ -9,12 +9,17 @@ import (
 // rate is how many requests a second each path gets.
 const rate = 220
 
+// atOnce is how many requests a path has under way at most. On a machine that cannot keep up the rate sinks,
+// where an ever longer queue would fail requests for want of time.
+const atOnce = 64
+
 // steadily calls request at the rate, each time in a goroutine of its own however slow the answers are,
 // and counts what becomes of it, until ctx ends; it returns after the last answer.
 func steadily(ctx context.Context, m *meter, request func() (instance string, err error)) {
 	var requests sync.WaitGroup
 	defer requests.Wait()
-	started, sent := time.Now(), 0
+	slots := make(chan struct{}, atOnce)
+	started, due := time.Now(), 0
 	ticker := time.NewTicker(time.Second / rate)
 	defer ticker.Stop()
 	for {
@@ -22,13 +27,19 @@ func steadily(ctx context.Context, m *meter, request func() (instance string, er
 		case <-ctx.Done():
 			return
 		case <-ticker.C: // may come late on a busy machine; what is due is made up for
-			for due := int(time.Since(started).Seconds() * rate); sent < due; sent++ {
-				requests.Go(func() {
-					began := time.Now()
-					instance, err := request()
-					m.count(time.Since(began), instance, err)
-				})
+		}
+		for now := int(time.Since(started).Seconds() * rate); due < now; due++ {
+			select {
+			case slots <- struct{}{}:
+			default:
+				continue // too many under way
 			}
+			requests.Go(func() {
+				defer func() { <-slots }()
+				began := time.Now()
+				instance, err := request()
+				m.count(time.Since(began), instance, err)
+			})
 		}
 	}
 }

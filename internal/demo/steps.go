@@ -16,7 +16,7 @@ const (
 	mostLooks   = 3               // for the rate, on a machine that is busy with other things
 	deathNotice = 2 * time.Second // after that no request may fail because of a dead instance
 	afterDeath  = 4 * time.Second // how long that is looked at
-	changeLimit = 15 * time.Second
+	changeLimit = 20 * time.Second
 )
 
 // trafficFlows looks at every path for a while: nothing fails, and the rate is high enough to prove something.
