@@ -199,7 +199,7 @@ func (p *place) asksFor(r *Resource) bool {
 	return false
 }
 
-// names says whether the client asks for name itself, not only for everything.
+// named says whether the client asks for name itself, not only for everything.
 func (p *place) named(name string) bool {
 	return slices.ContainsFunc(p.parts, func(s *subscription) bool { return s.hasName(name) })
 }
