@@ -92,24 +92,37 @@ func anyContains(texts map[string]string, part string) bool {
 	return false
 }
 
-// Both programs of the page serve the same.
-func TestBothProgramsServeTheSame(t *testing.T) {
-	oldServer, newServer := start(t, "before"), start(t, "after")
+// The programs of the page, side by side.
+func TestPrograms(t *testing.T) {
+	before, after := start(t, "before"), start(t, "after")
 	for name, protocol := range map[string]client.Protocol{"delta": client.Delta, "state of the world": client.SotW} {
-		t.Run(name, func(t *testing.T) {
-			before, after := served(t, oldServer, protocol), served(t, newServer, protocol)
-			if diff := cmp.Diff(before, after, protocmp.Transform()); diff != "" {
+		t.Run("both serve the same in "+name, func(t *testing.T) {
+			if diff := cmp.Diff(served(t, before, protocol), served(t, after, protocol), protocmp.Transform()); diff != "" {
 				t.Errorf("resources (-before +after):\n%s", diff)
 			}
 		})
 	}
+	t.Run("before sends what was refused again", func(t *testing.T) {
+		c, updates := connect(t, before, client.SotW)
+		c.Subscribe(xds.ClusterType, "users")
+		for range 3 {
+			refuse(t, updates, xds.ClusterType)
+		}
+	})
+	t.Run("after does not", func(t *testing.T) {
+		c, updates := connect(t, after, client.SotW)
+		c.Subscribe(xds.ClusterType, "users")
+		refuse(t, updates, xds.ClusterType)
+		c.Subscribe(xds.EndpointType, "users") // its answer comes after whatever else there is to send
+		refuse(t, updates, xds.EndpointType)
+	})
 }
 
 // start builds and runs a program, and returns its address.
 func start(t *testing.T, program string) (address string) {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), program)
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".")
+	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-ldflags=-s -w", "-o", binary, ".")
 	build.Dir = program
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
@@ -141,24 +154,6 @@ func start(t *testing.T, program string) (address string) {
 		_ = command.Wait()
 	})
 	return address
-}
-
-// What the page says of NACKs in state-of-the-world: before sends what was refused again, after does not.
-func TestRefused(t *testing.T) {
-	t.Run("before", func(t *testing.T) {
-		c, updates := connect(t, start(t, "before"), client.SotW)
-		c.Subscribe(xds.ClusterType, "users")
-		for range 3 {
-			refuse(t, updates, xds.ClusterType)
-		}
-	})
-	t.Run("after", func(t *testing.T) {
-		c, updates := connect(t, start(t, "after"), client.SotW)
-		c.Subscribe(xds.ClusterType, "users")
-		refuse(t, updates, xds.ClusterType)
-		c.Subscribe(xds.EndpointType, "users") // its answer comes after whatever else there is to send
-		refuse(t, updates, xds.EndpointType)
-	})
 }
 
 // refuse refuses the next update, which is of a type.
