@@ -24,7 +24,7 @@ const (
 func (o options) all(ctx context.Context) error {
 	run := report.Run{
 		Machine: report.ThisMachine(), Commit: report.Commit(), Command: o.command,
-		Date: time.Now().UTC().Format(time.DateOnly),
+		Date: time.Now().UTC().Format(time.DateOnly), LoadBefore: report.Load(),
 	}
 	var failed []error
 	for _, group := range o.groups {
@@ -43,6 +43,7 @@ func (o options) all(ctx context.Context) error {
 			failed = append(failed, err)
 		}
 	}
+	run.LoadAfter = report.Load()
 	fmt.Println(report.Summary(run))
 	return errors.Join(errors.Join(failed...), write(o.out, run))
 }

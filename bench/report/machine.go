@@ -35,6 +35,14 @@ func ThisMachine() Machine {
 	}
 }
 
+// Load is the machine's load average over the last minute, 0 when it cannot be found out.
+func Load() float64 {
+	var load float64
+	text, _ := os.ReadFile("/proc/loadavg")
+	_, _ = fmt.Sscan(string(text), &load) // left 0 when it is not a number
+	return load
+}
+
 // field is the value of the first line "key : value" of a file.
 func field(path, key string) string {
 	text, err := os.ReadFile(path)

@@ -15,8 +15,11 @@ type Run struct {
 	Command string
 	Commit  string
 	Date    string // day, in UTC
-	Results []compare.Result
-	Program program.Figures
+	// LoadBefore and LoadAfter are the machine's load averages over a minute: well above what one
+	// server and its clients need, they say that other work was in the way.
+	LoadBefore, LoadAfter float64
+	Results               []compare.Result
+	Program               program.Figures
 }
 
 // Read reads what [Run.Write] wrote.
