@@ -11,6 +11,9 @@ ENVOY_DEPENDENCY := $(filter $(FETCHED_ENVOY),$(DOYEN_ENVOY))
 STATICCHECK := $(CACHE)/staticcheck
 VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
 
+# Packages whose tests run many Envoys under load: one package at a time, so that they have the machine.
+CROWDED := $(addprefix github.com/doyen-mesh/doyen/,internal/envoy internal/agent internal/demo test/conformance test/e2e)
+
 .PHONY: help build demo test lint clients generate bench bench-full clean
 
 help: ## explain the tasks
@@ -23,8 +26,9 @@ demo: build $(ENVOY_DEPENDENCY) ## run a whole mesh on this machine; DIR=folder 
 	bin/doyen demo $(if $(DIR),--dir $(DIR))
 
 test: lint build $(ENVOY_DEPENDENCY) clients ## lint, then every test, with real Envoys and real gRPC clients
-	go test -race -timeout 14m ./...
-	cd bench && go test ./...
+	go test -race $(filter-out $(CROWDED),$(shell go list ./...))
+	go test -race -p 1 -timeout 14m $(CROWDED)
+	cd bench && go test -p 1 ./...
 
 lint: $(STATICCHECK) ## formatting, go vet and staticcheck
 	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -s -l); \
