@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,18 +54,24 @@ func strictCluster(name, address string) *xds.Resource {
 	}`, name, name, endpoint(address))
 }
 
-// Virtual hosts on demand, by VHDS, which is delta only.
+// Virtual hosts on demand, by VHDS, which is delta only. Envoy's listener waits for a first virtual
+// host before anybody has asked for one, for as long as the initial fetch timeout says.
 func TestOnDemandVirtualHosts(t *testing.T) {
 	for _, v := range []variant{{delta: true, ads: true}, {delta: true}} {
 		t.Run(v.String(), func(t *testing.T) {
 			s := serve(t, xdstest.Options{}, xds.ServerOptions{})
-			main := resource(new(routev3.RouteConfiguration), "main", `{"name": "main", "vhds": {"config_source": %s}}`, v.source())
+			source := strings.Replace(v.source(), "{", `{"initial_fetch_timeout": "0.1s", `, 1)
+			main := resource(new(routev3.RouteConfiguration), "main", `{"name": "main", "vhds": {"config_source": %s}}`, source)
 			in := listener(v, "in", "main", onDemand(""))
 			a := strictCluster("a", backend(t, "a"))
 			s.publish(in, main, a, virtualHost("there.test"))
 			e := runEnvoy(t, v, "", s.address)
+			began := time.Now()
 			address := e.listener("in")
 			eventually(t, "virtual host", func() error { return answers(address, "there.test", "200 a") })
+			if took := time.Since(began); took > promptly {
+				t.Errorf("the listener was warming for %v", took)
+			}
 			expectPromptly(t, address, "missing.test", "404 ")
 			s.publish(in, main, a, virtualHost("there.test"), virtualHost("missing.test"))
 			eventually(t, "virtual host", func() error { return answers(address, "missing.test", "200 a") })
