@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ func newPlan(o Options, service api.Service, chooser *portChooser) (*plan, error
 		p.place(o, service, app)
 		return p, nil
 	}
-	p.node = mesh.Node{Role: mesh.Sidecar, Service: o.Service, Zone: o.Zone, Ports: mesh.Ports{Egress: o.EgressPort, App: app}}
+	p.node = mesh.Node{Role: mesh.Sidecar, Service: o.Service, Zone: o.Zone, Address: ingressAddress(o.Address), Ports: mesh.Ports{Egress: o.EgressPort, App: app}}
 	if p.node.Ports.Ingress, err = ingressPorts(o, service, chooser); err != nil {
 		return nil, err
 	}
@@ -48,6 +49,22 @@ func newPlan(o Options, service api.Service, chooser *portChooser) (*plan, error
 	}
 	p.place(o, service, p.node.Ports.Ingress)
 	return p, nil
+}
+
+// ingressAddress is where the ingress listens for callers of address. An instance on loopback is for
+// callers on this machine only. Others are reached in ways that the machine itself may not know, such as
+// a translated address, so they listen everywhere: by IPv4 and IPv6, or by IPv4 alone where there is no
+// IPv6.
+func ingressAddress(address netip.Addr) netip.Addr {
+	if address.IsLoopback() {
+		return address
+	}
+	listener, err := net.Listen("tcp6", "[::]:0")
+	if err != nil {
+		return netip.IPv4Unspecified()
+	}
+	_ = listener.Close() // it only had to be possible
+	return netip.Addr{}
 }
 
 // place says where callers reach the instance, given the port of each served port.

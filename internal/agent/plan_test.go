@@ -146,3 +146,16 @@ func TestOwnAddressLeadsToTheServer(t *testing.T) {
 		t.Errorf("got %v, %v, want 127.0.0.1", o.Address, err)
 	}
 }
+
+// TestIngressOfLoopbackStaysThere wants the ingress of an instance that only its own machine can call to
+// be closed to all others.
+func TestIngressOfLoopbackStaysThere(t *testing.T) {
+	for _, address := range []string{"127.0.0.1", "::1"} {
+		if got := ingressAddress(netip.MustParseAddr(address)); got.String() != address {
+			t.Errorf("an instance at %s listens on %v", address, got)
+		}
+	}
+	if got := ingressAddress(netip.MustParseAddr("10.0.0.7")); got.IsValid() && !got.IsUnspecified() {
+		t.Errorf("an instance at 10.0.0.7 listens on %v alone: want every address", got)
+	}
+}

@@ -66,7 +66,7 @@ The application finds in its environment:
 func addProxyFlags(cmd *cobra.Command, proxy *agent.ProxyOptions, xds *string, zone *mesh.ZoneName, admin *int) {
 	flags := cmd.Flags()
 	flags.Var(hostPortValue(xds), "xds", "host:port of the server's gRPC port")
-	flags.Var(nameValue(zone, "name", mesh.ParseZoneName), "zone", "zone of this machine: calls stay in their zone where they can")
+	flags.Var(nameValue(zone, "name", mesh.ParseZoneName), "zone", "zone of this machine: one failure domain with cheap traffic inside")
 	flags.Var(portValue(admin), "admin-port", "Envoy's admin port on loopback; 0 is any free one")
 	flags.StringVar(&proxy.Path, "envoy", "", "`path` of the Envoy to run (default: the one on PATH)")
 	flags.IntVar(&proxy.Concurrency, "envoy-concurrency", 0, "`number` of Envoy's worker threads (default: one for each core)")
