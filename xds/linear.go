@@ -1,12 +1,15 @@
 package xds
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 )
 
 // LinearCache holds resources of one type that every node may ask for. Each call is one
-// step; calls may come from any goroutine and never wait for a client.
+// step; calls may come from any goroutine and never wait for a client. To put a resource of
+// another type is a programming error: Put, Update and Replace panic, since no response may
+// hold it (C013), and the cache stays as it was.
 type LinearCache struct {
 	typeURL string
 	mu      sync.Mutex // serialises writers
@@ -32,6 +35,7 @@ func (c *LinearCache) Update(put []*Resource, del []string) {
 	for _, name := range del {
 		changes = append(changes, change{name: name})
 	}
+	c.mustBeOfType(put)
 	for _, r := range put {
 		changes = append(changes, change{name: r.name, new: r})
 	}
@@ -42,9 +46,18 @@ func (c *LinearCache) Update(put []*Resource, del []string) {
 
 // Replace makes all the only resources there are.
 func (c *LinearCache) Replace(all []*Resource) {
+	c.mustBeOfType(all)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.set(newTable(all))
+}
+
+func (c *LinearCache) mustBeOfType(all []*Resource) {
+	for _, r := range all {
+		if r.typeURL != c.typeURL {
+			panic(fmt.Sprintf("xds: resource %q is of type %q, the linear cache of %q", r.name, r.typeURL, c.typeURL))
+		}
+	}
 }
 
 func (c *LinearCache) set(t *table) {
