@@ -44,48 +44,6 @@ type ServerOptions struct {
 	ResourceErrors bool
 }
 
-// Callbacks are called from a stream's goroutine and must not block. Any may be nil.
-type Callbacks struct {
-	StreamOpen  func(ctx context.Context, s StreamInfo) error // an error refuses the stream
-	StreamClose func(s StreamInfo, err error)
-	Request     func(s StreamInfo, r RequestInfo) error // an error ends the stream
-	Response    func(s StreamInfo, r ResponseInfo)
-	Rejected    func(s StreamInfo, r Rejection)
-}
-
-// StreamInfo says which stream it is.
-type StreamInfo struct {
-	ID     uint64 // unique in the process
-	Method string // such as "delta-ads" or "sotw-cds"
-	Node   *Node
-	Peer   string // address of the client
-}
-
-// RequestInfo is what a client asked or answered.
-type RequestInfo struct {
-	Type  string
-	Nonce string // of the response it answers; "" when it answers none
-	// Names are all names asked for (state-of-the-world), or those to subscribe to (delta).
-	Names, Unsubscribed []string
-	Error               string // the client's words; "" unless it refuses the response
-}
-
-// ResponseInfo is what was sent.
-type ResponseInfo struct {
-	Type, Nonce, Version string
-	Resources, Removed   []string // names
-}
-
-// Rejection is a response that a client refused (NACK).
-type Rejection struct {
-	Type    string
-	Version string // of the response that was refused
-	Message string // the client's words
-	Time    time.Time
-	Names   []string // changes in the refused response; one, when it was isolated
-	Culprit bool     // Names is exactly what the client refuses
-}
-
 // Defaults of ServerOptions.
 const (
 	defaultOrderTimeout = 10 * time.Second

@@ -82,31 +82,13 @@ func (st *stream) send(r *response) bool {
 	defer g.mu.Lock()
 	r.tail = tailOf(r, st.server.o.Identifier)
 	if callback := st.server.o.Callbacks.Response; callback != nil {
-		callback(st.info, infoOf(r))
+		callback(st.info, responseInfo(r))
 	}
 	if err := st.grpc.SendMsg(r); err != nil {
 		st.end(err)
 		return false
 	}
 	return true
-}
-
-func infoOf(r *response) ResponseInfo {
-	info := ResponseInfo{Type: r.place.typeURL, Nonce: r.nonce, Version: r.version}
-	if r.whole != nil {
-		for resource := range r.whole.all() {
-			info.Resources = append(info.Resources, resource.name)
-		}
-		return info
-	}
-	for _, ch := range r.list.changes {
-		if ch.new != nil {
-			info.Resources = append(info.Resources, ch.name)
-		} else if r.delta {
-			info.Removed = append(info.Removed, ch.name)
-		}
-	}
-	return info
 }
 
 // schedule arranges for a push when the session has something by itself. The caller holds

@@ -145,15 +145,11 @@ func (st *stream) read(m method) error {
 	if err := st.begin(m, first); err != nil {
 		return err
 	}
-	known := &st.session
-	if st.server.o.Callbacks.Request != nil {
-		known = nil // it is to see all names, each time
-	}
 	for r := first; ; {
 		if err := st.handle(r); err != nil {
 			return err
 		}
-		if r, err = receive(m, st.grpc, known); err != nil {
+		if r, err = receive(m, st.grpc, &st.session); err != nil {
 			return err
 		}
 	}
@@ -164,11 +160,7 @@ func (st *stream) handle(r *request) error {
 		return status.Errorf(codes.ResourceExhausted, "request of %d bytes, more than the %d it may have", r.size, limit)
 	}
 	if callback := st.server.o.Callbacks.Request; callback != nil {
-		info := RequestInfo{Type: r.typeURL, Nonce: r.nonce, Names: r.names, Unsubscribed: r.drop, Error: r.message}
-		if r.refused && r.message == "" {
-			info.Error = "refused without a message"
-		}
-		if err := callback(st.info, info); err != nil {
+		if err := callback(st.info, requestInfo(r, st.session.place(r.typeURL))); err != nil {
 			return err
 		}
 	}

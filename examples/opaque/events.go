@@ -35,12 +35,12 @@ func (e *events) callbacks() xds.Callbacks {
 		StreamClose: func(s xds.StreamInfo, _ error) { e.add("%s closed %s", s.Node.ID, s.Method) },
 		Request: func(s xds.StreamInfo, r xds.RequestInfo) error {
 			if r.Nonce == "" {
-				e.add("%s asked for %q", s.Node.ID, r.Names)
+				e.add("%s asked for %q", s.Node.ID, slices.Collect(r.Names.All()))
 			}
 			return nil
 		},
 		Response: func(s xds.StreamInfo, r xds.ResponseInfo) {
-			e.add("%s was sent %q, without %q", s.Node.ID, r.Resources, r.Removed)
+			e.add("%s was sent %q, without %q", s.Node.ID, slices.Collect(r.Resources.All()), slices.Collect(r.Removed.All()))
 		},
 		Rejected: func(s xds.StreamInfo, r xds.Rejection) { e.add("%s refused %q: %s", s.Node.ID, r.Names, r.Message) },
 	}

@@ -108,8 +108,8 @@ func (m *Metrics) Callbacks(own xds.Callbacks) xds.Callbacks {
 func (m *Metrics) responded(s xds.StreamInfo, r xds.ResponseInfo, now time.Time) {
 	name := m.types.of(r.Type)
 	m.responses.WithLabelValues(s.Method, name).Inc()
-	m.sent.WithLabelValues(s.Method, name).Add(float64(len(r.Resources)))
-	m.removed.WithLabelValues(s.Method, name).Add(float64(len(r.Removed)))
+	m.sent.WithLabelValues(s.Method, name).Add(float64(r.Resources.Len()))
+	m.removed.WithLabelValues(s.Method, name).Add(float64(r.Removed.Len()))
 	m.pending.sent(s.ID, r.Type, r.Nonce, now)
 }
 
