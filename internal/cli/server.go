@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/server"
 )
 
@@ -68,7 +69,7 @@ func (i Invocation) runServer(cmd *cobra.Command, o server.Options) error {
 	}
 	ctx, _, stop := interruptible(cmd.Context())
 	defer stop()
-	return serverError(server.Run(ctx, o))
+	return i.serverError(server.Run(ctx, o))
 }
 
 // readableFolder is nil when documents can be looked for in dir.
@@ -107,8 +108,20 @@ func (i Invocation) defaultData(config string) (string, error) {
 	return filepath.Join(state, "doyen", filepath.Base(whole)+"-"+hex.EncodeToString(sum[:4])), nil
 }
 
-// serverError adds what to do about a port in use.
-func serverError(err error) error {
+// serverError shows all problems of a folder that a server cannot start on, and adds what to do about a
+// port in use.
+func (i Invocation) serverError(err error) error {
+	var invalid *server.InvalidError
+	if errors.As(err, &invalid) {
+		if err := config.Render(i.Stderr, invalid.Problems, isTerminal(i.Stderr)); err != nil {
+			return err
+		}
+		fmt.Fprintln(i.Stderr)
+		return &hinted{
+			fmt.Errorf("config folder %q has %s, and nothing was accepted before that could be served", invalid.Folder, count(len(invalid.Problems), "problem")),
+			"mend it, and check it with: doyen validate " + invalid.Folder,
+		}
+	}
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return &hinted{err, "another server may run already (doyen status); other ports: --grpc 127.0.0.1:0 --http 127.0.0.1:0"}
 	}

@@ -51,7 +51,7 @@ type InvalidError struct {
 }
 
 func (e *InvalidError) Error() string {
-	return fmt.Sprintf("config folder %q: %d problems, and nothing was accepted before; the first: %v", e.Folder, len(e.Problems), e.Problems[0])
+	return fmt.Sprintf("config folder %q has problems (%d), and nothing was accepted before; the first: %v", e.Folder, len(e.Problems), e.Problems[0])
 }
 
 // server is everything that runs, built and not yet started.
