@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +69,8 @@ func localPage(t *testing.T, said string) func(string) string {
 	if xds := regexp.MustCompile(`DOYEN_XDS=([^,\s]+)`).FindStringSubmatch(said); xds != nil {
 		t.Setenv("DOYEN_XDS", xds[1])
 	}
-	return strings.NewReplacer("localhost:8000", edge, "127.0.0.1:18001", server[1]).Replace
+	own := strconv.Itoa(freePorts(t, 1)[0])
+	return strings.NewReplacer("localhost:8000", edge, "127.0.0.1:18001", server[1], "9090", own).Replace
 }
 
 // command is one command of a page with the output that the page shows.
