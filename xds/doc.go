@@ -56,8 +56,11 @@
 // At most one response of a type is unacknowledged. What changes meanwhile is in the next one,
 // which goes to the newest state directly. After a NACK the refused changes are parked: the
 // name counts as its last acknowledged object, also in later state-of-the-world responses,
-// until its content changes. With [ServerOptions.IsolateRejected] the parts of a refused delta
-// response are offered again, by halves, until the culprit stands alone.
+// until its content changes. Refused was the whole: when one of several names that were refused
+// together changes, that goes first and the others are offered once more after it, so that a bad
+// resource keeps its good neighbours away only until it is mended. With
+// [ServerOptions.IsolateRejected] nobody waits for that in delta: the parts of a refused response
+// are offered by halves until the culprit stands alone.
 //
 // # Order
 //

@@ -23,7 +23,8 @@ type modelClient struct {
 	named    bool // ever
 	names    map[string]bool
 	has      map[string]string
-	refused  map[string]string
+	refused  []map[string]string // what would have been another in a response that was refused
+	never    []map[string]string // those that must not come again
 	nonce    string
 	nonces   map[string]bool
 	pending  *response
@@ -76,6 +77,14 @@ func (c *modelClient) subscribe(now time.Time, wildcard bool, names map[string]b
 			delete(c.has, name)
 		}
 	}
+	c.never = slices.DeleteFunc(c.never, func(refused map[string]string) bool {
+		for name := range refused {
+			if len(refused) > 1 && !c.wants(name) {
+				return true // who drops a name and asks for it again gets it (C050)
+			}
+		}
+		return false
+	})
 	c.receive(now, r)
 }
 
@@ -95,16 +104,31 @@ func (c *modelClient) read(r *response) {
 		c.t.Fatalf("nonce %q again", r.nonce)
 	}
 	c.nonces[r.nonce], c.nonce, c.pending = true, r.nonce, r
-	seen := map[string]bool{}
+	seen, fresh := map[string]bool{}, map[string]string{}
 	for name, version := range c.contents(r) {
 		if seen[name] {
 			c.t.Fatalf("%q twice in a response", name)
 		}
 		seen[name] = true
-		if c.refused[name] == version && c.has[name] != version {
-			c.t.Fatalf("%q %s was refused and came again", name, version)
+		if c.has[name] != version {
+			fresh[name] = version
 		}
 	}
+	for _, refused := range c.never {
+		if holdsAll(fresh, refused) {
+			c.t.Fatalf("%v was refused and came again", refused)
+		}
+	}
+}
+
+// holdsAll says whether all of part is in whole.
+func holdsAll(whole, part map[string]string) bool {
+	for name, version := range part {
+		if whole[name] != version {
+			return false
+		}
+	}
+	return true
 }
 
 // contents are the names and versions in a response, decoded from what goes on the wire.
@@ -127,6 +151,15 @@ func (c *modelClient) contents(r *response) map[string]string {
 
 func (c *modelClient) accept(r *response) {
 	contents := c.contents(r)
+	partly := func(refused map[string]string) bool {
+		for name, version := range refused {
+			if contents[name] == version {
+				return true // it is not what it was refused with any more
+			}
+		}
+		return false
+	}
+	c.refused, c.never = slices.DeleteFunc(c.refused, partly), slices.DeleteFunc(c.never, partly)
 	if r.whole != nil {
 		clear(c.has)
 	}
@@ -164,7 +197,7 @@ func (c *modelClient) answer(now time.Time, refuse bool) {
 	}
 	if refuse && len(fresh) > 0 {
 		r.refused, r.message = true, "no"
-		maps.Copy(c.refused, fresh)
+		c.refused, c.never = append(c.refused, fresh), append(c.never, fresh)
 	} else {
 		c.accept(pending)
 	}
@@ -172,7 +205,7 @@ func (c *modelClient) answer(now time.Time, refuse bool) {
 }
 
 // FuzzInterleavings plays random publications, subscriptions, ACKs and NACKs and checks
-// that, once all is quiet, every client has exactly what it asked for, but what it refused.
+// that, once all is quiet, every client has exactly what it asked for, but what it refused as a whole.
 func FuzzInterleavings(f *testing.F) {
 	for seed := range uint64(80) {
 		f.Add(seed, uint16(60))
@@ -185,7 +218,7 @@ func FuzzInterleavings(f *testing.F) {
 		var clients []*modelClient
 		for i := range 4 {
 			c := &modelClient{
-				t: t, random: random, names: map[string]bool{}, has: map[string]string{}, refused: map[string]string{}, nonces: map[string]bool{},
+				t: t, random: random, names: map[string]bool{}, has: map[string]string{}, nonces: map[string]bool{},
 				kind: kindOf([]string{ClusterType, EndpointType}[i/2]),
 			}
 			c.session = &session{delta: i%2 == 0, node: &Node{ID: "n"}, waker: c, rules: rules, source: cache, group: &group{}}
@@ -259,21 +292,31 @@ func settle(t *testing.T, clients []*modelClient, now *time.Time, pump func()) {
 	t.Fatal("it never becomes quiet")
 }
 
+// check compares what the client has with what it asked for. It may lack what was refused as a
+// part of something that is all still so: then it has what it had before.
 func (c *modelClient) check(i int, source map[string]string) {
 	c.t.Helper()
 	want := map[string]string{}
 	for name, version := range source {
-		if c.wants(name) && c.refused[name] != version {
+		if c.wants(name) {
 			want[name] = version
 		}
 	}
 	has := map[string]string{}
 	for name, version := range c.has {
-		_, exists := source[name]
-		if exists && c.refused[name] != source[name] || !exists && (c.session.delta || c.kind.whole || c.wildcard) {
+		if _, exists := source[name]; exists || c.session.delta || c.kind.whole || c.wildcard {
 			has[name] = version
 		}
 	}
+	lacks := map[string]bool{}
+	for _, refused := range c.refused {
+		for name := range refused {
+			lacks[name] = lacks[name] || holdsAll(want, refused)
+		}
+	}
+	refused := func(name, _ string) bool { return lacks[name] }
+	maps.DeleteFunc(want, refused)
+	maps.DeleteFunc(has, refused)
 	if diff := cmp.Diff(want, has); diff != "" {
 		c.t.Errorf("client %d (delta %v, %s) has not what it asked for (-want +has):\n%s", i, c.session.delta, shortType(c.kind.typeURL), diff)
 	}

@@ -28,6 +28,9 @@ func (p *place) respond(now time.Time) *response {
 	} else {
 		r = p.sendSelected(now, d)
 	}
+	if r == nil && p.trouble != nil && len(p.probes) > 0 { // what had to go first needed no words
+		r = p.sendSelected(now, p.want.since(p.sent, p.shared))
+	}
 	if r == nil {
 		r = p.beatNow(now)
 	}
@@ -92,7 +95,7 @@ func (p *place) keeper() *keeper {
 // to be said again.
 func (p *place) sendSelected(now time.Time, d *difference) *response {
 	sel := p.choose(now, d)
-	if p.isolates() && len(sel.changes) == 0 {
+	if p.trouble != nil && len(sel.changes) == 0 {
 		sel.changes = p.nextProbe()
 		sel.probe = len(sel.changes) > 0
 	}

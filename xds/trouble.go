@@ -7,10 +7,11 @@ import (
 
 // trouble is what a place has only while something was refused or has to wait.
 type trouble struct {
-	parked   map[string]string // name -> version refused; "" is its removal
-	rejected *Rejection        // the latest, until accepted
-	probes   [][]string        // groups of parked names to be offered on their own
-	holds    map[string]*hold  // by name
+	parked   map[string]string   // name -> version refused; "" is its removal
+	rejected *Rejection          // the latest, until accepted
+	together []map[string]string // name -> version: refused as a whole, so that not all need be bad
+	probes   [][]string          // groups of parked names to be offered on their own
+	holds    map[string]*hold    // by name
 }
 
 // needTrouble returns the place's trouble, made when it has none.
@@ -82,7 +83,7 @@ func (p *place) accept(f *flight) {
 		}
 	}
 	if len(p.parked) == 0 {
-		p.rejected, p.probes = nil, nil
+		p.rejected, p.together, p.probes = nil, nil, nil
 	}
 	p.finish()
 }
@@ -96,9 +97,16 @@ func (p *place) refuse(now time.Time, f *flight, message string) {
 	t.rejected = &Rejection{
 		Type: p.typeURL, Version: f.version, Message: message, Time: now, Names: names, Culprit: len(names) == 1,
 	}
-	if p.isolates() && len(names) > 1 {
+	for i, group := range t.probes {
+		t.probes[i] = without(group, names) // they are others by now, and refused as such
+	}
+	switch {
+	case len(names) == 1:
+	case p.isolates():
 		half := len(names) / 2
 		t.probes = slices.Insert(t.probes, 0, names[:half], names[half:])
+	default:
+		t.together = append(t.together, t.versions(names))
 	}
 	p.session.group.rejected(p, *t.rejected)
 }
@@ -125,12 +133,54 @@ func (t *trouble) park(acked *content, refused *difference) []string {
 	return removed
 }
 
-// reconsider looks for refused names that are to be, by now, as the client had them before.
-// It may have taken some of the refused response, so it is told.
+// versions are those in which names are parked.
+func (t *trouble) versions(names []string) map[string]string {
+	versions := make(map[string]string, len(names))
+	for _, name := range names {
+		versions[name] = t.parked[name]
+	}
+	return versions
+}
+
+// reconsider looks what has become of what was refused.
 func (p *place) reconsider() {
 	if p.trouble == nil {
 		return
 	}
+	p.takeBack()
+	p.separate()
+}
+
+// separate sees to it that good neighbours of a bad resource are not kept away with it: when one
+// of several that were refused together is another by now, or gone, the others are offered on
+// their own, after what changed. Only the whole was refused (C029).
+func (p *place) separate() {
+	p.together = slices.DeleteFunc(p.together, func(refused map[string]string) bool {
+		var same, others []string
+		for name, version := range refused {
+			switch {
+			case p.parked[name] != version:
+			case versionOf(p.want.get(name)) == version:
+				same = append(same, name)
+			default:
+				others = append(others, name)
+			}
+		}
+		if len(same) == len(refused) || len(same) == 0 {
+			return len(same)+len(others) == 0
+		}
+		for _, name := range others {
+			delete(p.parked, name)
+		}
+		slices.Sort(same)
+		p.probes = append(p.probes, same)
+		return true
+	})
+}
+
+// takeBack looks for refused names that are to be, by now, as the client had them before.
+// It may have taken some of the refused response, so it is told.
+func (p *place) takeBack() {
 	for name, version := range p.parked {
 		r := p.want.get(name)
 		if !p.wildcard && !p.named(name) || versionOf(r) == version || !sameContent(r, p.sent.get(name)) {
@@ -176,7 +226,10 @@ func (p *place) nextProbe() []change {
 		for _, name := range names {
 			r := p.want.get(name)
 			ch := change{name: name, old: p.sent.get(name), new: r}
-			if r != nil && p.isParked(ch) {
+			switch {
+			case r == nil:
+				delete(p.parked, name) // nobody knows whether it is bad
+			case p.isParked(ch):
 				changes = append(changes, ch)
 			}
 		}
