@@ -47,16 +47,25 @@ func (st *stream) pushLocked(mayBlock bool) {
 			break
 		}
 		if !mayBlock && st.session.unacknowledged() > neverBlocks {
-			go st.pushOn(r)
+			st.server.open.Go(func() { st.pushOn(r) })
 			return
 		}
 		if !st.send(r) {
 			break
 		}
 	}
-	st.sending = false
+	st.stopSending()
 	st.schedule()
 	st.tellRejected()
+}
+
+// stopSending lets others send, and a handler return that waits for it.
+func (st *stream) stopSending() {
+	st.sending = false
+	if st.quiet != nil {
+		close(st.quiet)
+		st.quiet = nil
+	}
 }
 
 // pushOn continues a push that may block, with a response that is already due.
@@ -68,7 +77,7 @@ func (st *stream) pushOn(r *response) {
 		st.pushLocked(true)
 		return
 	}
-	st.sending = false
+	st.stopSending()
 }
 
 // send hands a response to gRPC. The group's lock is released meanwhile.

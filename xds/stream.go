@@ -29,8 +29,9 @@ type stream struct {
 	admitted, left bool // guarded by the server's lock
 
 	// Guarded by the group's lock.
-	sending   bool // somebody is pushing
-	rerun     bool // and has to look again
+	sending   bool          // somebody is pushing
+	quiet     chan struct{} // closed when nobody is any more; nil unless the handler waits for it
+	rerun     bool          // and has to look again
 	closed    bool
 	expired   bool // to be ended after the next response
 	responses int
@@ -218,11 +219,35 @@ func (st *stream) finish(err error) {
 	}
 	st.session.close()
 	g.remove(&st.session)
+	var quiet chan struct{}
+	if st.sending {
+		quiet = make(chan struct{})
+		st.quiet = quiet
+	}
 	g.mu.Unlock()
+	awaitSender(quiet)
 	s.closeCallback(st, err)
 	s.waiters.notify()
 	s.log.Debug("xds stream closed", "stream", st.info.ID, "node", st.info.Node.ID, "error", err)
 	s.open.Done()
+}
+
+// senderPatience is how long a handler waits for who is still sending on its stream: what wraps
+// streams, as interceptors do, may not expect that after the handler. A client that does not
+// read is not waited for longer; gRPC ends a blocked send when the handler has returned.
+const senderPatience = time.Second
+
+// awaitSender returns when quiet is closed, at once when it is nil, or when patience ends.
+func awaitSender(quiet <-chan struct{}) {
+	if quiet == nil {
+		return
+	}
+	timer := time.NewTimer(senderPatience)
+	defer timer.Stop()
+	select {
+	case <-quiet:
+	case <-timer.C:
+	}
 }
 
 func (s *Server) closeCallback(st *stream, err error) {

@@ -1,0 +1,70 @@
+package xds_test
+
+import (
+	"testing"
+	"time"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc"
+
+	"github.com/doyen-mesh/doyen/xds"
+)
+
+// gate is a stream, as an interceptor wraps it, on which the first send waits to be let through.
+type gate struct {
+	grpc.ServerStream
+	entered, open, left chan struct{}
+}
+
+func (g gate) SendMsg(m any) error {
+	close(g.entered)
+	<-g.open
+	defer close(g.left)
+	return g.ServerStream.SendMsg(m)
+}
+
+// gated is a server with one client that is just being sent something, which takes until open is
+// closed; returned is closed when the handler of its stream has returned.
+func gated(t *testing.T) (server *xds.Server, g gate, returned chan struct{}) {
+	t.Helper()
+	g = gate{entered: make(chan struct{}), open: make(chan struct{}), left: make(chan struct{})}
+	returned = make(chan struct{})
+	intercept := func(srv any, s grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		defer close(returned)
+		return handler(srv, gate{s, g.entered, g.open, g.left})
+	}
+	cache := xds.NewLinearCache(xds.ClusterType)
+	server, connection := serve(t, cache, xds.ServerOptions{}, append(xds.GRPCOptions(), grpc.StreamInterceptor(intercept))...)
+	openSotW(t, connection, sotwADS).send(&discoveryv3.DiscoveryRequest{TypeUrl: xds.ClusterType})
+	<-g.entered
+	return server, g, returned
+}
+
+// A handler does not return while somebody else is sending on its stream.
+func TestHandlerWaitsForSender(t *testing.T) {
+	server, g, returned := gated(t)
+	down := make(chan struct{})
+	go func() { server.Shutdown(); close(down) }()
+	select {
+	case <-returned:
+		t.Error("the handler returned in the middle of a send")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(g.open)
+	<-g.left
+	<-returned
+	<-down
+}
+
+// A client that does not read does not keep a server from going away.
+func TestHandlerDoesNotWaitForEver(t *testing.T) {
+	server, g, returned := gated(t)
+	server.Shutdown()
+	select {
+	case <-returned:
+	case <-time.After(patience):
+		t.Error("the handler did not return")
+	}
+	close(g.open)
+	<-g.left
+}
