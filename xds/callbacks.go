@@ -11,7 +11,8 @@ import (
 // called from several goroutines: those of many streams at the same time, and of one stream
 // Response and Rejected, which come from whoever sends, at the same time as Request, which comes
 // from who reads. Two requests of a stream, or two responses, are told one after the other. StreamOpen
-// is called before everything else of its stream, once the first request has said which node it is.
+// is called before everything else of its stream, once the first request has said which node it is;
+// StreamClose may overtake a call that is under way.
 type Callbacks struct {
 	StreamOpen  func(ctx context.Context, s StreamInfo) error // an error refuses the stream
 	StreamClose func(s StreamInfo, err error)                 // err is nil when the client ended it in order

@@ -17,6 +17,21 @@
 // Publish returns at once. It waits for no client, and nothing is queued for one: each client
 // is sent the difference between what it has and what there is when it is its turn.
 //
+// In the end [Server.Shutdown] comes before the Stop of the grpc.Server.
+//
+// # Nothing, and nothing yet
+//
+// A view that has no snapshot, and a type that no source serves, get no answer: nobody knows yet what
+// there will be, and an empty answer would take away what the client has. Envoy then waits (15 s for
+// each listener or cluster that depends on it, unless its initial_fetch_timeout is another). So a
+// program that has nothing for a node says so: an empty [Snapshot], or a [LinearCache] that was
+// never filled, answers that nothing exists. A client whose node ID is not the one that was
+// published to looks like a server that does not answer; [Server.NodeStatus] shows it connected.
+//
+// A first request without names asks for everything of clusters, listeners, scoped routes and all
+// types that are not xDS's own. Of the others (endpoints, routes, virtual hosts, secrets, runtimes,
+// extension configurations) it asks for nothing: clients name those.
+//
 // # Sources
 //
 // There are three, and each serves both protocols, all services and opaque types at once:
@@ -70,6 +85,23 @@
 // endpoints of a changed cluster are sent once more after it, for which Envoy waits. All
 // streams of one node are looked at together. An addition that waits for a mere ACK goes ahead
 // after [ServerOptions.OrderTimeout]. [TypeStatus] says what is held, by what and since when.
+//
+// # What it says of itself
+//
+// [Server.Status] has a [TypeStatus] for every type of every stream: what was sent, acknowledged,
+// refused or held. [Server.Resources] goes down to the single resource and its [DeliveryState].
+// [Server.WaitAcknowledged] waits for clients, and [Callbacks] are told of every message.
+//
+// # Packages beside it
+//
+//   - xds/envoyrefs makes resources of Envoy's messages, with their names and references.
+//   - xds/client is a client of both protocols.
+//   - xds/csds serves the client status discovery service, for Envoy's tools.
+//   - xds/xdsmetrics counts for Prometheus.
+//   - xds/xdstest checks the protocol's rules on the wire, in tests.
+//
+// The repository's examples folder has whole programs, from one snapshot to opaque types;
+// COMPATIBILITY.md in this folder says what later versions keep.
 //
 // # Versions
 //

@@ -10,7 +10,8 @@ import (
 	"google.golang.org/grpc/keepalive"
 )
 
-// Node is what a client said of itself in the first request of a stream. Immutable.
+// Node is what a client said of itself in the first request of a stream. Immutable. Nobody checks
+// it: ID may be empty, and Proto is nil when the client sent no node.
 type Node struct {
 	ID, Cluster string
 	Proto       *corev3.Node // not to be changed
@@ -29,17 +30,20 @@ type ServerOptions struct {
 	// IsolateRejected lets a delta stream be offered the parts of a refused response again,
 	// by halves, until the culprits stand alone: at most 2 log2(n) + 1 more responses each.
 	IsolateRejected bool
-	// OrderTimeout is how long an addition waits for what it refers to; default 10 s.
+	// OrderTimeout is how long an addition waits for what it refers to; 0 means 10 s.
 	OrderTimeout time.Duration
 	// RemovalGrace is how long the removal of a name that the client asks for waits after
-	// the ACK of what replaced its users; default 500 ms.
+	// the ACK of what replaced its users; 0 means 500 ms.
 	RemovalGrace time.Duration
 	// MaxStreamAge ends streams that are older, after at least one response; 0 is never.
 	MaxStreamAge time.Duration
 	// MaxStreamsPerPeer bounds the open streams from one address, MaxSubscriptions the names
-	// one stream subscribes to, MaxMessageSize the bytes of a request; 0 is no limit, and
-	// gRPC's own limit (4 MiB) for the message.
-	MaxStreamsPerPeer, MaxSubscriptions, MaxMessageSize int
+	// one stream subscribes to; 0 is no limit.
+	MaxStreamsPerPeer, MaxSubscriptions int
+	// MaxMessageSize bounds the bytes of a request. It can only lower the limit of gRPC, 4 MiB
+	// unless grpc.MaxRecvMsgSize raises it; 0 leaves it there. A client with very many names, or
+	// one that comes back with very many versions, may need more.
+	MaxMessageSize int
 	// ResourceErrors reports names that do not exist as resource_errors too (C109).
 	ResourceErrors bool
 }

@@ -58,7 +58,8 @@ func NewServer(source Source, o ServerOptions) *Server {
 	return s
 }
 
-// Run serves until ctx ends and then shuts down. It returns when all streams have ended.
+// Run waits until ctx ends and then shuts down: for programs that run what lives long in one place.
+// It returns nil, when all streams have ended.
 func (s *Server) Run(ctx context.Context) error {
 	<-ctx.Done()
 	s.Shutdown()
@@ -68,7 +69,10 @@ func (s *Server) Run(ctx context.Context) error {
 // errShutdown ends streams of a server that goes away; clients come back elsewhere.
 var errShutdown = status.Error(codes.Unavailable, "xds server is shutting down")
 
-// Shutdown ends all streams and refuses new ones. It returns when they have ended.
+// Shutdown ends all streams with the status UNAVAILABLE, refuses new ones and lets go of the source.
+// It returns when they have ended, at the latest about a second after, however slow clients are.
+// It comes before the grpc.Server's Stop or GracefulStop: xDS streams do not end by themselves, so
+// GracefulStop alone would wait for ever, and Stop alone breaks connections without a status.
 func (s *Server) Shutdown() {
 	s.mu.Lock()
 	if !s.closed {

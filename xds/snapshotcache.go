@@ -4,8 +4,10 @@ import "sync"
 
 // SnapshotCacheOptions may be left zero.
 type SnapshotCacheOptions struct {
-	// View chooses the snapshot a node gets; the default is the node's ID. It is called
-	// when a stream opens and after Reassign, from any goroutine, and must not block.
+	// View chooses the snapshot a node gets; the default is the node's ID. It is called for every
+	// type and each change of a subscription, and after Reassign, from any goroutine, with locks
+	// of the stream held: it has to be quick, must not call the Server, and should answer the
+	// same for a node until Reassign.
 	View func(*Node) string
 }
 
@@ -32,12 +34,13 @@ func NewSnapshotCache(o SnapshotCacheOptions) *SnapshotCache {
 	return &SnapshotCache{view: o.View, views: map[string]*viewPool{}}
 }
 
-// Publish makes s the snapshot of a view. What did not change is not sent again.
+// Publish makes s the snapshot of a view. What did not change is not sent again. A nil snapshot
+// removes the view's, as Remove does; an empty one takes everything away from its clients.
 func (c *SnapshotCache) Publish(view string, s *Snapshot) {
 	c.PublishAll(map[string]*Snapshot{view: s})
 }
 
-// PublishAll publishes to several views. A nil snapshot removes the view.
+// PublishAll publishes to several views. A nil snapshot removes the view's, as Remove does.
 // Each view changes in one step; different views change one after another.
 func (c *SnapshotCache) PublishAll(views map[string]*Snapshot) {
 	c.mu.Lock()
@@ -54,7 +57,8 @@ func (c *SnapshotCache) PublishAll(views map[string]*Snapshot) {
 	}
 }
 
-// Remove takes a view's snapshot away. Its clients keep what they have.
+// Remove takes a view's snapshot away. Its clients keep what they have, and what they ask for is
+// not answered until there is a snapshot again.
 func (c *SnapshotCache) Remove(view string) { c.Publish(view, nil) }
 
 // Snapshot returns the snapshot of a view, nil when it has none.
