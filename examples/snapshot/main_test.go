@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 // patience is how long a test waits for something that should come at once.
@@ -25,9 +27,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // An Envoy started as the documentation says forwards to the addresses given, and to others once they are typed.
 func TestEnvoy(t *testing.T) {
-	path := findEnvoy(t)
+	path := machine.Envoy(t)
 	first, second := upstream(t, "first"), upstream(t, "second")
-	listen := freeAddress(t)
+	listen := fmt.Sprintf("127.0.0.1:%d", machine.FreePorts(t, 1)[0])
 	typed, lines := io.Pipe()
 	xds := start(t, typed, "-xds", "127.0.0.1:0", "-listen", listen, first)
 	startEnvoy(t, path, xds)
@@ -115,39 +117,6 @@ func upstream(t *testing.T, text string) (address string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) }))
 	t.Cleanup(server.Close)
 	return server.Listener.Addr().String()
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
-// findEnvoy returns the path of an Envoy, or skips the test.
-func findEnvoy(t *testing.T) string {
-	t.Helper()
-	if path := os.Getenv("DOYEN_ENVOY"); path != "" {
-		return path
-	}
-	if path, err := exec.LookPath("envoy"); err == nil {
-		return path
-	}
-	path, err := filepath.Abs("../../.cache/envoy/envoy")
-	if err == nil {
-		_, err = os.Stat(path)
-	}
-	if err != nil {
-		const missing = "no Envoy: set DOYEN_ENVOY, or run make test once"
-		if os.Getenv("DOYEN_TEST_ALL") == "1" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
-	return path
 }
 
 func TestBadArguments(t *testing.T) {

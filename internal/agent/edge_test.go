@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/doyen-mesh/doyen/internal/admin/client"
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 const publicEdge = `---
@@ -25,7 +26,7 @@ func (m *testMesh) edgeOptions() EdgeOptions {
 	m.t.Helper()
 	return EdgeOptions{
 		Edge: "public", Server: "http://" + m.http, XDS: m.grpc,
-		ListenerPorts: map[string]int{"http": 0}, Proxy: ProxyOptions{Path: envoyPath(m.t), Concurrency: 1},
+		ListenerPorts: map[string]int{"http": 0}, Proxy: ProxyOptions{Path: machine.Envoy(m.t), Concurrency: 1},
 		DrainTimeout: DefaultDrainTimeout, Log: slog.New(slog.DiscardHandler),
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,6 +20,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/internal/registry/client"
 	"github.com/doyen-mesh/doyen/internal/server"
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 const usersManifest = `
@@ -37,25 +37,6 @@ type testMesh struct {
 	grpc, http string
 	registry   *client.Client
 	stop       func()
-}
-
-// envoyPath is the Envoy to test with; without one the test is skipped.
-func envoyPath(t *testing.T) string {
-	t.Helper()
-	if path := os.Getenv("DOYEN_ENVOY"); path != "" {
-		return path
-	}
-	if path, err := exec.LookPath("envoy"); err == nil {
-		return path
-	}
-	path, err := filepath.Abs("../../.cache/envoy/envoy")
-	if err == nil {
-		_, err = os.Stat(path)
-	}
-	if err != nil {
-		t.Skip("no Envoy: set DOYEN_ENVOY, or run make test")
-	}
-	return path
 }
 
 // newTestMesh chooses ports and writes documents; it starts no server.
@@ -120,7 +101,7 @@ func (m *testMesh) options(app string) Options {
 		Service: "users", Command: []string{os.Args[0]}, Server: "http://" + m.http, XDS: m.grpc,
 		Address: netip.MustParseAddr("127.0.0.1"), AppPorts: map[mesh.PortName]int{"": port},
 		IngressPorts: map[mesh.PortName]int{"": 0},
-		Proxy:        ProxyOptions{Path: envoyPath(m.t), Concurrency: 1},
+		Proxy:        ProxyOptions{Path: machine.Envoy(m.t), Concurrency: 1},
 		DrainTimeout: DefaultDrainTimeout, StopTimeout: DefaultStopTimeout,
 		Stdout: io.Discard, Stderr: io.Discard,
 	}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,25 +28,6 @@ func program(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "doyen")
 	if out, err := exec.Command("go", "build", "-o", path, "../../cmd/doyen").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return path
-}
-
-// envoyPath is the Envoy to test with; without one the test is skipped.
-func envoyPath(t *testing.T) string {
-	t.Helper()
-	if path := os.Getenv("DOYEN_ENVOY"); path != "" {
-		return path
-	}
-	if path, err := exec.LookPath("envoy"); err == nil {
-		return path
-	}
-	path, err := filepath.Abs("../../.cache/envoy/envoy")
-	if err == nil {
-		_, err = os.Stat(path)
-	}
-	if err != nil {
-		t.Skip("no Envoy: set DOYEN_ENVOY, or run make test")
 	}
 	return path
 }
@@ -70,7 +53,7 @@ func leftBehind(t *testing.T, program string) []string {
 // hold and nothing to stay behind. On a machine that has no time for it the figures prove nothing, so
 // there it may try again.
 func TestCheck(t *testing.T) {
-	envoy, doyen := envoyPath(t), program(t)
+	envoy, doyen := machine.Envoy(t), program(t)
 	taken, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", edgePort))
 	if err == nil {
 		defer taken.Close()
@@ -143,7 +126,7 @@ func mustBeGone(t *testing.T, program, temporary string) {
 
 // TestInterrupt runs the demo as a person does and ends it as a person does.
 func TestInterrupt(t *testing.T) {
-	envoy, doyen := envoyPath(t), program(t)
+	envoy, doyen := machine.Envoy(t), program(t)
 	temporary, kept := t.TempDir(), t.TempDir()
 	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	if err != nil {

@@ -15,12 +15,13 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 // runEnvoy starts a real Envoy on the bootstrap for s.
 func (s *server) runEnvoy(t *testing.T) {
 	t.Helper()
-	binary := findEnvoy(t)
+	binary := machine.Envoy(t)
 	text, err := bootstrap.Envoy(s.bootstrap)
 	if err != nil {
 		t.Fatal(err)
@@ -75,9 +76,9 @@ func TestEnvoyTakesEverything(t *testing.T) {
 // TestCertificateIsReplaced moves other files into the place of an edge's certificate: new connections get the new one.
 func TestCertificateIsReplaced(t *testing.T) {
 	certificates := certificateFolder(t)
-	port := freePort(t)
+	port := machine.FreePorts(t, 1)[0]
 	s := serve(t, mesh.Node{Role: mesh.EdgeProxy, Edge: "public", Ports: mesh.Ports{
-		Edge: map[string]int{"plain": freePort(t), "secure": port},
+		Edge: map[string]int{"plain": machine.FreePorts(t, 1)[0], "secure": port},
 	}})
 	s.publish(t, fmt.Sprintf(edgeDocuments, certificates), endpointsOf(t, "web"), endpointsOf(t, "users"))
 	s.runEnvoy(t)
@@ -133,7 +134,7 @@ traffic: {retries: 0}
 // proxy does not have yet and whose health it must find out first. Envoy acknowledges clusters only
 // when they are warm, and the route waits for that.
 func TestRouteMovesWithoutLoss(t *testing.T) {
-	port := freePort(t)
+	port := machine.FreePorts(t, 1)[0]
 	s := serve(t, mesh.Node{Role: mesh.EdgeProxy, Edge: "public", Ports: mesh.Ports{Edge: map[string]int{"plain": port}}})
 	blue, green := echo(t, "blue"), echo(t, "green")
 	s.publish(t, fmt.Sprintf(movedDocuments, "blue"), endpointsOf(t, "blue", blue.URL), endpointsOf(t, "green", green.URL))

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
 	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 // patience is how long these tests wait for a condition before they call it a failure.
@@ -27,7 +27,7 @@ const patience = 20 * time.Second
 // runStatic starts a real Envoy on the complete static file of node, and waits until it takes traffic.
 func runStatic(t *testing.T, documents string, node mesh.Node, ca string, sets ...ir.EndpointSet) {
 	t.Helper()
-	binary := findEnvoy(t)
+	binary := machine.Envoy(t)
 	snapshot, problems := config.Parse(config.Files{"mesh.yaml": []byte(documents)})
 	if len(problems) > 0 {
 		t.Fatal(problems)
@@ -36,7 +36,7 @@ func runStatic(t *testing.T, documents string, node mesh.Node, ca string, sets .
 	if err != nil {
 		t.Fatal(err)
 	}
-	admin := freePort(t)
+	admin := machine.FreePorts(t, 1)[0]
 	text, err := bootstrap.Static(bootstrap.Options{Node: node, Instance: "test", AdminPort: admin, CA: ca}, p, sets)
 	if err != nil {
 		t.Fatal(err)
@@ -96,16 +96,6 @@ func waitFor(t *testing.T, what string, check func() error) {
 		}
 	}
 	t.Fatalf("%s: not within %s: %v", what, patience, err)
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // An answer is what came back for a request.

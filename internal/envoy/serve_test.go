@@ -14,6 +14,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
 	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/test/machine"
 	"github.com/doyen-mesh/doyen/xds"
 )
 
@@ -52,7 +53,7 @@ func serve(t *testing.T, node mesh.Node) *server {
 		<-done
 	})
 	return &server{engine, views, endpoints, bootstrap.Options{
-		Node: node, Instance: "test", Server: l.Addr().String(), AdminPort: freePort(t),
+		Node: node, Instance: "test", Server: l.Addr().String(), AdminPort: machine.FreePorts(t, 1)[0],
 	}}
 }
 
@@ -86,17 +87,17 @@ func withFreePorts(t *testing.T, p ir.Proxy) mesh.Node {
 	t.Helper()
 	n := p.Node
 	n.Ports = mesh.Ports{
-		Egress: freePort(t), Ingress: map[mesh.PortName]int{}, TCP: map[mesh.ServiceName]int{}, Edge: map[string]int{},
+		Egress: machine.FreePorts(t, 1)[0], Ingress: map[mesh.PortName]int{}, TCP: map[mesh.ServiceName]int{}, Edge: map[string]int{},
 	}
 	for _, in := range p.Ingress {
-		n.Ports.Ingress[in.Port] = freePort(t)
+		n.Ports.Ingress[in.Port] = machine.FreePorts(t, 1)[0]
 	}
 	for _, tunnel := range p.Tunnels {
-		n.Ports.TCP[tunnel.Target.Name] = freePort(t)
+		n.Ports.TCP[tunnel.Target.Name] = machine.FreePorts(t, 1)[0]
 	}
 	if p.Edge != nil {
 		for _, l := range p.Edge.Listeners {
-			n.Ports.Edge[l.Name] = freePort(t)
+			n.Ports.Edge[l.Name] = machine.FreePorts(t, 1)[0]
 		}
 	}
 	return n

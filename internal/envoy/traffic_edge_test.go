@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 const edgeDocuments = `
@@ -36,7 +37,7 @@ ports: [8081]
 func runEdge(t *testing.T, certificates string) (plain, secure string) {
 	t.Helper()
 	web, users := echo(t, "web"), echo(t, "users")
-	ports := map[string]int{"plain": freePort(t), "secure": freePort(t)}
+	ports := map[string]int{"plain": machine.FreePorts(t, 1)[0], "secure": machine.FreePorts(t, 1)[0]}
 	runStatic(t, fmt.Sprintf(edgeDocuments, certificates),
 		mesh.Node{Role: mesh.EdgeProxy, Edge: "public", Ports: mesh.Ports{Edge: ports}}, "",
 		endpointsOf(t, "web", web.URL), endpointsOf(t, "users", users.URL))

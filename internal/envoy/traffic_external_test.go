@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 const externalDocuments = `
@@ -56,7 +57,7 @@ func TestExternalTLS(t *testing.T) {
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it is to be refused once
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	port, egress := int(addressOf(t, server.URL).Port()), freePort(t)
+	port, egress := int(addressOf(t, server.URL).Port()), machine.FreePorts(t, 1)[0]
 	runStatic(t, fmt.Sprintf(externalDocuments, port, ca),
 		mesh.Node{Role: mesh.Sidecar, Service: "web", Ports: mesh.Ports{Egress: egress}}, ca)
 

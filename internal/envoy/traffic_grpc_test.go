@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 const grpcDocuments = `
@@ -43,7 +44,7 @@ func silent(t *testing.T) *httptest.Server {
 // TestGRPCDeadline makes a call that takes longer than the manifest allows. It ends with DEADLINE_EXCEEDED and not
 // with UNAVAILABLE, which invites another try.
 func TestGRPCDeadline(t *testing.T) {
-	egress := freePort(t)
+	egress := machine.FreePorts(t, 1)[0]
 	runStatic(t, grpcDocuments, mesh.Node{Role: mesh.Sidecar, Service: "web", Ports: mesh.Ports{Egress: egress}}, "",
 		endpointsOf(t, "payments", silent(t).URL))
 	conn, err := grpc.NewClient(fmt.Sprintf("127.0.0.1:%d", egress), grpc.WithAuthority("payments"),

@@ -13,6 +13,7 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 // echo is an application that says who it is and what it was asked.
@@ -52,14 +53,14 @@ ports: [8083]
 func TestCallsLand(t *testing.T) {
 	users, admin := echo(t, "users"), echo(t, "admin")
 	served := mesh.Ports{
-		Egress:  freePort(t),
-		Ingress: map[mesh.PortName]int{"http": freePort(t), "admin": freePort(t)},
+		Egress:  machine.FreePorts(t, 1)[0],
+		Ingress: map[mesh.PortName]int{"http": machine.FreePorts(t, 1)[0], "admin": machine.FreePorts(t, 1)[0]},
 		App: map[mesh.PortName]int{
 			"http": int(addressOf(t, users.URL).Port()), "admin": int(addressOf(t, admin.URL).Port()),
 		},
 	}
 	runStatic(t, sidecarDocuments, mesh.Node{Role: mesh.Sidecar, Service: "users", Ports: served}, "")
-	egress, tcp := freePort(t), freePort(t)
+	egress, tcp := machine.FreePorts(t, 1)[0], machine.FreePorts(t, 1)[0]
 	main := fmt.Sprintf("127.0.0.1:%d", served.Ingress["http"])
 	further := endpointsOf(t, "users", fmt.Sprintf("127.0.0.1:%d", served.Ingress["admin"]))
 	further.Target.Port, further.Endpoints[0].HealthPort = "admin", served.Ingress["http"]
@@ -166,7 +167,7 @@ traffic: {retries: 0, outliers: %d}
 // caller runs a sidecar that calls users at the given endpoints and returns where to ask.
 func caller(t *testing.T, interval time.Duration, outliers int, set ir.EndpointSet) string {
 	t.Helper()
-	egress := freePort(t)
+	egress := machine.FreePorts(t, 1)[0]
 	documents := fmt.Sprintf(callerDocuments, interval, outliers)
 	runStatic(t, documents, mesh.Node{Role: mesh.Sidecar, Service: "web", Ports: mesh.Ports{Egress: egress}}, "", set)
 	return fmt.Sprintf("http://127.0.0.1:%d/", egress)

@@ -10,7 +10,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -19,12 +18,13 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 // TestRealEnvoyAccepts has a real Envoy validate, for each case, the complete static file and the one that leaves
 // endpoints to a server. Unknown and deprecated fields are errors.
 func TestRealEnvoyAccepts(t *testing.T) {
-	binary := findEnvoy(t)
+	binary := machine.Envoy(t)
 	certificates := certificateFolder(t)
 	for _, file := range caseFiles(t) {
 		c := readCase(t, file)
@@ -52,7 +52,7 @@ func TestRealEnvoyAccepts(t *testing.T) {
 
 // TestRealEnvoyAcceptsBootstrap has a real Envoy validate bootstraps, with a server by name and by each kind of address.
 func TestRealEnvoyAcceptsBootstrap(t *testing.T) {
-	binary := findEnvoy(t)
+	binary := machine.Envoy(t)
 	for _, server := range []string{"doyen.example.com:18000", "10.0.0.1:18000", "[2001:db8::1]:18000"} {
 		text, err := bootstrap.Envoy(bootstrap.Options{
 			Node: mesh.Node{Role: mesh.Sidecar, Service: "n", Zone: "y"}, Instance: "1e3", Server: server,
@@ -66,7 +66,7 @@ func TestRealEnvoyAcceptsBootstrap(t *testing.T) {
 
 // TestRealEnvoyRefuses shows that the tests above can fail: a deprecated field, a field that does not exist.
 func TestRealEnvoyRefuses(t *testing.T) {
-	binary := findEnvoy(t)
+	binary := machine.Envoy(t)
 	for _, bad := range []string{
 		"no_such_field: 1\n",
 		"static_resources: {clusters: [{name: \"a\", type: \"STATIC\", http2_protocol_options: {}}]}\n",
@@ -98,22 +98,6 @@ func runValidate(t *testing.T, binary string, text []byte) error {
 		return fmt.Errorf("%v: %s", err, out)
 	}
 	return nil
-}
-
-// findEnvoy is the Envoy of DOYEN_ENVOY, on PATH or in the project's cache. Without one the test is skipped,
-// unless DOYEN_TEST_ALL asks for all.
-func findEnvoy(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{os.Getenv("DOYEN_ENVOY"), "envoy", "../../.cache/envoy/envoy"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("DOYEN_TEST_ALL") == "1" {
-		t.Fatal("no Envoy: set DOYEN_ENVOY, or run make test")
-	}
-	t.Skip("no Envoy: set DOYEN_ENVOY, or run make test")
-	return ""
 }
 
 // certificateFolder holds the PEM files that the cases name below /etc/doyen/tls.

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 // variant is a way in which Envoy speaks xDS.
@@ -56,39 +58,11 @@ type envoy struct {
 	stop  func()
 }
 
-// findEnvoy returns the path of an Envoy, or skips the test.
-func findEnvoy(t *testing.T) string {
-	t.Helper()
-	if path := os.Getenv("DOYEN_ENVOY"); path != "" {
-		return path
-	}
-	if path, err := exec.LookPath("envoy"); err == nil {
-		return path
-	}
-	path, err := filepath.Abs("../../.cache/envoy/envoy")
-	if err == nil {
-		_, err = os.Stat(path)
-	}
-	if err != nil {
-		missing(t, "no Envoy: set DOYEN_ENVOY, or run make envoy")
-	}
-	return path
-}
-
-// missing skips a test for want of a tool, or fails it where all tests must run.
-func missing(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("DOYEN_TEST_ALL") == "1" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
-}
-
 // runEnvoy starts an Envoy that gets everything from the servers at the given addresses, of which
 // it uses the first that answers. extra is more of its bootstrap, in proto-JSON.
 func runEnvoy(t *testing.T, v variant, extra string, servers ...string) *envoy {
 	t.Helper()
-	path := findEnvoy(t)
+	path := machine.Envoy(t)
 	dir := t.TempDir()
 	config := filepath.Join(dir, "bootstrap.json")
 	adminPath := filepath.Join(dir, "admin")

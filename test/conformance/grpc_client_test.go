@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/xds"
+
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 // language is a gRPC implementation with an xDS client of its own.
@@ -80,10 +82,10 @@ func (l language) start(t *testing.T, server string) grpcClient {
 		t.Fatal(err)
 	}
 	if _, err := exec.LookPath(l.tool); err != nil {
-		missing(t, fmt.Sprintf("no %s on PATH", l.tool))
+		machine.Missing(t, fmt.Sprintf("no %s on PATH", l.tool))
 	}
 	if _, err := os.Stat(filepath.Join(clients, l.need)); err != nil {
-		missing(t, fmt.Sprintf("%v: run test/conformance/clients/install.sh .cache/clients", err))
+		machine.Missing(t, fmt.Sprintf("%v: run test/conformance/clients/install.sh .cache/clients", err))
 	}
 	config := filepath.Join(t.TempDir(), "bootstrap.json")
 	if err := os.WriteFile(config, grpcBootstrap(server), 0o600); err != nil {

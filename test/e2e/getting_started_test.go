@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 // TestGettingStarted types every command of the page for newcomers, in its order and in one shell, and
@@ -69,7 +71,7 @@ func localPage(t *testing.T, said string) func(string) string {
 	if xds := regexp.MustCompile(`DOYEN_XDS=([^,\s]+)`).FindStringSubmatch(said); xds != nil {
 		t.Setenv("DOYEN_XDS", xds[1])
 	}
-	own := strconv.Itoa(freePorts(t, 1)[0])
+	own := strconv.Itoa(machine.FreePorts(t, 1)[0])
 	return strings.NewReplacer("localhost:8000", edge, "127.0.0.1:18001", server[1], "9090", own).Replace
 }
 
@@ -162,7 +164,7 @@ func newShell(t *testing.T, dir string) *shell {
 	}
 	bash := exec.Command("bash", "--norc")
 	bash.Dir, bash.Stdin, bash.Stdout, bash.Stderr = dir, readIn, writeOut, writeOut
-	bash.Env = append(os.Environ(), "PATH="+filepath.Dir(doyen)+":"+os.Getenv("PATH"))
+	bash.Env = append(os.Environ(), "DOYEN_ENVOY="+machine.Envoy(t), "PATH="+filepath.Dir(doyen)+":"+os.Getenv("PATH"))
 	if err := bash.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -47,27 +47,5 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "build doyen:", err)
 		return 1
 	}
-	if err := findEnvoy(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	return m.Run()
-}
-
-// findEnvoy makes sure that DOYEN_ENVOY names the Envoy to test with: the one that make fetched, when
-// nobody says otherwise.
-func findEnvoy() error {
-	if os.Getenv("DOYEN_ENVOY") != "" {
-		return nil
-	}
-	path, err := exec.LookPath("envoy")
-	if err != nil {
-		if path, err = filepath.Abs("../../.cache/envoy/envoy"); err == nil {
-			_, err = os.Stat(path)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("no Envoy to test with (make test brings one): %w", err)
-	}
-	return os.Setenv("DOYEN_ENVOY", path)
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 // mesh is one server with its folder of documents, and what is started around it.
@@ -28,7 +29,7 @@ type mesh struct {
 // newMesh starts a server on a folder with the given documents, keyed by file name.
 func newMesh(t *testing.T, documents map[string]string) *mesh {
 	t.Helper()
-	ports := freePorts(t, 2)
+	ports := machine.FreePorts(t, 2)
 	m := &mesh{
 		t: t, folder: t.TempDir(), data: t.TempDir(),
 		grpc: "127.0.0.1:" + strconv.Itoa(ports[0]), http: "127.0.0.1:" + strconv.Itoa(ports[1]),
@@ -104,7 +105,7 @@ func (m *mesh) startInstance(service, name string, o options) *instance {
 // launchInstance is startInstance without the wait.
 func (m *mesh) launchInstance(service, name string, o options) *instance {
 	m.t.Helper()
-	ports := freePorts(m.t, 4+len(o.tcp))
+	ports := machine.FreePorts(m.t, 4+len(o.tcp))
 	i := &instance{egress: ports[0], ingress: ports[1], admin: ports[2], app: ports[3], tcp: map[string]int{}}
 	self, err := os.Executable()
 	if err != nil {
@@ -147,7 +148,7 @@ func (m *mesh) startEdge(name string) (url string) {
 // launchEdge is startEdge for any listeners, and without the wait.
 func (m *mesh) launchEdge(name string, listeners ...string) *edge {
 	m.t.Helper()
-	ports := freePorts(m.t, 1+len(listeners))
+	ports := machine.FreePorts(m.t, 1+len(listeners))
 	e := &edge{admin: ports[0], ports: map[string]int{}}
 	args := []string{"edge", "--edge", name, "--server", "http://" + m.http, "--xds", m.grpc, "--admin-port", strconv.Itoa(e.admin)}
 	for i, l := range listeners {

@@ -5,6 +5,8 @@ import (
 	"net"
 	"strconv"
 	"testing"
+
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 // TestFurtherPort reaches the second port of a service through a sidecar and through an edge.
@@ -16,7 +18,7 @@ func TestFurtherPort(t *testing.T) {
 		"edge.yaml": "kind: Edge\nname: public\nlisteners: [{name: http, address: 127.0.0.1, port: 8000}]\n" +
 			"routes: [{to: users}, {hosts: admin.example.com, to: users, port: admin}]\n",
 	})
-	ports := freePorts(t, 2)
+	ports := machine.FreePorts(t, 2)
 	m.startInstance("users", "users-1", options{args: []string{
 		"--port", fmt.Sprintf("admin=%d", ports[0]), "--ingress-port", fmt.Sprintf("admin=%d", ports[1]),
 	}})

@@ -2,13 +2,14 @@ package e2e
 
 import (
 	"bytes"
-	"net"
 	"os"
 	"os/exec"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 // patience bounds every wait of these tests. It is long because two cores run many Envoys; nothing waits for it to pass.
@@ -27,7 +28,7 @@ type process struct {
 func start(t *testing.T, name string, env []string, path string, args ...string) *process {
 	t.Helper()
 	p := &process{Cmd: exec.Command(path, args...), name: name, output: &log{}, ended: make(chan struct{}), last: func() {}}
-	p.Env = append(os.Environ(), env...)
+	p.Env = append(append(os.Environ(), "DOYEN_ENVOY="+machine.Envoy(t)), env...)
 	p.Stdout, p.Stderr = p.output, p.output
 	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.Start(); err != nil {
@@ -122,19 +123,4 @@ func eventually(t *testing.T, what string, check func() string) {
 		}
 		time.Sleep(20 * time.Millisecond) // between two looks at the condition
 	}
-}
-
-// freePorts returns n ports that were free a moment ago on loopback, all different.
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer listener.Close()
-		ports[i] = listener.Addr().(*net.TCPAddr).Port
-	}
-	return ports
 }

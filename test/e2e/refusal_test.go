@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 // TestRefusedListener gives an edge a listener on a port that is taken: the edge refuses it and goes on,
@@ -45,7 +46,7 @@ routes: [{to: users}, {path: /new, to: users}]
 	m.statusSays("it refused listeners ", "s ago, version", "edge.yaml:6:", "ddress already in use", "2 connected, 1 of them in sync")
 	answers(t, edge.url+"/new", "any.example.com", "users-1")
 
-	m.write("edge.yaml", document(freePorts(t, 1)[0]))
+	m.write("edge.yaml", document(machine.FreePorts(t, 1)[0]))
 	m.inSync()
 }
 

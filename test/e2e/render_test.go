@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 // TestRenderedFile runs an edge from a complete static file, with no server anywhere, and then from a
@@ -34,7 +36,7 @@ func TestRenderedFile(t *testing.T) {
 // runRendered runs an Envoy from what doyen render prints for the edge, and returns where it listens.
 func (m *mesh) runRendered(t *testing.T, args ...string) (url string) {
 	t.Helper()
-	ports := freePorts(t, 2)
+	ports := machine.FreePorts(t, 2)
 	args = append([]string{
 		"render", m.folder, "--node", "edge/public/test",
 		"--listener-port", fmt.Sprintf("http=%d", ports[0]), "--admin-port", strconv.Itoa(ports[1]),
@@ -47,7 +49,7 @@ func (m *mesh) runRendered(t *testing.T, args ...string) (url string) {
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	envoy := os.Getenv("DOYEN_ENVOY")
+	envoy := machine.Envoy(t)
 	if out, err := exec.Command(envoy, "--mode", "validate", "-c", path).CombinedOutput(); err != nil {
 		t.Fatalf("envoy refuses %s: %v\n%s", file, err, out)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 // TestServiceWithoutManifest connects an Envoy of a service that has no manifest: it is sent nothing,
@@ -17,7 +18,7 @@ import (
 func TestServiceWithoutManifest(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, map[string]string{"users.yaml": loneService})
-	ports := freePorts(t, 3)
+	ports := machine.FreePorts(t, 3)
 	bootstrap, err := exec.Command(doyen, "bootstrap", "envoy", "--service", "ghosts", "--instance", "1", "--xds", m.grpc,
 		"--admin-port", fmt.Sprint(ports[0]), "--egress-port", fmt.Sprint(ports[1]), "--ingress-port", fmt.Sprintf("http=%d", ports[2])).Output()
 	if err != nil {
@@ -42,7 +43,7 @@ func TestNodeThatSaysNothing(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, map[string]string{"users.yaml": loneService})
 	host, port, _ := strings.Cut(m.grpc, ":")
-	admin := freePorts(t, 1)[0]
+	admin := machine.FreePorts(t, 1)[0]
 	startEnvoy(t, "stranger", fmt.Sprintf(`
 node: {id: stranger, cluster: unknown}
 admin: {address: {socket_address: {address: 127.0.0.1, port_value: %d}}}
@@ -127,5 +128,5 @@ func startEnvoy(t *testing.T, name, bootstrap string) *process {
 	if err := os.WriteFile(file, []byte(bootstrap), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return start(t, name, nil, os.Getenv("DOYEN_ENVOY"), "-c", file, "--use-dynamic-base-id", "--log-level", "warning")
+	return start(t, name, nil, machine.Envoy(t), "-c", file, "--use-dynamic-base-id", "--log-level", "warning")
 }
