@@ -1,6 +1,7 @@
 package xds_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -67,4 +68,27 @@ func TestHandlerDoesNotWaitForEver(t *testing.T) {
 	}
 	close(g.open)
 	<-g.left
+}
+
+// The same with gRPC's own flow control: the second large response waits for the client.
+func TestShutdownWhileClientDoesNotRead(t *testing.T) {
+	large := strings.Repeat("x", 1<<20)
+	cache := xds.NewSnapshotCache(xds.SnapshotCacheOptions{})
+	cache.Publish("n", xds.NewSnapshot(resource(xds.ClusterType, "a", large), resource(xds.ListenerType, "a", large)))
+	sending := make(chan string, 10)
+	server, connection := serve(t, cache, xds.ServerOptions{Callbacks: xds.Callbacks{
+		Response: func(_ xds.StreamInfo, r xds.ResponseInfo) { sending <- r.Type },
+	}}, xds.GRPCOptions()...)
+	s := openSotW(t, connection, sotwADS)
+	s.send(&discoveryv3.DiscoveryRequest{TypeUrl: xds.ClusterType})
+	s.send(&discoveryv3.DiscoveryRequest{TypeUrl: xds.ListenerType})
+	<-sending
+	<-sending
+	down := make(chan struct{})
+	go func() { server.Shutdown(); close(down) }()
+	select {
+	case <-down:
+	case <-time.After(patience):
+		t.Error("a client that does not read keeps the server from going away")
+	}
 }
