@@ -24,7 +24,6 @@ type modelClient struct {
 	names    map[string]bool
 	has      map[string]string
 	refused  []map[string]string // what would have been another in a response that was refused
-	never    []map[string]string // those that must not come again
 	nonce    string
 	nonces   map[string]bool
 	pending  *response
@@ -77,14 +76,6 @@ func (c *modelClient) subscribe(now time.Time, wildcard bool, names map[string]b
 			delete(c.has, name)
 		}
 	}
-	c.never = slices.DeleteFunc(c.never, func(refused map[string]string) bool {
-		for name := range refused {
-			if len(refused) > 1 && !c.wants(name) {
-				return true // who drops a name and asks for it again gets it (C050)
-			}
-		}
-		return false
-	})
 	c.receive(now, r)
 }
 
@@ -114,7 +105,7 @@ func (c *modelClient) read(r *response) {
 			fresh[name] = version
 		}
 	}
-	for _, refused := range c.never {
+	for _, refused := range c.refused {
 		if holdsAll(fresh, refused) {
 			c.t.Fatalf("%v was refused and came again", refused)
 		}
@@ -159,7 +150,7 @@ func (c *modelClient) accept(r *response) {
 		}
 		return false
 	}
-	c.refused, c.never = slices.DeleteFunc(c.refused, partly), slices.DeleteFunc(c.never, partly)
+	c.refused = slices.DeleteFunc(c.refused, partly)
 	if r.whole != nil {
 		clear(c.has)
 	}
@@ -197,7 +188,7 @@ func (c *modelClient) answer(now time.Time, refuse bool) {
 	}
 	if refuse && len(fresh) > 0 {
 		r.refused, r.message = true, "no"
-		c.refused, c.never = append(c.refused, fresh), append(c.never, fresh)
+		c.refused = append(c.refused, fresh)
 	} else {
 		c.accept(pending)
 	}
@@ -214,7 +205,7 @@ func FuzzInterleavings(f *testing.F) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		now := time.Unix(0, 0)
 		cache := NewSnapshotCache(SnapshotCacheOptions{View: func(*Node) string { return "v" }})
-		rules := &rules{orderTimeout: defaultOrderTimeout, removalGrace: defaultRemovalGrace}
+		rules := &rules{isolate: seed%2 == 0, orderTimeout: defaultOrderTimeout, removalGrace: defaultRemovalGrace}
 		var clients []*modelClient
 		for i := range 4 {
 			c := &modelClient{

@@ -156,24 +156,26 @@ func (p *place) reconsider() {
 // their own, after what changed. Only the whole was refused (C029).
 func (p *place) separate() {
 	p.together = slices.DeleteFunc(p.together, func(refused map[string]string) bool {
-		var same, others []string
+		var same, absent []string
+		parked := 0
 		for name, version := range refused {
-			switch {
-			case p.parked[name] != version:
-			case versionOf(p.want.get(name)) == version:
+			if p.parked[name] != version {
+				continue
+			}
+			parked++
+			switch versionOf(p.want.get(name)) {
+			case version:
 				same = append(same, name)
-			default:
-				others = append(others, name)
+			case "":
+				absent = append(absent, name)
 			}
 		}
 		if len(same) == len(refused) || len(same) == 0 {
-			return len(same)+len(others) == 0
-		}
-		for _, name := range others {
-			delete(p.parked, name)
+			return parked == 0
 		}
 		slices.Sort(same)
-		p.probes = append(p.probes, same)
+		slices.Sort(absent)
+		p.probes = append(p.probes, same, absent)
 		return true
 	})
 }
@@ -217,25 +219,26 @@ func (p *place) isolates() bool {
 }
 
 // nextProbe returns the changes of the next group to offer on its own, without what is
-// another content by now.
+// another content by now. What the client does not ask for at the moment stays for later.
 func (p *place) nextProbe() []change {
-	for len(p.probes) > 0 {
-		names := p.probes[0]
-		p.probes = p.probes[1:]
+	for i, names := range p.probes {
 		var changes []change
+		var absent []string
 		for _, name := range names {
 			r := p.want.get(name)
 			ch := change{name: name, old: p.sent.get(name), new: r}
 			switch {
-			case r == nil:
-				delete(p.parked, name) // nobody knows whether it is bad
-			case p.isParked(ch):
+			case r != nil && p.isParked(ch):
 				changes = append(changes, ch)
+			case r == nil && p.parked[name] != "":
+				absent = append(absent, name)
 			}
 		}
+		p.probes[i] = absent
 		if len(changes) > 0 {
 			return changes
 		}
 	}
+	p.probes = slices.DeleteFunc(p.probes, func(names []string) bool { return len(names) == 0 })
 	return nil
 }
