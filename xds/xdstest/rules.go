@@ -173,7 +173,7 @@ func removal(r *Recorder, s *stream, t *typed, m *Message) (reasons []string) {
 		on := reference{t.url, name}
 		r.ofNode(s.node, func(parent *typed) {
 			for _, of := range slices.Sorted(maps.Keys(parent.taken)) {
-				if parent.taken[of].refersTo(on) && !parent.inherited[of] {
+				if parent.taken[of].refersTo(on) && !parent.inherited[of] && r.inUse(s.node, reference{parent.url, of}) {
 					if why := parent.changing(of, on); why != "" {
 						reasons = append(reasons, fmt.Sprintf("%q is removed, but %s refers to it: %s", name, reference{parent.url, of}, why))
 					} else {
@@ -184,6 +184,22 @@ func removal(r *Recorder, s *stream, t *typed, m *Message) (reasons []string) {
 		})
 	}
 	return reasons
+}
+
+// inUse reports whether a resource does anything. Routes that no listener of the node's refers to do
+// nothing, so they keep nothing else from going. Where the listeners come from elsewhere all may be in use.
+func (r *Recorder) inUse(node string, of reference) bool {
+	used, listeners := of.typeURL != routeType, false
+	r.ofNode(node, func(t *typed) {
+		listeners = listeners || t.url == listenerType
+		for _, c := range t.taken {
+			used = used || c.refersTo(of)
+		}
+		for _, c := range t.sent {
+			used = used || c.refersTo(of)
+		}
+	})
+	return used || !listeners
 }
 
 // changing says in what way a resource is about to stop referring to on; "" if it is not.

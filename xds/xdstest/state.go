@@ -30,6 +30,8 @@ func (r *Recorder) state(node string, of reference, m *Message) state {
 		switch {
 		case t.taken[of.name] != nil:
 			found = acknowledged
+		case t.resumed:
+			// unasked: the server may know that the version which the client came with has it
 		case len(t.rejected[of.name]) > 0:
 			found = refused
 		case sent == nil:

@@ -36,6 +36,7 @@ type typed struct {
 	sent      map[string]*sending // by name: what it has once it has taken all that was sent
 	taken     map[string]*content // by name: what it has acknowledged
 	inherited map[string]bool     // names in taken that it only claimed: the server cannot know the content
+	resumed   bool                // it came with a version, and what it has is not known until it acknowledges something
 	touched   map[string]bool     // names that may be sent again though unchanged, once
 
 	rejected map[string][]*content // by name
@@ -104,6 +105,7 @@ func (t *typed) wants(name string) bool { return t.wildcard || t.wanted[name] }
 
 // take notes that the client acknowledged a response.
 func (t *typed) take(m *Message) {
+	t.resumed = false
 	if !m.Delta && holdsAll(t.url) {
 		clear(t.taken)
 	}

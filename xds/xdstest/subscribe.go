@@ -19,6 +19,7 @@ func (s *stream) request(m *Message) {
 	if m.Delta {
 		t.subscribeDelta(m, first)
 	} else {
+		t.resumed = t.resumed || first && m.Version != ""
 		t.subscribeSotW(m, answered == nil)
 	}
 	t.forget()
