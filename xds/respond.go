@@ -161,6 +161,7 @@ func (p *place) sayAgain(sel *selection, d *difference) {
 			sel.take(change{name: name, old: r, new: r})
 		case p.session.delta && slices.Contains(p.again, name):
 			sel.take(p.missing(name))
+			p.gone = slices.DeleteFunc(p.gone, func(gone string) bool { return gone == name })
 		}
 	}
 	p.again, p.touched = nil, nil
