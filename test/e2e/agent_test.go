@@ -93,6 +93,7 @@ func TestNothingOutlivesTheAgent(t *testing.T) {
 			return ""
 		})
 	}
+	i.wait(t) // nobody is left who could be asked what Envoy refused
 }
 
 // TestEnvoyIsStartedAgain kills an instance's Envoy: it is started again, and in the meantime callers are
