@@ -149,6 +149,27 @@ var cases = []struct {
 		s.say(deltaOf(clusters, "2", heartbeat("a", 1)))
 		s.ask(delta(clusters, ack("2")))
 	}, xdstest.Options{}},
+	{"a removal crosses with the client's letting go", "", func(s *script) {
+		s.ask(delta(endpoints, subscribe("a")))
+		s.say(deltaOf(endpoints, "1", assignment("a", 1)))
+		s.ask(delta(endpoints, ack("1")))
+		s.ask(delta(endpoints, unsubscribe("a")))
+		s.say(deltaOf(endpoints, "2", removed("a")))
+	}, xdstest.Options{}},
+	{"an answer crosses with letting go and asking again", "", func(s *script) {
+		s.askAgain()
+		s.say(deltaOf(endpoints, "2", assignment("a", 2)))
+		s.ask(delta(endpoints, ack("2")))
+		s.say(deltaOf(endpoints, "3", assignment("a", 2)))
+	}, xdstest.Options{}},
+	{"more answers than can have crossed", "unprompted", func(s *script) {
+		s.askAgain()
+		s.say(deltaOf(endpoints, "2", assignment("a", 2)))
+		s.ask(delta(endpoints, ack("2")))
+		s.say(deltaOf(endpoints, "3", assignment("a", 2)))
+		s.ask(delta(endpoints, ack("3")))
+		s.say(deltaOf(endpoints, "4", assignment("a", 2)))
+	}, xdstest.Options{}},
 	{"resends what the client holds", "known", func(s *script) {
 		first := delta(clusters, subscribe("*"))
 		first.InitialResourceVersions = map[string]string{"a": "1", "b": "1"}
@@ -422,6 +443,15 @@ func (s *script) clusterAndRoute() {
 	s.ask(delta(routes, ack("2")))
 }
 
+// askAgain has the client take an assignment, let go of it and ask for it again.
+func (s *script) askAgain() {
+	s.ask(delta(endpoints, subscribe("a")))
+	s.say(deltaOf(endpoints, "1", assignment("a", 1)))
+	s.ask(delta(endpoints, ack("1")))
+	s.ask(delta(endpoints, unsubscribe("a")))
+	s.ask(delta(endpoints, subscribe("a")))
+}
+
 type deltaPart func(*discoveryv3.DeltaDiscoveryRequest)
 
 func delta(typeURL string, parts ...deltaPart) *discoveryv3.DeltaDiscoveryRequest {
@@ -434,6 +464,10 @@ func delta(typeURL string, parts ...deltaPart) *discoveryv3.DeltaDiscoveryReques
 
 func subscribe(names ...string) deltaPart {
 	return func(r *discoveryv3.DeltaDiscoveryRequest) { r.ResourceNamesSubscribe = names }
+}
+
+func unsubscribe(names ...string) deltaPart {
+	return func(r *discoveryv3.DeltaDiscoveryRequest) { r.ResourceNamesUnsubscribe = names }
 }
 
 func ack(nonce string) deltaPart {

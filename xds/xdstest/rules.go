@@ -67,7 +67,7 @@ func unprompted(_ *Recorder, _ *stream, t *typed, m *Message) (reasons []string)
 	}
 	news := len(t.removals(m)) > 0
 	for _, name := range m.Removed {
-		news = news || t.asked[name] || len(t.rejected[name]) > 0
+		news = news || t.asked[name] || t.released[name] || len(t.rejected[name]) > 0
 	}
 	if !m.Delta && len(t.rejected) > 0 {
 		news = true // the client may have taken a part of what it rejected: it hears that the rest is gone

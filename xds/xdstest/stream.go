@@ -38,6 +38,7 @@ type typed struct {
 	inherited map[string]bool     // names in taken that it only claimed: the server cannot know the content
 	resumed   bool                // it came with a version, and what it has is not known until it acknowledges something
 	touched   map[string]bool     // names that may be sent again though unchanged, once
+	released  map[string]bool     // names it let go of: a removal may have crossed with that, once
 
 	rejected map[string][]*content // by name
 	refused  []map[string]*content // what changed in each rejected response
@@ -94,6 +95,7 @@ func (s *stream) typed(url string) *typed {
 			stream: s, url: url,
 			wanted: make(map[string]bool), asked: make(map[string]bool), open: make(map[string]*Message),
 			sent: make(map[string]*sending), taken: make(map[string]*content), touched: make(map[string]bool),
+			released: make(map[string]bool),
 			rejected: make(map[string][]*content), inherited: make(map[string]bool),
 		}
 		s.types[url] = t
@@ -200,6 +202,7 @@ func (t *typed) response(m *Message) {
 	for _, name := range m.Removed {
 		delete(t.asked, name)
 		delete(t.claimed, name)
+		delete(t.released, name)
 	}
 	t.prompted = false
 	t.responses++

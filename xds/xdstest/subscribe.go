@@ -43,7 +43,7 @@ func (t *typed) subscribeDelta(m *Message, first bool) {
 			t.wildcard = false
 			continue
 		}
-		delete(t.wanted, name)
+		t.release(name)
 		if t.wildcard {
 			t.asked[name], t.prompted = true, true // C078: it is told whether the wildcard has it
 		}
@@ -66,6 +66,11 @@ func (t *typed) subscribeSotW(m *Message, again bool) {
 			delete(t.asked, name)
 		}
 	}
+	for name := range before {
+		if !t.wanted[name] {
+			t.release(name)
+		}
+	}
 	// A request that answers nothing asks for all it names once more.
 	if again || t.wildcard != wasWild || !maps.Equal(before, t.wanted) {
 		t.prompted = true
@@ -79,11 +84,23 @@ func (t *typed) want(name string) {
 	}
 	t.wanted[name] = true
 	t.asked[name] = true
+	// What is sent next may be from before the server heard that the name was let go of. Then the
+	// answer to this is still to come.
+	if t.released[name] {
+		delete(t.released, name)
+		t.touched[name] = true
+	}
 	// On a stream without clusters the server may hear of the name before it hears that the cluster
 	// was acknowledged, in which order they came cannot be seen from beside it, and touch it then.
 	if t.url == endpointType && t.stream.types[clusterType] == nil {
 		t.touched[name] = true
 	}
+}
+
+// release notes that the client let go of a name.
+func (t *typed) release(name string) {
+	delete(t.wanted, name)
+	t.released[name] = true
 }
 
 // claim notes versions that a client says it holds from an earlier stream.
