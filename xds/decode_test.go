@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"slices"
 	"testing"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -41,12 +42,51 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("not decoded: %v", err)
 		}
 		generated.adopt()
-		ignore := cmpopts.IgnoreFields(request{}, "size", "hash", "node", "decoded")
+		ignore := cmpopts.IgnoreFields(request{}, "size", "encoded", "node", "decoded")
 		if diff := cmp.Diff(generated, byHand, cmp.AllowUnexported(request{}), ignore, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("decoded differently (-generated +by hand):\n%s", diff)
 		}
 		if !proto.Equal(generated.node, byHand.node) {
 			t.Errorf("node is %v, want %v", byHand.node, generated.node)
+		}
+	})
+}
+
+// FuzzDecodeRepeated decodes a request after another one of its stream: that its names may be
+// recognized as those of the other, and left out, makes no difference.
+func FuzzDecodeRepeated(f *testing.F) {
+	wire := func(m *discoveryv3.DiscoveryRequest) []byte {
+		b, err := proto.Marshal(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		return b
+	}
+	first := wire(&discoveryv3.DiscoveryRequest{ResourceNames: []string{"a", "b"}, TypeUrl: EndpointType})
+	f.Add(first, wire(&discoveryv3.DiscoveryRequest{VersionInfo: "v", ResourceNames: []string{"a", "b"}, TypeUrl: EndpointType, ResponseNonce: "1"}))
+	f.Add(first, wire(&discoveryv3.DiscoveryRequest{ResourceNames: []string{"a", "b"}, TypeUrl: RouteType}))
+	f.Add(first, wire(&discoveryv3.DiscoveryRequest{ResourceNames: []string{"a", "b", "c"}, TypeUrl: EndpointType}))
+	f.Add(first, wire(&discoveryv3.DiscoveryRequest{ResourceNames: []string{"a", "c"}, TypeUrl: EndpointType}))
+	f.Add(first, append(slices.Clone(first), first...)) // names in two places
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		var before, alone request
+		if before.decode(first) != nil || alone.decode(second) != nil {
+			return
+		}
+		s := &session{places: []*place{{kind: kindOf(before.typeURL), last: before.encoded}}}
+		after := request{session: s}
+		if err := after.decode(second); err != nil {
+			t.Fatalf("not decoded after another request: %v", err)
+		}
+		if after.sameNames {
+			if after.typeURL != before.typeURL {
+				t.Errorf("names of a %q taken for those of a %q", after.typeURL, before.typeURL)
+			}
+			after.names, after.sameNames = before.names, false
+		}
+		after.session = nil
+		if diff := cmp.Diff(alone, after, cmp.AllowUnexported(request{}, encodedNames{}), cmpopts.EquateEmpty(), cmpopts.IgnoreFields(request{}, "node")); diff != "" {
+			t.Errorf("decoded differently (-alone +after another request):\n%s", diff)
 		}
 	})
 }

@@ -15,8 +15,8 @@ type place struct {
 	fresh     bool // no request came yet
 	everNamed bool // a name was asked for on this stream: no names no longer means all (C046)
 	wildcard  bool
-	asked     []string // names, canonical, besides the wildcard
-	lastHash  uint64   // of the names as they were encoded in the last request
+	asked     []string     // names, canonical, besides the wildcard
+	last      encodedNames // of the last request, in state-of-the-world
 	parts     []*subscription
 	slot      []slot
 	initial   map[string]string // versions the client knew when it connected, until used

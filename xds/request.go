@@ -25,9 +25,15 @@ type request struct {
 	size    int               // of the message in bytes
 	decoded discoveryRequest  // set when a generic codec did the decoding
 
-	session   *session // whose request it is; nil when that does not matter
-	hash      uint64   // state-of-the-world: of the names as encoded; 0 when not known
-	sameNames bool     // they are those of the last request of the type, and left out
+	session   *session     // whose request it is; nil when that does not matter
+	encoded   encodedNames // state-of-the-world: zero when not known
+	sameNames bool         // they are those of the last request of the type, and left out
+}
+
+// encodedNames tell the names of one request from those of another by their bytes.
+type encodedNames struct {
+	size int
+	hash uint64
 }
 
 // discoveryRequest is what both generated requests have.
@@ -46,6 +52,13 @@ func (r *request) decode(wire []byte) error {
 			return errMalformed
 		}
 		start := offset
+		if number == fieldNames && names.count == 0 {
+			if size, hash := r.repeatedNames(wire[start:]); size > 0 {
+				names.addKnown(start, size, hash)
+				offset += size
+				continue
+			}
+		}
 		offset += n
 		if kind != protowire.BytesType {
 			if n = protowire.ConsumeFieldValue(number, kind, wire[offset:]); n < 0 {
@@ -78,6 +91,8 @@ const fieldNames = 3
 type span struct {
 	start, end, count int
 	scattered         bool // other fields are between them
+	known             int  // bytes at the start that hash to hash; 0 when that was not computed
+	hash              uint64
 }
 
 func (s *span) add(start, end int) {
@@ -89,6 +104,35 @@ func (s *span) add(start, end int) {
 	s.count++
 }
 
+// addKnown adds the first size bytes, which are names that hash to hash.
+func (s *span) addKnown(start, size int, hash uint64) {
+	s.add(start, start+size)
+	s.known, s.hash = size, hash
+}
+
+// hashOf returns the hash of the names' bytes.
+func (s *span) hashOf(raw []byte) uint64 {
+	if s.known == len(raw) {
+		return s.hash
+	}
+	return maphash.Bytes(hashSeed, raw)
+}
+
+// repeatedNames looks whether wire begins with the very names of the stream's last request of
+// some type, as every ACK of state-of-the-world does, so that they need not be walked through.
+// It returns their size in bytes and their hash; no size when they are others.
+func (r *request) repeatedNames(wire []byte) (size int, hash uint64) {
+	if r.delta || r.session == nil {
+		return 0, 0
+	}
+	for _, p := range r.session.places {
+		if last := p.last; last.size > 0 && last.size <= len(wire) && maphash.Bytes(hashSeed, wire[:last.size]) == last.hash {
+			return last.size, last.hash
+		}
+	}
+	return 0, 0
+}
+
 // takeNames reads the names, unless they are byte for byte those of the stream's last
 // request of this type, as they are in every ACK.
 func (r *request) takeNames(wire []byte, names span) {
@@ -97,8 +141,8 @@ func (r *request) takeNames(wire []byte, names span) {
 	}
 	raw := wire[names.start:names.end]
 	if !names.scattered && !r.delta {
-		r.hash = maphash.Bytes(hashSeed, raw)
-		if r.session != nil && r.session.askedLast(r.typeURL, r.hash) {
+		r.encoded = encodedNames{len(raw), names.hashOf(raw)}
+		if r.session != nil && r.session.askedLast(r.typeURL, r.encoded) {
 			r.sameNames = true
 			return
 		}

@@ -71,11 +71,11 @@ func (s *session) receive(now time.Time, r *request) error {
 	return p.receiveSotW(r)
 }
 
-// askedLast says whether the last request of a type had names that hash to this. Only who
-// calls receive may call it.
-func (s *session) askedLast(typeURL string, hash uint64) bool {
+// askedLast says whether the last request of a type had exactly these names. Only who calls
+// receive may call it.
+func (s *session) askedLast(typeURL string, names encodedNames) bool {
 	p := s.place(typeURL)
-	return p != nil && !p.fresh && p.lastHash == hash
+	return p != nil && !p.fresh && p.last == names
 }
 
 // place returns the state of a type, nil when the client never asked for it.

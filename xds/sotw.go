@@ -11,7 +11,7 @@ func (p *place) receiveSotW(r *request) error {
 		return nil
 	}
 	first := p.fresh
-	p.fresh, p.lastHash = false, r.hash
+	p.fresh, p.last = false, r.encoded
 	wildcard := slices.Contains(r.names, wildcardName) || len(r.names) == 0 && p.legacyWildcard && !p.everNamed
 	p.everNamed = p.everNamed || len(r.names) > 0
 	names := canonicalNames(withoutWildcard(r.names))
