@@ -21,7 +21,12 @@ func Codec() encoding.CodecV2 { return codec{encoding.GetCodecV2(proto.Name)} }
 
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	if r, ok := v.(*response); ok {
-		return mem.BufferSlice{r.body.buffer, mem.SliceBuffer(r.tail)}, nil
+		encoded := &struct {
+			tail    mem.SliceBuffer
+			buffers [2]mem.Buffer
+		}{tail: r.tail}
+		encoded.buffers = [2]mem.Buffer{r.body.buffer, &encoded.tail}
+		return encoded.buffers[:], nil
 	}
 	return c.CodecV2.Marshal(v)
 }

@@ -1,8 +1,6 @@
 package xds
 
 import (
-	"slices"
-
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -54,5 +52,5 @@ func appendErrors(b []byte, names []string, delta bool) []byte {
 		message = appendMessage(message, fieldErrorDetail, status)
 		b = appendMessage(b, number, message)
 	}
-	return slices.Clip(b)
+	return b
 }

@@ -67,7 +67,7 @@ func (p *place) send(now time.Time, d *difference, result *content) *response {
 		return nil
 	}
 	s := p.session
-	r := &response{session: s, place: p, delta: s.delta, nonce: s.newNonce(), version: result.sum.version(), list: d, missing: missing}
+	r := &response{session: s, place: p, delta: s.delta, nonce: s.newNonce(), version: d.version, list: d, missing: missing}
 	v := variantOf(s.delta, s.ttl)
 	if p.sendsWhole() {
 		r.whole = result
@@ -203,5 +203,7 @@ func tailOf(r *response, identifier string) []byte {
 	if r.delta {
 		number = fieldDeltaControlPlane
 	}
-	return appendMessage(b, number, appendStringField(nil, 1, identifier))
+	b = protowire.AppendTag(b, number, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(protowire.SizeTag(1)+protowire.SizeBytes(len(identifier))))
+	return appendStringField(b, 1, identifier)
 }

@@ -67,20 +67,20 @@ func (s *Server) serve(m method, g grpc.ServerStream) error {
 	return err
 }
 
-// receive reads one request.
-func receive(m method, g grpc.ServerStream, s *session) (*request, error) {
-	r := &request{delta: m.delta, session: s, typeURL: m.typeURL}
+// receive reads one request into r.
+func receive(m method, g grpc.ServerStream, s *session, r *request) error {
+	*r = request{delta: m.delta, session: s, typeURL: m.typeURL}
 	if err := g.RecvMsg(r); err != nil {
-		return nil, err
+		return err
 	}
 	r.adopt()
 	if m.typeURL != "" {
 		r.typeURL = m.typeURL // implied (C004)
 	}
 	if r.typeURL == "" {
-		return nil, status.Error(codes.InvalidArgument, "type_url is empty")
+		return status.Error(codes.InvalidArgument, "type_url is empty")
 	}
-	return r, nil
+	return nil
 }
 
 // begin takes what the first request says of the node and admits the stream.
@@ -137,18 +137,18 @@ func (st *stream) host() string {
 
 // read handles requests until there are no more.
 func (st *stream) read(m method) error {
-	first, err := receive(m, st.grpc, nil)
-	if err != nil {
+	r := &request{} // one for all: nothing keeps it
+	if err := receive(m, st.grpc, nil, r); err != nil {
 		return err
 	}
-	if err := st.begin(m, first); err != nil {
+	if err := st.begin(m, r); err != nil {
 		return err
 	}
-	for r := first; ; {
+	for {
 		if err := st.handle(r); err != nil {
 			return err
 		}
-		if r, err = receive(m, st.grpc, &st.session); err != nil {
+		if err := receive(m, st.grpc, &st.session, r); err != nil {
 			return err
 		}
 	}
