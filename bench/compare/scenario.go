@@ -3,6 +3,7 @@ package compare
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -178,6 +179,9 @@ func (r *run) verify() error {
 func (r *run) profile(o Options) error {
 	if o.ProfileDir == "" {
 		return nil
+	}
+	if err := os.MkdirAll(o.ProfileDir, 0o755); err != nil {
+		return err
 	}
 	name := fmt.Sprintf("%s-%s-%s-%d", r.Group, r.Server, r.Protocol, r.Clients)
 	return r.server.Profile(filepath.Join(o.ProfileDir, strings.ReplaceAll(name, " ", "-")))
