@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -147,10 +148,18 @@ func TestFlagsGoBeforeTheEnvironment(t *testing.T) {
 	}
 }
 
-// TestUnreadableFolder needs a user who may not read everything.
+// TestUnreadableFolder runs as a user who may not read everything, for a while where root runs it.
 func TestUnreadableFolder(t *testing.T) {
 	if os.Geteuid() == 0 {
-		t.Skip("root may read every folder")
+		const nobody = 65534
+		if err := syscall.Seteuid(nobody); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := syscall.Seteuid(0); err != nil {
+				panic(err)
+			}
+		})
 	}
 	dir := filepath.Join(t.TempDir(), "closed")
 	if err := os.Mkdir(dir, 0o000); err != nil {
