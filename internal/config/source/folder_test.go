@@ -256,6 +256,33 @@ func TestProblemsFromTheStart(t *testing.T) {
 	})
 }
 
+// What stays in force is logged as it is: the revision accepted last, or nothing.
+func TestLogSaysWhatIsInForce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFolder(t)
+		var log strings.Builder
+		o := f.options()
+		o.Log = slog.New(slog.NewTextHandler(&log, nil))
+		f.write("a.yaml", "kind: Service\n")
+		_, err := Open(o)
+		f.check(err)
+		if !strings.Contains(log.String(), "in_force=nothing") {
+			t.Errorf("log of a first start: %swant in_force=nothing", &log)
+		}
+
+		f.service("a")
+		accepted, err := Open(o)
+		f.check(err)
+		log.Reset()
+		f.write("a.yaml", "kind: Service\n")
+		_, err = Open(o)
+		f.check(err)
+		if want := "in_force=" + string(accepted.State().Snapshot.Revision); !strings.Contains(log.String(), want) {
+			t.Errorf("log of a later start: %swant %s", &log, want)
+		}
+	})
+}
+
 // The way in which Kubernetes replaces the files of a ConfigMap: all at once, by one link.
 func TestConfigMap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -16,7 +16,7 @@ func (f *Folder) judge(files config.Files) {
 	f.seen = files
 	snapshot, problems := config.Parse(files)
 	if problems != nil {
-		f.Log.Warn("documents have problems, the accepted ones stay in force", "problems", len(problems), "first", problems[0].Error())
+		f.Log.Warn("documents have problems and are refused", "in_force", f.State().inForce(), "problems", len(problems), "first", problems[0].Error())
 		f.update(func(s *State) { s.Problems, s.Held, s.Err = problems, nil, f.failure })
 		return
 	}
@@ -70,7 +70,7 @@ func (f *Folder) release(revision mesh.Revision) error {
 
 func (f *Folder) unreadable(err error) {
 	if text(f.State().Err) != err.Error() {
-		f.Log.Error("documents cannot be read, the accepted ones stay in force", "error", err)
+		f.Log.Error("documents cannot be read", "in_force", f.State().inForce(), "error", err)
 	}
 	f.update(func(s *State) { s.Err = err })
 }

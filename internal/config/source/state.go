@@ -39,6 +39,14 @@ func newState() *State {
 // Changed closes when the state is not this one any more.
 func (s State) Changed() <-chan struct{} { return s.changed }
 
+// inForce names what is in force, for the log.
+func (s State) inForce() string {
+	if s.Snapshot == nil {
+		return "nothing"
+	}
+	return string(s.Snapshot.Revision)
+}
+
 // update publishes a state that differs from the present one by change, unless it does not differ.
 func (f *Folder) update(change func(*State)) {
 	old := f.state.Load()
