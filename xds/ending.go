@@ -23,16 +23,16 @@ func (st *stream) expire() {
 	}
 }
 
-// end lets serve return with err. It does not block.
+// end lets serve return with err, that of the first call. It does not block.
 func (st *stream) end(err error) {
 	st.ending.Do(func() {
-		st.err = err
+		st.err = withoutEOF(err)
 		close(st.ended)
 	})
 }
 
 // finish takes the stream out of everything, if it ever got in.
-func (st *stream) finish(err error) {
+func (st *stream) finish() {
 	s := st.server
 	if !s.leave(st) {
 		return
@@ -53,9 +53,9 @@ func (st *stream) finish(err error) {
 	}
 	g.mu.Unlock()
 	awaitSender(quiet)
-	s.closeCallback(st, err)
+	s.closeCallback(st, st.err)
 	s.waiters.notify()
-	s.log.Debug("xds stream closed", "stream", st.info.ID, "node", st.info.Node.ID, "error", err)
+	s.log.Debug("xds stream closed", "stream", st.info.ID, "node", st.info.Node.ID, "error", st.err)
 	s.open.Done()
 }
 

@@ -52,13 +52,13 @@ var kinds = []kind{
 
 // kindOf returns the rules of a type. One that is not known is served by its full state,
 // which is always right, and to everybody who names nothing.
-func kindOf(typeURL string) kind {
-	for _, k := range kinds {
-		if k.typeURL == typeURL {
-			return k
+func kindOf(typeURL string) *kind {
+	for i := range kinds {
+		if kinds[i].typeURL == typeURL {
+			return &kinds[i]
 		}
 	}
-	return kind{typeURL, lastRank, legacyWildcard, true, nil}
+	return &kind{typeURL, lastRank, legacyWildcard, true, nil}
 }
 
 // shortType is a type URL as people say it: "Cluster".

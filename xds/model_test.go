@@ -18,7 +18,7 @@ type modelClient struct {
 	t        *testing.T
 	random   *rand.Rand
 	session  *session
-	kind     kind
+	kind     *kind
 	wildcard bool
 	named    bool // ever
 	names    map[string]bool

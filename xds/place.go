@@ -8,7 +8,7 @@ import (
 // A place is where one stream stands with one type: what it asked for, what it was sent
 // and what it acknowledged. sent and acked are immutable contents, mostly shared.
 type place struct {
-	kind
+	*kind
 	session *session
 
 	// What the client asks for.

@@ -38,7 +38,7 @@ type stream struct {
 	refusals  []Rejection // not told yet
 
 	ending sync.Once
-	ended  chan struct{} // closed when the server ends the stream, with err
+	ended  chan struct{} // closed when the stream is to end, with err
 	err    error
 }
 
@@ -52,19 +52,14 @@ type method struct {
 // serve runs one stream until the client, an error or the server ends it.
 func (s *Server) serve(m method, g grpc.ServerStream) error {
 	st := &stream{server: s, grpc: g, opened: time.Now(), ended: make(chan struct{})}
-	failed := make(chan error, 1)
-	go func() { failed <- st.read(m) }()
-	var err error
+	go func() { st.end(st.read(m)) }()
 	select {
-	case err = <-failed:
 	case <-st.ended:
-		err = st.err
 	case <-s.stopping:
-		err = errShutdown
+		st.end(errShutdown)
 	}
-	err = withoutEOF(err)
-	st.finish(err)
-	return err
+	st.finish()
+	return st.err
 }
 
 // receive reads one request into r.
