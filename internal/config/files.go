@@ -50,6 +50,8 @@ func (files Files) add(fsys fs.FS, name string, entry fs.DirEntry) error {
 	switch {
 	case err != nil && linked && !isYAML(name):
 		return nil // a dangling link, such as the lock files of editors
+	case linked && errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s is a link to a file that is not there", name)
 	case err != nil:
 		return err
 	case info.IsDir() && linked:

@@ -49,9 +49,14 @@ func (d *document) subject() subject {
 			return k.make()
 		}
 	}
-	w := oneOf("there is no kind", names)(n.Value)
-	if n.Kind != yaml.ScalarNode {
-		w.message, w.hint = "kind is "+form(n), ""
+	w := foreign(n, field{name: "kind"})
+	switch {
+	case w != nil:
+		w.expected = "one of " + strings.Join(names, ", ")
+	case n.Kind != yaml.ScalarNode:
+		w = &wrong{message: "kind is " + form(n), expected: "one of " + strings.Join(names, ", ")}
+	default:
+		w = oneOf("there is no kind", names)(n.Value)
 	}
 	d.report(n, w)
 	return nil
@@ -84,6 +89,9 @@ func (d *document) join(docs *Documents, s subject) {
 	}
 	if first := s.addTo(docs); first != nil {
 		w := &wrong{message: fmt.Sprintf("%s %q exists already", first.Kind, first.Name), hint: "rename or remove one of the two"}
+		if _, single := s.(*Mesh); single {
+			w.hint = "a folder has one Mesh: remove one of the two"
+		}
 		d.reportWith(d.find("name"), w, first.Origin)
 	}
 }

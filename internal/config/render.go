@@ -47,6 +47,7 @@ func (p Problem) render(b *strings.Builder, paint func(part, string) string) {
 	fmt.Fprintf(b, "%s %s\n", paint(bold, p.Origin.String()+":"), paint(red, p.Message))
 	margin := "  "
 	if p.Source != "" {
+		p = p.narrowed()
 		number := fmt.Sprint(p.Origin.Line)
 		margin = strings.Repeat(" ", len(number)+2)
 		fmt.Fprintf(b, "%s%s\n", paint(blue, fmt.Sprintf(" %s | ", number)), p.Source)
@@ -65,6 +66,29 @@ func (p Problem) render(b *strings.Builder, paint func(part, string) string) {
 	if p.Origin.Owner != "" {
 		note("owner", p.Origin.Owner)
 	}
+}
+
+// widest is how many runes of a line are shown: what is longer would hide what is marked.
+const widest = 200
+
+// narrowed is the problem with no more of its line than fits, around what is marked.
+func (p Problem) narrowed() Problem {
+	line := []rune(p.Source)
+	if len(line) <= widest {
+		return p
+	}
+	from := min(max(0, p.Origin.Column-1-widest/2), len(line)-widest)
+	p.Source = string(line[from : from+widest])
+	p.Origin.Column -= from
+	if from > 0 {
+		p.Source = "..." + p.Source
+		p.Origin.Column += 3
+	}
+	p.Length = min(p.Length, len([]rune(p.Source))+1-p.Origin.Column)
+	if from+widest < len(line) {
+		p.Source += "..."
+	}
+	return p
 }
 
 // under is the white space that leads to a column below a line, tabs kept so that it is as wide.

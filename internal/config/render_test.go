@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -34,6 +35,34 @@ func TestRenderPlain(t *testing.T) {
 `
 	if diff := cmp.Diff(want, rendered(t, false)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Of a long line the part around the mark is shown.
+func TestRenderLongLine(t *testing.T) {
+	filler := strings.Repeat("x", 1000)
+	for _, test := range []struct{ name, before, after, want string }{
+		{"at its beginning", "", filler, " 1 | WRONG" + filler[:195] + "...\n   | ^^^^^\n"},
+		{"in its middle", filler, filler, " 1 | ..." + filler[:100] + "WRONG" + filler[:95] + "...\n   | " + strings.Repeat(" ", 103) + "^^^^^\n"},
+		{"at its end", filler, "", " 1 | ..." + filler[:195] + "WRONG\n   | " + strings.Repeat(" ", 198) + "^^^^^\n"},
+		{"longer than what is shown", "", "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := Problem{Origin: mesh.Origin{File: "a.yaml", Line: 1, Column: len(test.before) + 1}, Message: "wrong",
+				Source: test.before + "WRONG" + test.after, Length: len("WRONG")}
+			if test.want == "" {
+				p.Source, p.Length = filler, len(filler)
+				test.want = " 1 | " + filler[:200] + "...\n   | " + strings.Repeat("^", 200) + "\n"
+			}
+			var b bytes.Buffer
+			if err := Render(&b, Problems{p}, false); err != nil {
+				t.Fatal(err)
+			}
+			place := "a.yaml:1:" + strconv.Itoa(p.Origin.Column)
+			if diff := cmp.Diff(place+": wrong\n"+test.want, b.String()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -60,7 +60,11 @@ func setInt(v reflect.Value, f field, text string) *wrong {
 		return &wrong{message: fmt.Sprintf("%s %q is not a plain whole number", f.name, text), expected: f.expected()}
 	}
 	if !f.bounds.hold(n) {
-		return &wrong{message: fmt.Sprintf("%s %d is out of range", f.name, n), expected: f.expected()}
+		w := &wrong{message: fmt.Sprintf("%s %d is out of range", f.name, n), expected: f.expected()}
+		if f.bounds.low == f.bounds.high {
+			w.message = fmt.Sprintf("there is no %s %d", f.name, n)
+		}
+		return w
 	}
 	v.SetInt(n)
 	return nil

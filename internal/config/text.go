@@ -119,8 +119,8 @@ func (d *document) syntax(err error) {
 	p := Problem{Message: "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: "), Origin: d.place(1, 0)}
 	if e := (*yaml.LoadError)(nil); errors.As(err, &e) {
 		p.Message = strings.TrimSuffix(fmt.Sprintf("not YAML: %s %s", e.Message, e.ContextMsg), " ")
-		p.Hint = syntaxHint(e.Message)
 		at, from := d.place(e.Mark.Line, e.Mark.Column), d.place(e.ContextMark.Line, e.ContextMark.Column)
+		p.Hint = syntaxHint(e.Message, d.textAt(at))
 		switch {
 		case e.Mark.Line == 0:
 		case e.ContextMark.Line == 0 || at == from:
@@ -134,10 +134,19 @@ func (d *document) syntax(err error) {
 	d.add(p)
 }
 
-// syntaxHint turns what the parser stumbled over into what the writer most likely did.
-func syntaxHint(message string) string {
+// textAt is what stands at a place, to the end of its line; "" behind the last line.
+func (d *document) textAt(o mesh.Origin) string {
+	if o.Line < 1 || o.Line > len(d.lines) {
+		return ""
+	}
+	line := []rune(d.lines[o.Line-1])
+	return string(line[min(max(0, o.Column-1), len(line)):])
+}
+
+// syntaxHint turns what the parser stumbled over, and what stands there, into what the writer most likely did.
+func syntaxHint(message, at string) string {
 	switch {
-	case strings.Contains(message, "tab character"):
+	case strings.Contains(message, "tab character"), strings.HasPrefix(at, "\t"):
 		return "indent with spaces"
 	case strings.Contains(message, "mapping values are not allowed"):
 		return "put text that holds a colon and a space in quotes"
@@ -163,7 +172,7 @@ func form(n *yaml.Node) string {
 	case n.Tag == "!!null":
 		return "nothing"
 	default:
-		return fmt.Sprintf("the value %q", n.Value)
+		return fmt.Sprintf("%q", n.Value)
 	}
 }
 

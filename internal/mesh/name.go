@@ -1,9 +1,6 @@
 package mesh
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // maxName is the longest name, in bytes, that is still one DNS label (RFC 1035 section 2.3.4).
 const maxName = 63
@@ -59,15 +56,17 @@ func malformed(s string) string {
 		return "is empty"
 	case len(s) > maxName:
 		return fmt.Sprintf("has %d bytes", len(s))
+	}
+	for _, r := range s {
+		if r != '-' && (r < 'a' || r > 'z') && (r < '0' || r > '9') {
+			return fmt.Sprintf("may not contain %q", r)
+		}
+	}
+	switch {
 	case s[0] < 'a' || s[0] > 'z':
 		return "does not start with a letter"
 	case s[len(s)-1] == '-':
 		return "ends with '-'"
-	}
-	if i := strings.IndexFunc(s, func(r rune) bool {
-		return r != '-' && (r < 'a' || r > 'z') && (r < '0' || r > '9')
-	}); i >= 0 {
-		return fmt.Sprintf("has %q", s[i])
 	}
 	return ""
 }
