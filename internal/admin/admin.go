@@ -8,6 +8,7 @@ package admin
 import (
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
@@ -58,7 +59,30 @@ func Handler(o Options) http.Handler {
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	}
+	mux.Handle("/", nowhere(mux))
 	return guard(o.Hosts, mux)
+}
+
+// nowhere answers what no other pattern of mux takes: 405 where the path has other methods (RFC 9110
+// section 15.5.6), else 404.
+func nowhere(mux *http.ServeMux) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var methods []string
+		for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodPost, http.MethodPut} {
+			other := r.Clone(r.Context())
+			other.Method = method
+			if _, pattern := mux.Handler(other); pattern != "/" {
+				methods = append(methods, method)
+			}
+		}
+		if methods == nil {
+			writeJSON(w, http.StatusNotFound, api.Error{Error: "there is no " + r.URL.Path, Hint: "there are /v1/status, /v1/services, /v1/instances, /healthz and /metrics"})
+			return
+		}
+		allowed := strings.Join(methods, ", ")
+		w.Header().Set("Allow", allowed)
+		writeJSON(w, http.StatusMethodNotAllowed, api.Error{Error: r.URL.Path + " has no method " + r.Method, Hint: "it has " + allowed})
+	}
 }
 
 // accept lets a held change through by the name of its revision.

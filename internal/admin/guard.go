@@ -18,10 +18,11 @@ import (
 func guard(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !trustedHost(r.Host, hosts) {
-			writeJSON(w, http.StatusMisdirectedRequest, api.Error{
-				Error: "host " + quote(r.Host) + " is not a name of this server",
-				Hint:  "use its IP address or localhost, or start the server with --http-host " + hostname(r.Host),
-			})
+			hint := "use its IP address or localhost"
+			if name := hostname(r.Host); name != "" {
+				hint += ", or start the server with --http-host " + name
+			}
+			writeJSON(w, http.StatusMisdirectedRequest, api.Error{Error: "host " + quote(r.Host) + " is not a name of this server", Hint: hint})
 			return
 		}
 		if hasBody(r) && !isJSON(r.Header.Get("Content-Type")) {
