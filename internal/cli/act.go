@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -62,8 +63,11 @@ When far more instances stop checking in at once than is likely, doyen doubts th
 			}
 			return a.askRegistry(cmd, func(ctx context.Context, c *registryclient.Client) error {
 				n, err := c.Decide(ctx, service, decision)
-				if err != nil {
+				if refused := (*registryclient.Error)(nil); errors.As(err, &refused) {
 					return &hinted{err, "doyen status shows where expiry is paused"}
+				}
+				if err != nil {
+					return err
 				}
 				_, err = fmt.Fprintf(i.Stdout, "%s: %s\n", decision, count(n, "instance"))
 				return err

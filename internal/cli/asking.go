@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,7 +55,11 @@ func (a *asking) askRegistry(cmd *cobra.Command, f func(context.Context, *regist
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
 	defer cancel()
-	return f(ctx, c)
+	err = f(ctx, c)
+	if broken := (*url.Error)(nil); errors.As(err, &broken) {
+		return client.NoAnswer(a.server, err)
+	}
+	return err
 }
 
 // hintFor is what would be right after err, or "".

@@ -57,6 +57,11 @@ type Unreachable struct {
 	Err    error
 }
 
+// NoAnswer makes an *Unreachable of a transport's error.
+func NoAnswer(server string, err error) error {
+	return &Unreachable{Server: server, Err: shortest(err)}
+}
+
 func (u *Unreachable) Error() string {
 	return fmt.Sprintf("server %s does not answer: %v", u.Server, u.Err)
 }
@@ -99,7 +104,7 @@ func (c *Client) call(ctx context.Context, method string, u *url.URL, body, answ
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return &Unreachable{Server: c.base.String(), Err: shortest(err)}
+		return NoAnswer(c.base.String(), err)
 	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
