@@ -41,10 +41,15 @@ func build(ctx context.Context, o Options) (*server, error) {
 
 func (s *server) build(ctx context.Context) error {
 	var err error
-	if s.documents, err = source.Open(source.Options{Folder: s.Config, State: filepath.Join(s.Data, "documents"), Log: s.Log}); err != nil {
+	accepted := filepath.Join(s.Data, "documents")
+	if s.documents, err = source.Open(source.Options{Folder: s.Config, State: accepted, Log: s.Log}); err != nil {
 		return err
 	}
-	if now := s.documents.State(); now.Snapshot == nil {
+	switch now := s.documents.State(); {
+	case now.Snapshot == nil && now.Held != nil:
+		return fmt.Errorf("config folder %q: %s, and the documents accepted before, in %s, are of no use to this release: restore what is missing, or remove that folder to take this one as it is",
+			s.Config, now.Held.Reason, accepted)
+	case now.Snapshot == nil:
 		return &InvalidError{Folder: s.Config, Problems: now.Problems}
 	}
 	store, err := diskstore.Open(filepath.Join(s.Data, "registry"), s.Log)

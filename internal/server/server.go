@@ -112,6 +112,7 @@ func (s *server) serve(ctx context.Context) error {
 		s.Ready(onGRPC.Addr(), onHTTP.Addr())
 	}
 	<-ctx.Done()
+	s.Log.Info("stopping")
 	s.stop()
 	return group.Wait()
 }

@@ -89,6 +89,19 @@ func TestRefusesToStart(t *testing.T) {
 			t.Errorf("got %v: want the problem with its line", err)
 		}
 	})
+	t.Run("most of the mesh removed, and what was accepted before is not valid any more", func(t *testing.T) {
+		o := options(t, users)
+		accepted := filepath.Join(o.Data, "documents")
+		if err := os.Mkdir(accepted, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(accepted, "accepted.json"), []byte(`{"format":1,"names":{"services":["x","y","z"]},"files":{"x.yaml":"a2luZDogR29uZQo="}}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := refused(t, o); !strings.Contains(err.Error(), "it would remove 3 of 3 services") || !strings.Contains(err.Error(), accepted) {
+			t.Errorf("got %v: want what would go, and the folder that remembers it", err)
+		}
+	})
 	t.Run("no folder", func(t *testing.T) {
 		o := options(t, users)
 		o.Config = filepath.Join(o.Config, "none")
@@ -160,8 +173,9 @@ func TestHTTP(t *testing.T) {
 		"a name from a page":   {method: "GET", path: "/v1/status", header: map[string]string{"Host": "evil.example.com"}, status: 421, want: "--http-host evil.example.com"},
 		"localhost":            {method: "GET", path: "/v1/status", header: map[string]string{"Host": "localhost:18001"}, status: 200},
 		"IPv6":                 {method: "GET", path: "/v1/status", header: map[string]string{"Host": "[::1]:18001"}, status: 200},
-		"nothing there":        {method: "GET", path: "/v2", status: 404},
-		"state changed by GET": {method: "GET", path: "/v1/config/accept", status: 405},
+		"nothing there":        {method: "GET", path: "/v1/nothing", status: 404, want: `"error": "there is no /v1/nothing"`},
+		"state changed by GET": {method: "GET", path: "/v1/config/accept", status: 405, want: `"hint": "it has POST"`},
+		"a method too many":    {method: "DELETE", path: "/v1/status", status: 405, want: `"hint": "it has GET"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, body := call(t, c.method, "http://"+address+c.path, c.body, c.header)
