@@ -17,6 +17,10 @@ const (
 	lastAsk  = 5 * time.Second
 )
 
+// documentGrace is how long after an agent's start a server's word that there is no such document is not
+// believed yet: it takes a moment to read what was written just before.
+const documentGrace = time.Second
+
 // headStart is how long a start waits for a server's word and for Envoy to be ready.
 const headStart = 3 * time.Second
 
@@ -41,19 +45,20 @@ func startAsking[T any](log *slog.Logger, ask func(context.Context) (T, error)) 
 
 func keepAsking[T any](ctx context.Context, log *slog.Logger, ask func(context.Context) (T, error), answers chan<- description[T]) {
 	retry, told := backoff{first: firstAsk, last: lastAsk}, false
+	started := time.Now()
 	for {
 		d := askOnce(ctx, ask)
 		switch {
 		case ctx.Err() != nil:
 			return
-		case answered(d.err):
+		case d.err == nil, answered(d.err) && time.Since(started) >= documentGrace:
 			select {
 			case answers <- d:
 			case <-ctx.Done():
 				return
 			}
 		case !told:
-			log.Warn("waiting for a server", "error", d.err)
+			log.Warn("waiting for a server that knows of it", "error", d.err)
 			told = true
 		}
 		if !sleep(ctx, retry.pause()) {
@@ -69,8 +74,8 @@ func askOnce[T any](ctx context.Context, ask func(context.Context) (T, error)) d
 	return description[T]{what, err}
 }
 
-// answered reports whether err is no error, or the word of a server that is well.
+// answered reports whether err is the word of a server that is well.
 func answered(err error) bool {
 	var refused *client.Refused
-	return err == nil || errors.As(err, &refused) && refused.Status < http.StatusInternalServerError
+	return errors.As(err, &refused) && refused.Status < http.StatusInternalServerError
 }

@@ -119,7 +119,7 @@ func (l *lease) leave(ctx context.Context, wait time.Duration) bool {
 	case left.Acknowledged:
 		l.log.Info("left the registry; no proxy calls this instance any more", "waited", left.Waited.String())
 	default:
-		l.log.Info("left the registry", "reason", left.Reason)
+		l.log.Info("left the registry; proxies may still call this instance", "reason", left.Reason)
 	}
 	return err == nil
 }

@@ -148,7 +148,7 @@ func TestEndBeforeAnythingStarted(t *testing.T) {
 	o := m.options("web")
 	o.AppPorts = nil // so that it waits for a server
 	r := m.run(o)
-	eventually(t, "it waits", func() bool { return strings.Contains(r.log.String(), "waiting for a server") })
+	eventually(t, "it waits", func() bool { return strings.Contains(r.log.String(), "waiting for a server that knows of it") })
 	r.end()
 	r.wait(0)
 }
