@@ -50,6 +50,7 @@ The application finds in its environment:
 	flags.Var(addressValue(&o.Address), "address", "IP address at which callers reach this machine (default: the one that leads to the server)")
 	flags.Uint32Var(&o.Weight, "weight", 0, "`share` of traffic relative to other instances (default 100)")
 	flags.StringToStringVar(&o.Tags, "tag", nil, "free words about this instance, `NAME=VALUE`")
+	flags.Lookup("tag").DefValue = "" // help would show an empty map
 	flags.BoolVar(&o.Proxyless, "no-envoy", false, "run no Envoy: the application speaks xDS itself (gRPC)")
 	flags.DurationVar(&o.DrainTimeout, "drain-timeout", agent.DefaultDrainTimeout, "at most this long for callers to learn of the end and for requests in flight")
 	flags.DurationVar(&o.StopTimeout, "stop-timeout", agent.DefaultStopTimeout, "at most this long for the application to end, before it is killed")

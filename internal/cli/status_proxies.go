@@ -24,10 +24,11 @@ func (r statusReport) proxies(b *strings.Builder) {
 			inSync++
 		}
 	}
-	fmt.Fprintf(b, "proxies    %d connected, %d of them in sync\n", connected, inSync)
 	if len(r.Proxies) == 0 {
+		b.WriteString("proxies    none has connected yet: doyen agent and doyen edge start them\n")
 		return
 	}
+	fmt.Fprintf(b, "proxies    %d connected, %d of them in sync\n", connected, inSync)
 	b.WriteByte('\n')
 	types := r.types()
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
