@@ -49,7 +49,7 @@ func TestGettingStarted(t *testing.T) {
 				break
 			}
 			if !c.mayBeRepeated() || time.Now().After(deadline) {
-				t.Fatalf("$ %s\nprinted\n%s\nwithout the page's line %q", c.text, output, missing)
+				t.Fatalf("$ %s\nprinted\n%s\nwithout the page's line %q\n%s", c.text, output, missing, logsIn(dir))
 			}
 		}
 	}
@@ -57,6 +57,20 @@ func TestGettingStarted(t *testing.T) {
 	if code := demo.wait(t); code != 0 {
 		t.Errorf("the demo ended with status %d", code)
 	}
+}
+
+// logsIn is what the programs wrote that the page starts in the background.
+func logsIn(dir string) string {
+	var all strings.Builder
+	files, _ := filepath.Glob(filepath.Join(dir, "*.log"))
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			text = []byte(err.Error())
+		}
+		fmt.Fprintf(&all, "%s:\n%s\n", filepath.Base(file), text)
+	}
+	return all.String()
 }
 
 // localPage returns how to read the page's addresses here, where other ports may have been free.
