@@ -142,25 +142,39 @@ func unknown(t reflect.Type, key *yaml.Node) (w *wrong, meant string) {
 	if w.hint = didYouMean(key.Value, candidates); w.hint != "" {
 		return w, nearest(key.Value, candidates)
 	}
-	if paths := inside(t, key.Value); paths != nil {
-		w.hint = fmt.Sprintf("did you mean %s?", strings.Join(paths, " or "))
+	if near := inside(t, key.Value); near != nil {
+		w.hint = fmt.Sprintf("did you mean %s?", strings.Join(near, " or "))
 	}
 	return w, ""
 }
 
-// inside returns the paths of the fields of that name in the groups of t.
-func inside(t reflect.Type, name string) (paths []string) {
-	for _, f := range fieldsOf(t) {
-		if f.name == name {
-			paths = append(paths, name)
+// inside returns the paths of the fields in the groups of t whose name is the nearest to name.
+func inside(t reflect.Type, name string) (near []string) {
+	var last []string
+	all := paths(t)
+	for _, path := range all {
+		last = append(last, path[strings.LastIndexByte(path, '.')+1:])
+	}
+	best := nearest(name, last)
+	for i, path := range all {
+		if last[i] == best {
+			near = append(near, path)
 		}
+	}
+	return near
+}
+
+// paths lists the fields of t and of the groups in it.
+func paths(t reflect.Type) (all []string) {
+	for _, f := range fieldsOf(t) {
+		all = append(all, f.name)
 		if deref(f.Type).Kind() == reflect.Struct {
-			for _, path := range inside(deref(f.Type), name) {
-				paths = append(paths, f.name+"."+path)
+			for _, path := range paths(deref(f.Type)) {
+				all = append(all, f.name+"."+path)
 			}
 		}
 	}
-	return paths
+	return all
 }
 
 func fieldNamed(fields []field, name string) (field, bool) {
