@@ -53,7 +53,7 @@ func TestNodeFromMetadata(t *testing.T) {
 		{"unknown role", `{"metadata": {"doyen": {"role": "gateway"}}}`, `role "gateway": want sidecar`},
 		{"no service", `{"metadata": {"doyen": {"role": "sidecar"}}}`, `service name "" is empty`},
 		{"no edge", `{"metadata": {"doyen": {"role": "edge", "service": "users"}}}`, `edge name "" is empty`},
-		{"bad service", `{"metadata": {"doyen": {"role": "proxyless", "service": "Users"}}}`, `service name "Users" does not start`},
+		{"bad service", `{"metadata": {"doyen": {"role": "proxyless", "service": "Users"}}}`, `service name "Users" may not contain`},
 		{"bad zone", `{"metadata": {"doyen": {"role": "sidecar", "service": "users", "zone": "A"}}}`, `zone name "A"`},
 		{"bad address", `{"metadata": {"doyen": {"role": "sidecar", "service": "users", "address": "here"}}}`, `unable to parse IP`},
 		{"fraction", `{"metadata": {"doyen": {"role": "sidecar", "service": "users", "ports": {"egress": 1.5}}}}`, `cannot unmarshal number 1.5`},

@@ -23,7 +23,7 @@ func TestBadCalls(t *testing.T) {
 		want                 string // fields of problems and parts of texts, all of which must be there
 	}{
 		// The path.
-		{"PUT", "/v1/instances/Users/10.0.0.7:9211", `{}`, 400, `service|"Users" does not start`},
+		{"PUT", "/v1/instances/Users/10.0.0.7:9211", `{}`, 400, `service|"Users" may not contain`},
 		{"PUT", "/v1/instances/users/10.0.0.7", `{}`, 400, `address|add the port: 10.0.0.7:9211`},
 		{"PUT", "/v1/instances/users/::1:9211", `{}`, 400, `address|[2001:db8::7]:9211`},
 		{"PUT", "/v1/instances/users/::1", `{}`, 400, `address|add brackets and the port: [::1]:9211`},
@@ -35,7 +35,7 @@ func TestBadCalls(t *testing.T) {
 		{"PUT", "/v1/instances/users/224.0.0.1:9211", `{}`, 400, `address|multicast`},
 		{"PUT", "/v1/instances/users/255.255.255.255:9211", `{}`, 400, `address|broadcast`},
 		{"PUT", "/v1/instances/users/[fe80::1%25eth0]:9211", `{}`, 400, `address|on one host only`},
-		{"GET", "/v1/instances/us_ers", ``, 400, `service|has '_'`},
+		{"GET", "/v1/instances/us_ers", ``, 400, `service|may not contain '_'`},
 		{"GET", "/v1/instances/users/here", ``, 400, `address`},
 		{"GET", users, ``, 404, `no such instance|users at 10.0.0.7:9211`},
 		{"DELETE", users, ``, 404, `no such instance`},
