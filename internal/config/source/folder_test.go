@@ -283,6 +283,30 @@ func TestLogSaysWhatIsInForce(t *testing.T) {
 	})
 }
 
+// Trouble that is logged is logged when it is over, too.
+func TestLogSaysThatTroubleIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFolder(t, "a")
+		var log strings.Builder
+		o := f.options()
+		o.Log = slog.New(slog.NewTextHandler(&log, nil))
+		source, err := Open(o)
+		f.check(err)
+		log.Reset()
+		for _, step := range []struct{ from, to, want string }{
+			{f.dir, f.dir + ".away", "documents cannot be read"},
+			{f.dir + ".away", f.dir, "documents are read and kept again"},
+		} {
+			f.check(os.Rename(step.from, step.to))
+			source.look(t.Context())
+			source.look(t.Context())
+			if n := strings.Count(log.String(), step.want); n != 1 {
+				t.Errorf("log: %swant once %q", &log, step.want)
+			}
+		}
+	})
+}
+
 // The way in which Kubernetes replaces the files of a ConfigMap: all at once, by one link.
 func TestConfigMap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

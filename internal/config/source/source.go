@@ -151,6 +151,9 @@ func (f *Folder) look(ctx context.Context) {
 	files, err := config.ReadDir(f.Options.Folder)
 	for range patience {
 		if err == nil && same(files, f.seen) {
+			if f.failure == nil && f.State().Err != nil {
+				f.Log.Info("documents are read and kept again", "in_force", f.State().inForce())
+			}
 			f.update(func(s *State) { s.Err = f.failure })
 			return
 		}
