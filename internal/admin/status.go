@@ -182,7 +182,11 @@ func hold(h xds.Hold) api.Hold {
 func why(name string, t xds.TypeStatus) string {
 	switch {
 	case t.Rejected != nil:
-		return fmt.Sprintf("it refused a change of %s and keeps the last good one: %s", name, t.Rejected.Message)
+		keeps := "keeps the last good one"
+		if t.Acknowledged == "" {
+			keeps = "has none yet"
+		}
+		return fmt.Sprintf("it refused a change of %s and %s: %s", name, keeps, strings.TrimSpace(t.Rejected.Message))
 	case len(t.Held) > 0:
 		h := hold(t.Held[0])
 		waits := cmp.Or(strings.Join(h.WaitsFor, ", "), h.Reason)

@@ -113,7 +113,11 @@ func (r statusReport) explain(b *strings.Builder) {
 
 func (r statusReport) explainType(b *strings.Builder, name string, t api.TypeStatus) {
 	if t.Rejected != nil {
-		fmt.Fprintf(b, "  it refused %s%s, version %s, and keeps %s: %s\n", name, r.past(t.Rejected.Time, " ", " ago"), t.Rejected.Version, cmp.Or(t.Acknowledged, "none"), strings.TrimSpace(t.Rejected.Message))
+		keeps := "keeps " + t.Acknowledged
+		if t.Acknowledged == "" {
+			keeps = "has none yet"
+		}
+		fmt.Fprintf(b, "  it refused %s%s, version %s, and %s: %s\n", name, r.past(t.Rejected.Time, " ", " ago"), t.Rejected.Version, keeps, strings.TrimSpace(t.Rejected.Message))
 		for _, origin := range t.Rejected.Origins {
 			fmt.Fprintf(b, "    from %s\n", origin)
 		}

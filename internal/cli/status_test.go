@@ -46,6 +46,7 @@ func troubled() api.Status {
 					"listeners": {Sent: "new", Acknowledged: "old", Rejected: &api.Rejection{Time: ago(20 * time.Second), Version: "new", Message: "cannot bind '0.0.0.0:9211'\n", Origins: []string{"users.yaml:3:9"}}},
 					"routes":    {Sent: "two", Acknowledged: "one", Held: []api.Hold{{Since: ago(3 * time.Second), Change: "route users", WaitsFor: []string{"cluster orders"}, Reason: "what it refers to is not acknowledged"}}},
 					"clusters":  {Sent: "ccc"},
+					"secrets":   {Sent: "eee", Rejected: &api.Rejection{Time: ago(20 * time.Second), Version: "eee", Message: "Invalid path: /etc/none.pem", Origins: []string{"edge.yaml:7:3"}}},
 				},
 			},
 			{Node: "sidecar/users/10.0.0.8:9211", Kind: "envoy", Since: ago(20 * time.Second), Revision: "4bb7819ad4e4"},
