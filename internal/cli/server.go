@@ -69,7 +69,7 @@ func (i Invocation) runServer(cmd *cobra.Command, o server.Options) error {
 	}
 	ctx, _, stop := interruptible(cmd.Context())
 	defer stop()
-	return i.serverError(server.Run(ctx, o))
+	return i.serverError(server.Run(ctx, o), o.Data)
 }
 
 // readableFolder is nil when documents can be looked for in dir.
@@ -109,8 +109,8 @@ func (i Invocation) defaultData(config string) (string, error) {
 }
 
 // serverError shows all problems of a folder that a server cannot start on, and adds what to do about a
-// port in use.
-func (i Invocation) serverError(err error) error {
+// port in use, or about data that cannot be kept.
+func (i Invocation) serverError(err error, data string) error {
 	var invalid *server.InvalidError
 	if errors.As(err, &invalid) {
 		if err := config.Render(i.Stderr, invalid.Problems, isTerminal(i.Stderr)); err != nil {
@@ -127,6 +127,9 @@ func (i Invocation) serverError(err error) error {
 	}
 	if errors.Is(err, syscall.EADDRNOTAVAIL) {
 		return &hinted{err, "want an address of this machine"}
+	}
+	if file := (*fs.PathError)(nil); errors.As(err, &file) {
+		return &hinted{err, "data is kept in " + data + "; another folder: --data DIR"}
 	}
 	return err
 }

@@ -80,6 +80,7 @@ func TestMistakes(t *testing.T) {
 		{"server without folder", nil, "server", 2, []string{"want --config DIR", "hint: for example"}},
 		{"server on no folder", nil, "server --config " + dir + "/none --data " + dir, 1, []string{"there is no such folder", "hint: make it with: mkdir"}},
 		{"server on a file", nil, "server --config " + file + " --data " + dir, 1, []string{"is a file", "hint: want the folder it is in: --config " + dir}},
+		{"server that cannot keep data", nil, "server --config ../../examples/shop --data " + file + "/data", 1, []string{"not a directory", "hint: data is kept in " + file + "/data; another folder: --data DIR"}},
 		{"server without a place for data", nil, "server --config " + dir, 2, []string{"want --data DIR"}},
 
 		{"agent without service", nil, "agent -- true", 2, []string{"want --service NAME", "hint: for example"}},
@@ -168,5 +169,8 @@ func TestUnreadableFolder(t *testing.T) {
 	status, _, stderr := run(t, nil, "server", "--config", dir, "--data", t.TempDir())
 	if status != 1 || !strings.Contains(stderr, "this user may not read it") || !strings.Contains(stderr, "hint: allow it with: chmod u+rx "+dir) {
 		t.Errorf("status %d, standard error %q", status, stderr)
+	}
+	if _, _, stderr = run(t, nil, "validate", dir); stderr != "doyen: error: folder "+dir+": permission denied\n" {
+		t.Errorf("validate: standard error %q", stderr)
 	}
 }

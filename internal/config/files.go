@@ -83,11 +83,16 @@ func ReadDir(dir string) (Files, error) {
 
 func readError(dir string, err error) error {
 	info, statErr := os.Stat(dir)
+	at := (*fs.PathError)(nil)
 	switch {
 	case errors.Is(statErr, fs.ErrNotExist):
 		return fmt.Errorf("folder %s: there is no such folder", dir)
 	case statErr == nil && !info.IsDir():
 		return fmt.Errorf("folder %s: it is not a folder", dir)
+	case errors.As(err, &at) && at.Path == ".":
+		return fmt.Errorf("folder %s: %w", dir, at.Err)
+	case errors.As(err, &at):
+		return fmt.Errorf("folder %s: %s: %w", dir, at.Path, at.Err)
 	default:
 		return fmt.Errorf("folder %s: %w", dir, err)
 	}
