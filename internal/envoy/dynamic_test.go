@@ -2,6 +2,7 @@ package envoy_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -63,11 +64,14 @@ func TestEnvoyTakesEverything(t *testing.T) {
 			s.bootstrap.CA = filepath.Join(certificates, "shop.pem")
 			s.publish(t, strings.ReplaceAll(c.yaml(), "/etc/doyen/tls", certificates), emptySets(p)...)
 			s.runEnvoy(t)
+			waitFor(t, "Envoy has set up listeners, which it does after it acknowledged them", func() error {
+				if s.stats(t, "listener_create_(success|failure)") == "" {
+					return errors.New("none so far")
+				}
+				return nil
+			})
 			if bad := s.stats(t, "(rejected|deprecated|unknown_field|create_failure)"); bad != "" {
 				t.Errorf("Envoy objects:\n%s", bad)
-			}
-			if s.stats(t, "listener_create_success") == "" {
-				t.Error("Envoy has no listener")
 			}
 		})
 	}
