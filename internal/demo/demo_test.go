@@ -244,11 +244,17 @@ func TestEditsAreWholeAndUndone(t *testing.T) {
 	if text, _ := os.ReadFile(path); !strings.Contains(string(text), "path: /profile, to: orders") {
 		t.Errorf("not edited:\n%s", text)
 	}
+	if now, other := d.profile(); now != "orders" || other != "users" {
+		t.Errorf("/profile leads to %s, and may lead to %s", now, other)
+	}
 	if err := undo(); err != nil {
 		t.Fatal(err)
 	}
 	if text, _ := os.ReadFile(path); !strings.Contains(string(text), "path: /profile, to: users") {
 		t.Errorf("not undone:\n%s", text)
+	}
+	if now, other := d.profile(); now != "users" || other != "orders" {
+		t.Errorf("/profile leads to %s, and may lead to %s", now, other)
 	}
 	if _, err := d.edit("edge.yaml", "no such text", ""); err == nil {
 		t.Error("an edit of what is not there succeeds")

@@ -42,6 +42,16 @@ func (d documents) write(ledger int) error {
 	return nil
 }
 
+// profile is the service that the edge leads /profile to, and another that it may lead to: a folder that is
+// kept has what the last visitor tried.
+func (d documents) profile() (now, other string) {
+	edge, err := os.ReadFile(filepath.Join(d.dir, "edge.yaml"))
+	if err == nil && bytes.Contains(edge, []byte("profile, to: orders")) {
+		return "orders", "users"
+	}
+	return "users", "orders"
+}
+
 // edit replaces a text that stands once in a document, the way careful editors do: the new file is whole
 // before it takes the old one's place. It returns what undoes it.
 func (d documents) edit(name, old, replacement string) (undo func() error, err error) {

@@ -59,8 +59,9 @@ func (s *stage) show(ctx context.Context) error {
 // introduction says what is where, and what to try.
 func (s *stage) introduction() string {
 	var b strings.Builder
+	profile, other := s.documents.profile()
 	fmt.Fprintf(&b, "\nwhat is where\n")
-	fmt.Fprintf(&b, "  edge       http://localhost:%d   / leads to web, /profile to users\n", s.at.edge)
+	fmt.Fprintf(&b, "  edge       http://localhost:%d   / leads to web, /profile to %s\n", s.at.edge, profile)
 	fmt.Fprintf(&b, "  server     %s%s\n", s.serverURL(), s.howToAsk())
 	fmt.Fprintf(&b, "  documents  %s\n", s.documents.dir)
 	fmt.Fprintf(&b, "  logs       %s\n", s.file("logs"))
@@ -82,7 +83,7 @@ func (s *stage) introduction() string {
 	fmt.Fprintf(&b, "             edge > web > users, and > orders > users, quotes (gRPC), ledger (TCP); desk > quotes (gRPC)\n")
 	fmt.Fprintf(&b, "\nthree things to try in another terminal\n")
 	fmt.Fprintf(&b, "  curl http://localhost:%d/\n      says who answered, and whom they asked\n", s.at.edge)
-	fmt.Fprintf(&b, "  sed -i 's/profile, to: users/profile, to: orders/' %s/edge.yaml\n      moves the requests for /profile to orders, and none fails\n", s.documents.dir)
+	fmt.Fprintf(&b, "  sed -i 's/profile, to: %[1]s/profile, to: %[2]s/' %[3]s/edge.yaml\n      moves the requests for /profile to %[2]s, and none fails\n", profile, other, s.documents.dir)
 	fmt.Fprintf(&b, "  kill -9 %d\n      kills users-2 with its Envoy; see how many requests that costs\n\n", s.find("users-2").agent.PID())
 	return b.String()
 }
