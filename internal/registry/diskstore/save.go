@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -15,8 +16,8 @@ import (
 // slack is Store.slack in bytes.
 const slack = 1 << 20
 
-// due is the length at which a log that was size bytes long when it was new is written
-// anew: the work is then in proportion to the changes.
+// due is the length at which the log is written anew when a new one would be size bytes long:
+// the work is then in proportion to the changes.
 func (s *Store) due(size int64) int64 { return 2*size + s.slack }
 
 // Save appends changes to the log and flushes it to the disk.
@@ -96,7 +97,7 @@ func (s *Store) writeAnew() error {
 }
 
 // writeAll writes a whole log of what there is and returns its size.
-func (s *Store) writeAll(to file) (int64, error) {
+func (s *Store) writeAll(to io.Writer) (int64, error) {
 	w := bufio.NewWriterSize(to, 64<<10)
 	size, err := w.Write(header())
 	for keys := range slices.Chunk(s.sorted(), registry.MaxBatch) {

@@ -87,7 +87,12 @@ func (s *Store) start() error {
 	if err != nil {
 		return fmt.Errorf("store %s: %w; nothing was changed: put back a copy of it that is whole, or move it away and start with no instances (each comes back with its next check-in, within a minute)", s.path(logName), err)
 	}
-	s.end, s.rewrite = int64(end), s.due(int64(end))
+	// Measured by what the log must hold: by its length, one that restarts more often than it is due never would be.
+	must, err := s.writeAll(io.Discard)
+	if err != nil {
+		return s.because(err)
+	}
+	s.end, s.rewrite = int64(end), s.due(must)
 	if s.file, err = s.open(s.path(logName), os.O_WRONLY|os.O_APPEND); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}

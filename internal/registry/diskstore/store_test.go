@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -222,4 +223,22 @@ func folder(t testing.TB, content []byte) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// TestLogStaysShortOverRestarts: what a restart finds in the log counts as grown, however often it restarts.
+func TestLogStaysShortOverRestarts(t *testing.T) {
+	dir, longest := t.TempDir(), 0
+	for restart := range 8 {
+		s := open(t, dir)
+		for n := range 4 {
+			save(t, s, instance(1, strings.Repeat(strconv.Itoa(restart*10+n), 100<<10)))
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		longest = max(longest, len(read(t, dir)))
+	}
+	if most := slack + 4*(300<<10); longest > most {
+		t.Errorf("the log of one instance grew to %d bytes: want at most %d", longest, most)
+	}
 }
