@@ -1,29 +1,28 @@
 package cli
 
 import (
-	"net"
 	"regexp"
 	"strconv"
+	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
 // commands are what scripts may say besides testscript's own words.
-func commands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
+func commands(t *testing.T) map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
-		"freeport":   freePort,
+		"freeport":   func(ts *testscript.TestScript, _ bool, names []string) { freePort(t, ts, names) },
 		"eventually": eventually,
 	}
 }
 
 // freePort sets each of the variables to a port nobody listens on: freeport NAME...
-func freePort(ts *testscript.TestScript, _ bool, names []string) {
-	for _, name := range names {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		ts.Check(err)
-		defer listener.Close()
-		ts.Setenv(name, strconv.Itoa(listener.Addr().(*net.TCPAddr).Port))
+func freePort(t *testing.T, ts *testscript.TestScript, names []string) {
+	for i, port := range machine.FreePorts(t, len(names)) {
+		ts.Setenv(names[i], strconv.Itoa(port))
 	}
 }
 

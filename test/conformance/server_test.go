@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/doyen-mesh/doyen/test/machine"
 	"github.com/doyen-mesh/doyen/xds"
 	"github.com/doyen-mesh/doyen/xds/envoyrefs"
 	"github.com/doyen-mesh/doyen/xds/xdstest"
@@ -36,7 +37,8 @@ type server struct {
 // serve runs a server until the test or stop ends it, and then asks the recorder.
 func serve(t *testing.T, rules xdstest.Options, o xds.ServerOptions) *server {
 	t.Helper()
-	return serveAt(t, "127.0.0.1:0", rules, o)
+	// A port that no outgoing connection is given: another server may come back to it.
+	return serveAt(t, fmt.Sprintf("127.0.0.1:%d", machine.FreePorts(t, 1)[0]), rules, o)
 }
 
 func serveAt(t *testing.T, address string, rules xdstest.Options, o xds.ServerOptions) *server {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 )
@@ -69,7 +70,8 @@ var ports = struct {
 	last int
 }{last: firstPort + os.Getpid()*37%(lastPort-firstPort)}
 
-// FreePorts returns n ports that are free on loopback and that this process has not been given lately.
+// FreePorts returns n ports that are free on loopback, that this process has not been given lately, and
+// that no other process's test is given as long as this one runs.
 func FreePorts(t testing.TB, n int) []int {
 	t.Helper()
 	ports.Lock()
@@ -79,7 +81,7 @@ func FreePorts(t testing.TB, n int) []int {
 		if ports.last++; ports.last > lastPort {
 			ports.last = firstPort
 		}
-		if !isFree(ports.last) {
+		if !isFree(ports.last) || !claim(t, ports.last) {
 			continue
 		}
 		if free = append(free, ports.last); len(free) == n {
@@ -93,4 +95,18 @@ func FreePorts(t testing.TB, n int) []int {
 func isFree(port int) bool {
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	return err == nil && listener.Close() == nil
+}
+
+// claim takes a port for a test, and reports whether no other has it. The claim is a socket with a name
+// outside of the file system, which only Linux knows: it is gone with the process, however that ends.
+func claim(t testing.TB, port int) bool {
+	if runtime.GOOS != "linux" {
+		return true
+	}
+	held, err := net.Listen("unix", fmt.Sprintf("@doyen-test-port-%d", port))
+	if err != nil {
+		return false
+	}
+	t.Cleanup(func() { held.Close() })
+	return true
 }
