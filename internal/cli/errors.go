@@ -67,6 +67,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	hint := "the flags are listed by: " + cmd.CommandPath() + " --help"
 	if near := nearestFlag(cmd.Flags(), name); near != "" {
 		hint = "did you mean --" + near + "?"
+	} else if near := nearest(cmd, name); near == name {
+		hint = "did you mean: " + cmd.CommandPath() + " " + near
 	}
 	return usage(hint, "%s has no flag --%s", cmd.CommandPath(), name)
 }

@@ -56,6 +56,7 @@ func TestMistakes(t *testing.T) {
 		{"unknown command, nothing near", nil, "frobnicate", 2, []string{`error: doyen has no command "frobnicate"`, "hint: the commands are listed by: doyen --help"}},
 		{"unknown subcommand", nil, "bootstrap envy", 2, []string{`doyen bootstrap has no command "envy"`, "did you mean: doyen bootstrap envoy"}},
 		{"unknown flag", nil, "agent --servce users", 2, []string{"error: doyen agent has no flag --servce", "hint: did you mean --service?"}},
+		{"flag that is a command", nil, "--version", 2, []string{"error: doyen has no flag --version", "hint: did you mean: doyen version"}},
 		{"unknown short flag", nil, "status -x", 2, []string{"error: doyen status", "hint:"}},
 		{"missing argument", nil, "validate", 2, []string{"error: doyen validate: accepts 1 arg", "hint: usage: doyen validate DIR"}},
 		{"superfluous argument", nil, "status now", 2, []string{"error: doyen status: unknown command \"now\""}},
