@@ -105,12 +105,17 @@ func (s *server) serve(ctx context.Context) error {
 		return err
 	}
 	s.warnIfExposed(onGRPC.Addr(), onHTTP.Addr())
-	var group errgroup.Group
-	group.Go(func() error { return unless(grpc.ErrServerStopped, s.grpc.Serve(onGRPC)) })
-	group.Go(func() error { return unless(http.ErrServerClosed, s.http.Serve(onHTTP)) })
 	if s.Ready != nil {
 		s.Ready(onGRPC.Addr(), onHTTP.Addr())
 	}
+	return s.serveOn(ctx, onGRPC, onHTTP)
+}
+
+// serveOn serves on both ports until ctx ends, or one of them breaks.
+func (s *server) serveOn(ctx context.Context, onGRPC, onHTTP net.Listener) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return unless(grpc.ErrServerStopped, s.grpc.Serve(onGRPC)) })
+	group.Go(func() error { return unless(http.ErrServerClosed, s.http.Serve(onHTTP)) })
 	<-ctx.Done()
 	s.Log.Info("stopping")
 	s.stop()

@@ -1,0 +1,44 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+)
+
+var errBroken = errors.New("it broke")
+
+// broken is a listener that cannot accept any more.
+type broken struct{ net.Listener }
+
+func (broken) Accept() (net.Conn, error) { return nil, errBroken }
+
+// A port that breaks ends the server with the reason: a half of it would look well and serve nobody.
+func TestBrokenPort(t *testing.T) {
+	for _, port := range []string{"gRPC", "HTTP"} {
+		t.Run(port, func(t *testing.T) {
+			onGRPC, onHTTP := localListener(t), localListener(t)
+			if port == "gRPC" {
+				onGRPC = broken{onGRPC}
+			} else {
+				onHTTP = broken{onHTTP}
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if err := built(t).serveOn(ctx, onGRPC, onHTTP); !errors.Is(err, errBroken) || ctx.Err() != nil {
+				t.Errorf("got %v (context: %v): want the server to end at once, because %v", err, ctx.Err(), errBroken)
+			}
+		})
+	}
+}
+
+func localListener(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
