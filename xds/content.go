@@ -31,7 +31,7 @@ type difference struct {
 	key     differenceKey
 	changes []change // new == nil: removed
 	added   int      // of changes, those that are not removals
-	size    int      // of the added ones' bytes
+	size    int      // in bytes, about
 	needs   bool     // some change may have to wait for another type
 	version string   // of the whole type once this is applied
 	bodies  bodies
@@ -85,12 +85,12 @@ func (c *content) custom(changes []change, version string, shared bool) *differe
 
 func (d *difference) append(ch change) {
 	d.changes = append(d.changes, ch)
+	d.size += ch.size()
 	if ch.new == nil {
 		d.needs = true
 		return
 	}
 	d.added++
-	d.size += len(ch.new.wire) + len(ch.name) + resourceOverhead
 	d.needs = d.needs || len(ch.new.references) > 0
 }
 

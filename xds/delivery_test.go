@@ -232,14 +232,23 @@ func TestLargeDeltaResponsesAreSplit(t *testing.T) {
 	}
 	_, connection := serve(t, cache, xds.ServerOptions{}, xds.GRPCOptions()...)
 	s := openDelta(t, connection, deltaADS)
-	s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: xds.EndpointType, ResourceNamesSubscribe: names})
-	for _, part := range [][]string{{"a", "b"}, {"c", "d"}, {"e"}} {
-		want := map[string]string{}
-		for _, name := range part {
-			want[name] = strings.Repeat(name, 1<<20)
+	for range 2 { // as new, and as asked for again
+		s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: xds.EndpointType, ResourceNamesSubscribe: names})
+		for _, part := range [][]string{{"a", "b"}, {"c", "d"}, {"e"}} {
+			want := map[string]string{}
+			for _, name := range part {
+				want[name] = strings.Repeat(name, 1<<20)
+			}
+			s.expect(want)
 		}
-		s.expect(want)
 	}
+	var long []string
+	for _, name := range names {
+		long = append(long, strings.Repeat(name, 700<<10))
+	}
+	s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: xds.EndpointType, ResourceNamesSubscribe: long})
+	s.expect(map[string]string{}, long[:4]...)
+	s.expect(map[string]string{}, long[4:]...)
 }
 
 func TestNodesThatMove(t *testing.T) {

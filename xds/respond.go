@@ -137,34 +137,51 @@ func (p *place) choose(now time.Time, d *difference) *selection {
 
 func (sel *selection) take(ch change) {
 	sel.changes = append(sel.changes, ch)
-	if ch.new != nil {
-		sel.size += len(ch.new.wire) + len(ch.name) + resourceOverhead
-	}
+	sel.size += ch.size()
 }
 
 // tooLarge says whether ch has to wait for the next response because of the size (C086).
 func (p *place) tooLarge(sel *selection, ch change) bool {
-	return ch.new != nil && !p.sendsWhole() && len(sel.changes) > 0 && sel.size+len(ch.new.wire) > maxResponse
+	if p.sendsWhole() || ch.new == nil && !p.session.delta {
+		return false
+	}
+	return len(sel.changes) > 0 && sel.size+ch.size() > maxResponse
 }
 
 // sayAgain adds the names that are owed an answer though they did not change, and those that
 // are touched. What d changes or removes is said by d, in its time.
 func (p *place) sayAgain(sel *selection, d *difference) {
+	slices.Sort(p.again)
+	var again, touched []string // for the next response
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(p.again, p.touched)))) {
-		r := p.want.find(name)
-		if r != nil {
-			name = r.name
-		}
+		_, asked := slices.BinarySearch(p.again, name)
+		ch, said := p.repeated(name, asked, d)
 		switch {
-		case d.changesName(name) || r != nil && p.isParked(change{name: name, new: r}):
-		case r != nil:
-			sel.take(change{name: name, old: r, new: r})
-		case p.session.delta && slices.Contains(p.again, name):
-			sel.take(p.missing(name))
+		case !said:
+		case !p.tooLarge(sel, ch):
+			sel.take(ch)
 			p.gone = slices.DeleteFunc(p.gone, func(gone string) bool { return gone == name })
+		case asked:
+			again = append(again, name)
+		default:
+			touched = append(touched, name)
 		}
 	}
-	p.again, p.touched = nil, nil
+	p.again, p.touched = again, touched
+}
+
+// repeated returns how name, which was asked for again or else is touched, is said once more, and
+// whether it is.
+func (p *place) repeated(name string, asked bool, d *difference) (change, bool) {
+	ch := p.missing(name)
+	r := p.want.find(name)
+	if r != nil {
+		ch = change{name: r.name, old: r, new: r}
+	}
+	if d.changesName(ch.name) || r != nil && p.isParked(ch) {
+		return ch, false
+	}
+	return ch, r != nil || p.session.delta && asked
 }
 
 // missing is the answer to a name that does not exist. For a virtual host it is a resource
@@ -183,7 +200,7 @@ func (p *place) sayGone(sel *selection, check *check) {
 		if p.want.find(name) != nil {
 			return true
 		}
-		if check.holdsGone(name) {
+		if check.holdsGone(name) || p.tooLarge(sel, change{name: name}) {
 			return false
 		}
 		sel.take(change{name: name})

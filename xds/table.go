@@ -27,6 +27,15 @@ type change struct {
 	old, new *Resource
 }
 
+// size is about what the change takes in a response, in bytes.
+func (ch change) size() int {
+	size := len(ch.name) + resourceOverhead
+	if ch.new != nil {
+		size += len(ch.new.wire)
+	}
+	return size
+}
+
 // newTable sorts resources by name. Of two with one name the last counts.
 func newTable(resources []*Resource) *table {
 	changes := make([]change, len(resources))
