@@ -45,6 +45,9 @@ The file needs no server: the endpoints of services are those given with --endpo
 			if r.node.Role == "" {
 				return usage("for example: doyen render "+args[0]+" --node sidecar/users", "no node: want --node ROLE/NAME")
 			}
+			if r.xds != "" && (r.endpoints.byHost != nil || r.from.server != "") {
+				return usage("for a file that needs no server leave out --xds", "--xds: that server sends the endpoints: want neither --endpoint nor --instances-from")
+			}
 			return i.runRender(cmd, r, args[0])
 		},
 	}
@@ -69,6 +72,9 @@ func (i Invocation) runRender(cmd *cobra.Command, r rendering, dir string) error
 	proxy, err := compile.Compile(&snapshot.Documents, mesh.View{Node: r.node, Revision: snapshot.Revision})
 	if err != nil {
 		return renderError(err, snapshot)
+	}
+	if err := unknownPort(r.node, &snapshot.Documents); err != nil {
+		return err
 	}
 	o := bootstrap.Options{
 		Node: r.node, Instance: cmp.Or(r.instance, "static"),
