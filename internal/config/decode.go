@@ -68,7 +68,10 @@ func foreign(n *yaml.Node, f field) *wrong {
 	case n.Style&yaml.TaggedStyle != 0:
 		return &wrong{message: fmt.Sprintf("tags such as %s are not used here", n.Tag), expected: "the value alone"}
 	case n.Tag == "!!null":
-		w := &wrong{message: f.name + " has no value", hint: "leave the field out if there is none"}
+		w := &wrong{message: f.name + " has no value"}
+		if !f.required {
+			w.hint = "leave the field out if there is none"
+		}
 		if f.Type != nil {
 			w.expected = f.expected()
 		}
@@ -143,6 +146,9 @@ func mistyped(n *yaml.Node, v reflect.Value, f field) *wrong {
 		}
 		return w
 	case v.Type() == reflect.TypeFor[string]() && n.Tag != "!!str":
+		if w := formats[f.format](n.Value); w != nil {
+			return w // quotes would not help
+		}
 		return &wrong{fmt.Sprintf("%s %s is not text", f.name, n.Value), "text", fmt.Sprintf("write %q", n.Value)}
 	}
 	return nil
