@@ -175,8 +175,11 @@ func (c *check) holdsRemoval(ch change) bool {
 
 // holdsGone says whether the removal of a name the client knew from another server has to
 // wait: until it has acknowledged all of the types that may refer to it, and, since what it
-// had of those there is not known, for a fixed grace.
+// had of those there is not known, for a fixed grace. What nothing refers to does not wait.
 func (c *check) holdsGone(name string) bool {
+	if len(c.place.users) == 0 {
+		return false
+	}
 	rules := c.place.session.rules
 	h := c.known(change{name: name})
 	if end := h.since.Add(rules.orderTimeout); c.usersBehind() && c.now.Before(end) {
