@@ -96,6 +96,7 @@ func TestRefusals(t *testing.T) {
 		{"wrapped without a name", "PUT", "/resources?node=n", contentProtobuf, body(unnamed), 400, "no name"},
 		{"wrapper around nothing", "PUT", "/resources?node=n", contentProtobuf, body(pack(&discoveryv3.Resource{Name: "a"})), 400, "without a resource"},
 		{"broken wrapper", "PUT", "/resources?node=n", contentProtobuf, body(&anypb.Any{TypeUrl: unnamed.TypeUrl, Value: []byte{0xff}}), 400, "resource 1 of 1"},
+		{"a name that is no text", "PUT", "/resources?node=n", contentProtobuf, body(&anypb.Any{TypeUrl: clusterType, Value: []byte("\x0a\x01\xff")}), 400, "UTF-8"},
 		{"the second is bad", "PUT", "/resources?node=n", contentProtobuf, body(opaque("a", "1"), cluster("", "1")), 400, "resource 2 of 2"},
 		{"too large", "PUT", "/resources?node=n", contentProtobuf, make([]byte, maxBody+1), 413, "more than"},
 		{"wrong method", "POST", "/resources?node=n", contentProtobuf, nil, 405, ""},
@@ -155,16 +156,19 @@ func TestForms(t *testing.T) {
 	})
 	in := body(cluster("a", "1"), opaque("b", "\x00\xff"), wrapped)
 	r.must("PUT", "/resources?node=one", in, asProtobuf)
-	for _, accept := range []string{contentJSON, "*/*", "text/html", "", "application/json; charset=utf-8, application/x-protobuf"} {
+	for _, accept := range []string{contentJSON, "*/*", "text/html", "", "application/json; charset=utf-8, application/x-protobuf", "application/x-protobuf;q=0, */*"} {
 		a := r.must("GET", "/resources?node=one", nil, "Accept: "+accept)
 		if got := a.header.Get("Content-Type"); got != contentJSON {
 			t.Errorf("Accept %q gives %q", accept, got)
 		}
 	}
 	text := r.must("GET", "/resources?node=one", nil).body
-	a := r.must("GET", "/resources?node=one", nil, "Accept: application/x-protobuf, */*")
-	if got := a.header.Get("Content-Type"); got != contentProtobuf {
-		t.Errorf("content type %q", got)
+	var a answer
+	for _, accept := range []string{"Application/X-Protobuf", "application/json;q=0.5, application/x-protobuf", "application/x-protobuf, */*"} {
+		a = r.must("GET", "/resources?node=one", nil, "Accept: "+accept)
+		if got := a.header.Get("Content-Type"); got != contentProtobuf {
+			t.Errorf("Accept %q gives %q", accept, got)
+		}
 	}
 	r.must("PUT", "/resources?node=two", text, "Content-Type: application/json; charset=utf-8")
 	again := r.must("GET", "/resources?node=two", nil).body

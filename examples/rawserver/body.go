@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -67,7 +68,7 @@ func decodeBody(contentType string, body []byte) ([]*anypb.Any, error) {
 	return anys, nil
 }
 
-// writeBody answers with resources in the first form that accept names, else as JSON.
+// writeBody answers with resources in the form that accept prefers, else as JSON.
 func writeBody(w http.ResponseWriter, accept []string, resources []*xds.Resource) error {
 	anys := make([]*anypb.Any, len(resources))
 	for i, r := range resources {
@@ -89,12 +90,21 @@ func writeBody(w http.ResponseWriter, accept []string, resources []*xds.Resource
 	return err
 }
 
+// preferred returns the form that accept weighs most; of equals the first, and JSON if it has none.
 func preferred(accept []string) string {
-	for media := range strings.SplitSeq(strings.Join(accept, ","), ",") {
-		media, _, _ = mime.ParseMediaType(media)
-		if media == contentProtobuf || media == contentJSON {
-			return media
+	best, most := contentJSON, 0.0
+	for element := range strings.SplitSeq(strings.Join(accept, ","), ",") {
+		media, parameters, _ := mime.ParseMediaType(element)
+		if media != contentProtobuf && media != contentJSON {
+			continue
+		}
+		weight := 1.0
+		if q, given := parameters["q"]; given {
+			weight, _ = strconv.ParseFloat(q, 64)
+		}
+		if weight > most {
+			best, most = media, weight
 		}
 	}
-	return contentJSON
+	return best
 }

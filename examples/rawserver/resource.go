@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -35,9 +36,9 @@ var nameIsField1 = []string{
 // bytes, or a discovery Resource that says what its name, TTL and aliases are.
 func unwrap(a *anypb.Any) (*xds.Resource, error) {
 	if !isWrapper(a.GetTypeUrl()) {
-		name := nameIn(a)
-		if name == "" {
-			return nil, noName(a)
+		name, err := nameOf(a)
+		if err != nil {
+			return nil, err
 		}
 		return xds.NewResource(a.GetTypeUrl(), name, a.GetValue(), xds.ResourceOptions{References: references(a)}), nil
 	}
@@ -51,10 +52,10 @@ func unwrap(a *anypb.Any) (*xds.Resource, error) {
 	}
 	name := wrapper.GetName()
 	if name == "" {
-		name = nameIn(inner)
-	}
-	if name == "" {
-		return nil, noName(inner)
+		var err error
+		if name, err = nameOf(inner); err != nil {
+			return nil, err
+		}
 	}
 	return xds.NewResource(inner.GetTypeUrl(), name, inner.GetValue(), xds.ResourceOptions{
 		References: references(inner),
@@ -101,6 +102,19 @@ func references(a *anypb.Any) []xds.Ref {
 		return nil
 	}
 	return references
+}
+
+// nameOf is the name in the bytes of a. One that is no text would make every delta response that
+// says it one that clients cannot decode.
+func nameOf(a *anypb.Any) (string, error) {
+	name := nameIn(a)
+	switch {
+	case name == "":
+		return "", noName(a)
+	case !utf8.ValidString(name):
+		return "", fmt.Errorf("name %q of a %s: want UTF-8", name, message(a.GetTypeUrl()))
+	}
+	return name, nil
 }
 
 func noName(a *anypb.Any) error {
