@@ -66,7 +66,13 @@ func (c *Control) Source() xds.Source { return c.source }
 
 // Callbacks keep count of which views have nodes. The xDS server must have them.
 func (c *Control) Callbacks() xds.Callbacks {
-	return xds.Callbacks{StreamClose: func(s xds.StreamInfo, _ error) { c.views.release(s.Node) }}
+	return xds.Callbacks{
+		StreamOpen: func(_ context.Context, s xds.StreamInfo) error {
+			c.views.hold(s.Node)
+			return nil
+		},
+		StreamClose: func(s xds.StreamInfo, _ error) { c.views.release(s.Node) },
+	}
 }
 
 // Ready is closed once the documents in force and the instances known at the start are published.

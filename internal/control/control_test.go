@@ -1,16 +1,21 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
 
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"go.uber.org/goleak"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/doyen-mesh/doyen/internal/compile"
 	"github.com/doyen-mesh/doyen/internal/config"
@@ -204,11 +209,13 @@ func TestUnusedViewsAreForgotten(t *testing.T) {
 	if other := s.views.of(second); other != key {
 		t.Fatalf("equal nodes have the views %s and %s", key, other)
 	}
+	s.views.hold(first)
+	s.views.hold(second)
 	s.views.release(first)
 	if len(s.Gone()) != 0 {
 		t.Error("a node with another stream is gone")
 	}
-	s.views.sweep(time.Now())
+	s.views.sweep(time.Now().Add(time.Second))
 	if _, kept := s.views.wanted()[key]; !kept {
 		t.Error("a view with a node was forgotten")
 	}
@@ -219,6 +226,31 @@ func TestUnusedViewsAreForgotten(t *testing.T) {
 	s.views.sweep(time.Now().Add(time.Second))
 	if _, kept := s.views.wanted()[key]; kept || len(s.Gone()) != 0 {
 		t.Error("a view without nodes is kept")
+	}
+}
+
+// A fetch has no end that is told: it keeps its view for a while, as one that has just lost its last node.
+func TestFetchHoldsNoView(t *testing.T) {
+	s := start(t, webCallsUsers)
+	server := xds.NewServer(s.Source(), xds.ServerOptions{Callbacks: s.Callbacks()})
+	defer server.Shutdown()
+	body, err := protojson.Marshal(&discoveryv3.DiscoveryRequest{Node: sidecar(t, "web").Proto})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fetch := func() int {
+		answer := httptest.NewRecorder()
+		server.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/v3/discovery:clusters", bytes.NewReader(body)))
+		return answer.Code
+	}
+	fetch()
+	s.until("the view of web", func(s *State) bool { return len(s.Views) == 1 })
+	if status := fetch(); status != http.StatusOK {
+		t.Errorf("the fetch is answered with status %d", status)
+	}
+	s.views.sweep(time.Now().Add(time.Second))
+	if len(s.views.wanted()) != 0 {
+		t.Error("the view of a client that only fetched is kept for ever")
 	}
 }
 

@@ -31,7 +31,7 @@ type Gone struct {
 type use struct {
 	node  mesh.Node
 	nodes map[*xds.Node]bool // one a stream
-	since time.Time          // when the last node left
+	since time.Time          // when it was last asked for, or a node left
 }
 
 func newViews() views {
@@ -49,21 +49,15 @@ func Key(node *xds.Node) (string, mesh.Node, error) {
 	return string(key), n, err
 }
 
-// of is the view that an xDS stream's node has. A node that does not say who it is has a view that is
-// never published: it is sent nothing and keeps what it has.
+// of is the view that a node has, whether it asks on a stream or fetches. A node that does not say who it
+// is has a view that is never published: it is sent nothing and keeps what it has.
 func (v *views) of(node *xds.Node) string {
 	key, n, err := Key(node)
 	if err != nil {
 		return ""
 	}
 	v.mu.Lock()
-	u := v.use[key]
-	if u == nil {
-		u = &use{node: n, nodes: map[*xds.Node]bool{}}
-		v.use[key] = u
-	}
-	u.nodes[node] = true
-	delete(v.gone, node.ID)
+	v.useOf(key, n).since = time.Now()
 	v.mu.Unlock()
 	select {
 	case v.asked <- struct{}{}:
@@ -72,11 +66,30 @@ func (v *views) of(node *xds.Node) string {
 	return key
 }
 
-// release tells that a stream of node has ended.
-func (v *views) release(node *xds.Node) {
-	if node == nil {
+// useOf is the use of a view, begun if need be. The caller holds mu.
+func (v *views) useOf(key string, node mesh.Node) *use {
+	u := v.use[key]
+	if u == nil {
+		u = &use{node: node, nodes: map[*xds.Node]bool{}}
+		v.use[key] = u
+	}
+	return u
+}
+
+// hold tells that a stream of node has begun: its view stays until release.
+func (v *views) hold(node *xds.Node) {
+	key, n, err := Key(node)
+	if err != nil {
 		return
 	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.useOf(key, n).nodes[node] = true
+	delete(v.gone, node.ID)
+}
+
+// release tells that a stream of node has ended.
+func (v *views) release(node *xds.Node) {
 	key, _, err := Key(node)
 	if err != nil {
 		return
