@@ -1,8 +1,8 @@
 // Package admin is the server's HTTP face: the API under /v1, health and readiness, metrics, and
 // profiles when asked for.
 //
-// It shows and passes on; it decides nothing and keeps nothing. Nothing here changes state on GET, and
-// web pages of other origins are kept out (see guard).
+// It shows and passes on; it decides nothing and keeps nothing. Its one invariant: nothing changes state
+// on GET, nor because a web page of another origin asks (see guard).
 package admin
 
 import (

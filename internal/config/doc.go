@@ -10,5 +10,5 @@
 //
 // The Go types are the one source of truth of the format. Their struct tags (see field.go) drive the
 // decoder, the JSON Schema and the reference page, whose prose is the fields' doc comments. The
-// package must never do network I/O, and never change a value that it has handed out.
+// package must never do network I/O. Its one invariant: a value that it has handed out never changes.
 package config

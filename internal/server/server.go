@@ -1,4 +1,7 @@
 // Package server builds a doyen server from its parts and runs them: the one place that knows all.
+//
+// It must never serve before there is something to serve: an empty mesh would take down a running one.
+// Its one invariant: when Run has returned, both ports and the data folder are free.
 package server
 
 import (

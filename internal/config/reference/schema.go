@@ -1,5 +1,6 @@
 // Package reference writes down the format of documents, for editors as a JSON Schema and for people as
-// a page of Markdown. Both are made from the types that the decoder uses, and say nothing else.
+// a page of Markdown. Its one invariant: both are made from the types that the decoder uses, and say nothing
+// else.
 package reference
 
 import (

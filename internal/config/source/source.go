@@ -1,9 +1,9 @@
 // Package source keeps the documents of one folder: it notices when they change, takes a change only
 // when it is complete, valid and not suspiciously destructive, and remembers what it took.
 //
-// A folder that cannot be read, holds problems, or would remove most of the mesh changes nothing:
-// what was accepted last stays in force, over a restart too. Run owns all state; everybody else reads
-// immutable values.
+// Its one invariant: a folder that cannot be read, holds problems, or would remove most of the mesh
+// changes nothing; what was accepted last stays in force, over a restart too. Run owns all state;
+// everybody else reads immutable values.
 package source
 
 import (

@@ -6,6 +6,6 @@
 // misspelt field is an error and not a silent default; whoever reads answers ignores fields
 // it does not know.
 //
-// The package must never answer a check-in before the registry accepted it, and nothing
-// changes state on GET.
+// The package must never change state on GET. Its one invariant: no check-in is answered
+// before the registry accepted it.
 package api
