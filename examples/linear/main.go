@@ -65,7 +65,6 @@ func serve(ctx context.Context, streams, changes net.Listener, of *services) err
 	engine.Register(server)
 	api := &http.Server{Handler: of.handler()}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return engine.Run(ctx) })
 	group.Go(func() error { return server.Serve(streams) })
 	group.Go(func() error {
 		if err := api.Serve(changes); !errors.Is(err, http.ErrServerClosed) {
@@ -75,6 +74,7 @@ func serve(ctx context.Context, streams, changes net.Listener, of *services) err
 	})
 	group.Go(func() error {
 		<-ctx.Done()
+		engine.Shutdown() // before Stop: clients are told that the server goes
 		server.Stop()
 		return api.Close()
 	})

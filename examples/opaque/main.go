@@ -67,7 +67,6 @@ func serve(ctx context.Context, streams, requests net.Listener) error {
 	engine.Register(server)
 	pages := &http.Server{Handler: handler(cache, engine, seen)}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return engine.Run(ctx) })
 	group.Go(func() error { return server.Serve(streams) })
 	group.Go(func() error {
 		if err := pages.Serve(requests); !errors.Is(err, http.ErrServerClosed) {
@@ -77,6 +76,7 @@ func serve(ctx context.Context, streams, requests net.Listener) error {
 	})
 	group.Go(func() error {
 		<-ctx.Done()
+		engine.Shutdown() // before Stop: clients are told that the server goes
 		server.Stop()
 		return pages.Close()
 	})

@@ -83,7 +83,6 @@ func serve(ctx context.Context, xdsListener, httpListener net.Listener, logger *
 	http2, http1 := splitByPreface(xdsListener)
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return engine.Run(ctx) })
 	group.Go(func() error { return unlessClosed(streams.Serve(http2)) })
 	group.Go(func() error { return unlessClosed(fetch.Serve(http1)) })
 	group.Go(func() error { return unlessClosed(api.Serve(httpListener)) })

@@ -68,10 +68,10 @@ func serve(ctx context.Context, listener net.Listener, source xds.Source, log *s
 	server := grpc.NewServer(xds.GRPCOptions()...)
 	engine.Register(server)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return engine.Run(ctx) })
 	group.Go(func() error { return server.Serve(listener) })
 	group.Go(func() error {
 		<-ctx.Done()
+		engine.Shutdown() // before Stop: clients are told that the server goes
 		server.Stop()
 		return nil
 	})
