@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"os"
-	"slices"
 	"time"
 )
 
@@ -31,9 +29,6 @@ func applications() map[string]application {
 		"ledger": serveLedger,
 	}
 }
-
-// Applications are the names that RunApplication knows.
-func Applications() []string { return slices.Sorted(maps.Keys(applications())) }
 
 // RunApplication runs one program of the demo until ctx ends. It calls itself instance in its answers.
 func RunApplication(ctx context.Context, name, instance string, stdout io.Writer) error {
