@@ -8,8 +8,7 @@ import (
 
 // touches says whether resources of the second type are sent once more, though unchanged,
 // after one of the first type that refers to them changed: Envoy warms a changed cluster anew
-// and waits for its endpoints (C094), and a changed route configuration for its virtual
-// hosts (C112).
+// and waits for its endpoints (C094).
 func touches(parent, child string) bool {
 	return parent == ClusterType && child == EndpointType
 }
@@ -61,7 +60,8 @@ func touchAll(s *session, p *place, d *difference) {
 	}
 }
 
-// touchHosts sends the virtual hosts of a route configuration again.
+// touchHosts sends the virtual hosts of a changed route configuration again (C112), which it does
+// not refer to: their names begin with its own.
 func (s *session) touchHosts(route string) {
 	q := s.place(VirtualHostType)
 	if q == nil {

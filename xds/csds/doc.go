@@ -8,7 +8,7 @@
 //
 // It is a package of its own so that programs without it do not link the messages of Envoy's admin interface.
 //
-// An answer holds whole configurations of all clients that match, so whoever may call it may read them all;
-// secrets are the exception: of SDS resources only names, versions and states are told. Answers may be large: narrow them by node matchers, or ask
-// without resource contents.
+// An answer holds whole configurations of all clients that match, so whoever may call it may read them all.
+// Its one invariant: of secrets (SDS) only names, versions and states are told. Answers may be large: narrow
+// them by node matchers, or ask without resource contents.
 package csds
