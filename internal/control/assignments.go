@@ -75,6 +75,6 @@ func serviceAssignments(s *config.Service, instances *registry.Snapshot) ([]*xds
 // endpoint is one port of an instance. Instances that still start are none.
 func endpoint(port compile.ServedPort, i *registry.Instance) (ir.Endpoint, bool) {
 	e, ok := port.Endpoint(i.Address, i.Ports)
-	e.Zone, e.Weight, e.Draining = i.Zone, i.Weight, i.State == registry.Draining
+	e.Zone, e.Weight, e.Draining, e.Identity = i.Zone, i.Weight, i.State == registry.Draining, i.Identity
 	return e, ok && i.State != registry.Starting
 }

@@ -20,4 +20,5 @@ type Endpoint struct {
 	Zone       mesh.ZoneName `json:"zone,omitempty"`
 	Weight     uint32        `json:"weight,omitempty"`   // relative to the others; 0 counts as 1
 	Draining   bool          `json:"draining,omitempty"` // finishes what it has, gets nothing new
+	Identity   string        `json:"identity,omitempty"` // the SPIFFE ID, once there is one
 }
