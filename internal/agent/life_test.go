@@ -213,15 +213,16 @@ health: {http: /healthz, interval: 200ms, timeout: 200ms}
 `
 	m := newTestMesh(t, further)
 	o := m.options("web")
-	main, err := newPortChooser().choose("ingress", "", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var main int
+	var taken net.Listener // where the further port would be
+	eventually(t, "a free port beside a free port", func() (ok bool) {
+		var err error
+		if main, err = newPortChooser().choose("ingress", "", 0); err == nil {
+			taken, err = net.Listen("tcp", fmt.Sprintf(":%d", main+1))
+		}
+		return err == nil
+	})
 	o.IngressPorts[""] = main
-	taken, err := net.Listen("tcp", fmt.Sprintf(":%d", main+1)) // where the further port would be
-	if err != nil {
-		t.Skipf("port %d: %v", main+1, err)
-	}
 	defer taken.Close()
 	r := m.run(o)
 	eventually(t, "the application runs", func() bool { return strings.Contains(r.log.String(), "application started") })

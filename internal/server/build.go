@@ -72,7 +72,7 @@ func (s *server) build(ctx context.Context) error {
 	s.xds.Register(s.grpc)
 	csds.Register(s.grpc, s.xds)
 	healthv1.RegisterHealthServer(s.grpc, health.NewServer())
-	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	return nil
 }
 
