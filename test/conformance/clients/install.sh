@@ -26,12 +26,14 @@ have() {
 }
 
 if have python3 && ! fresh python "$here/python/requirements.txt"; then
+  echo "installing the gRPC client in Python"
   rm -rf "$into/python"
   python3 -m pip install --quiet --root-user-action ignore --target "$into/python" -r "$here/python/requirements.txt"
   finished python
 fi
 
 if have node npm && ! fresh node "$here/node/package.json" "$here/node/package-lock.json" "$here/node/client.js"; then
+  echo "installing the gRPC client in Node"
   rm -rf "$into/node"
   mkdir -p "$into/node"
   cp "$here/node/package.json" "$here/node/package-lock.json" "$here/node/client.js" "$into/node/"
@@ -40,6 +42,7 @@ if have node npm && ! fresh node "$here/node/package.json" "$here/node/package-l
 fi
 
 if have javac mvn && ! fresh java "$here/java/pom.xml" "$here/java/src/main/java/Client.java"; then
+  echo "installing the gRPC client in Java"
   rm -rf "$into/java"
   mkdir -p "$into/java/source"
   cp -R "$here/java/pom.xml" "$here/java/src" "$into/java/source/"
