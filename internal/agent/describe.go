@@ -18,8 +18,9 @@ const (
 )
 
 // documentGrace is how long after an agent's start a server's word that there is no such document is not
-// believed yet: it takes a moment to read what was written just before.
-const documentGrace = time.Second
+// believed yet: it takes a moment to read what was written just before, longer on a busy machine. It is less
+// than headStart, so that a program without a document does not start.
+const documentGrace = 2500 * time.Millisecond
 
 // headStart is how long a start waits for a server's word and for Envoy to be ready.
 const headStart = 3 * time.Second
@@ -57,9 +58,14 @@ func keepAsking[T any](ctx context.Context, log *slog.Logger, ask func(context.C
 			case <-ctx.Done():
 				return
 			}
-		case !told:
-			log.Warn("waiting for a server that knows of it", "error", d.err)
-			told = true
+		case answered(d.err):
+			retry.reset() // the document may be read any moment
+			fallthrough
+		default:
+			if !told {
+				log.Warn("waiting for a server that knows of it", "error", d.err)
+				told = true
+			}
 		}
 		if !sleep(ctx, retry.pause()) {
 			return

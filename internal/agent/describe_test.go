@@ -21,7 +21,7 @@ func TestNewDocument(t *testing.T) {
 		want  error
 	}{
 		{"it is there", 0, nil},
-		{"it comes", 500 * time.Millisecond, nil},
+		{"it comes", 2 * time.Second, nil},
 		{"it does not come", time.Hour, none},
 	} {
 		t.Run(test.name, func(t *testing.T) {
