@@ -1,6 +1,8 @@
 package control
 
 import (
+	"errors"
+
 	"github.com/doyen-mesh/doyen/internal/compile"
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/envoy"
@@ -11,51 +13,45 @@ import (
 
 // assignments are the endpoint resources that may differ between two states, and the names of those
 // that have no service any more. Every port of every service has one, empty without instances: a proxy
-// waits for an assignment that does not exist, and not for one that is empty.
-func assignments(last, next *State) (put []*xds.Resource, remove []string, err error) {
+// waits for an assignment that does not exist, and not for one that is empty. One that cannot be encoded
+// is an error, stays as it was, and keeps no other back.
+func assignments(last, next *State) (put []*xds.Resource, remove []string, failed error) {
 	if last.Documents != next.Documents {
 		return allAssignments(last, next)
 	}
 	for service := range next.Instances.Since(last.Instances) {
 		if s := next.Documents.Documents.Services[service]; s != nil {
 			made, err := serviceAssignments(s, next.Instances)
-			if err != nil {
-				return nil, nil, err
-			}
-			put = append(put, made...)
+			put, failed = append(put, made...), errors.Join(failed, err)
 		}
 	}
-	return put, nil, nil
+	return put, nil, failed
 }
 
 // allAssignments makes those of all services again. What comes out with equal bytes wakes nobody.
-func allAssignments(last, next *State) (put []*xds.Resource, remove []string, err error) {
+func allAssignments(last, next *State) (put []*xds.Resource, remove []string, failed error) {
 	kept := map[string]bool{}
-	for _, s := range next.Documents.Documents.Services {
+	for service, s := range next.Documents.Documents.Services {
 		made, err := serviceAssignments(s, next.Instances)
-		if err != nil {
-			return nil, nil, err
+		put, failed = append(put, made...), errors.Join(failed, err)
+		for _, name := range next.assignmentsOf(service) {
+			kept[name] = true
 		}
-		for _, r := range made {
-			kept[r.Name()] = true
-		}
-		put = append(put, made...)
 	}
 	if last.Documents == nil {
-		return put, nil, nil
+		return put, nil, failed
 	}
-	for _, s := range last.Documents.Documents.Services {
-		for _, port := range compile.ServedPortsOf(s) {
-			if name := envoy.AssignmentName(port.Target); !kept[name] {
+	for service := range last.Documents.Documents.Services {
+		for _, name := range last.assignmentsOf(service) {
+			if !kept[name] {
 				remove = append(remove, name)
 			}
 		}
 	}
-	return put, remove, nil
+	return put, remove, failed
 }
 
-func serviceAssignments(s *config.Service, instances *registry.Snapshot) ([]*xds.Resource, error) {
-	var made []*xds.Resource
+func serviceAssignments(s *config.Service, instances *registry.Snapshot) (made []*xds.Resource, failed error) {
 	for _, port := range compile.ServedPortsOf(s) {
 		set := ir.EndpointSet{Target: port.Target}
 		for _, i := range instances.Instances(port.Target.Name) {
@@ -65,11 +61,12 @@ func serviceAssignments(s *config.Service, instances *registry.Snapshot) ([]*xds
 		}
 		r, err := envoy.Assignment(set)
 		if err != nil {
-			return nil, err
+			failed = errors.Join(failed, err)
+			continue
 		}
 		made = append(made, r)
 	}
-	return made, nil
+	return made, failed
 }
 
 // endpoint is one port of an instance. Instances that still start are none.
