@@ -58,10 +58,10 @@ func keepAsking[T any](ctx context.Context, log *slog.Logger, ask func(context.C
 			case <-ctx.Done():
 				return
 			}
-		case answered(d.err):
-			retry.reset() // the document may be read any moment
-			fallthrough
 		default:
+			if answered(d.err) {
+				retry.reset() // the document may be read any moment
+			}
 			if !told {
 				log.Warn("waiting for a server that knows of it", "error", d.err)
 				told = true

@@ -9,7 +9,7 @@
 //
 // Followed are references to route configurations, clusters, assignments, secrets and extension
 // configurations, wherever they stand in a message, also inside typed extension configurations whose Go
-// package is linked into the program (the common ones always are). A reference counts only where its object comes by discovery: a secret
-// that a bootstrap defines is none. A cluster named by a route may still be static in the client's bootstrap;
-// who checks snapshots for completeness has to say so.
+// package is linked into the program (the common ones always are). A reference counts only where its
+// object comes by discovery: a secret that a bootstrap defines is none. A cluster named by a route may still
+// be static in the client's bootstrap; who checks snapshots for completeness has to say so.
 package envoyrefs
