@@ -23,6 +23,33 @@ func NewSnapshot(resources ...*Resource) *Snapshot {
 	return s
 }
 
+// With returns the snapshot after removing the resources that remove names and then adding put, or
+// putting them in place of those of the same type and name. s stays as it is and may be nil, for an
+// empty snapshot. Names that do not exist are ignored; of two resources with one type and name the last
+// counts. The two snapshots share what did not change, so the cost is that of the changes.
+func (s *Snapshot) With(put []*Resource, remove []Ref) *Snapshot {
+	changes := map[string][]change{}
+	for _, ref := range remove {
+		changes[ref.Type] = append(changes[ref.Type], change{name: ref.Name})
+	}
+	for _, r := range put {
+		changes[r.typeURL] = append(changes[r.typeURL], change{name: r.name, new: r})
+	}
+	next := &Snapshot{tables: map[string]*table{}}
+	if s != nil {
+		next.tables = maps.Clone(s.tables)
+	}
+	for typeURL, of := range changes {
+		t := next.table(typeURL).with(of)
+		if t.count == 0 {
+			delete(next.tables, typeURL)
+			continue
+		}
+		next.tables[typeURL] = t
+	}
+	return next
+}
+
 // table returns the resources of a type, possibly none.
 func (s *Snapshot) table(typeURL string) *table {
 	if t := s.tables[typeURL]; t != nil {

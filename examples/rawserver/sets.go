@@ -55,7 +55,7 @@ func (s *sets) replace(node string, resources []*xds.Resource) {
 func (s *sets) merge(node string, resources []*xds.Resource) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	s.publish(node, xds.NewSnapshot(append(s.get(node), resources...)...))
+	s.publish(node, s.cache.Snapshot(node).With(resources, nil))
 }
 
 // remove takes what matches out of the node's own set, which stays, even empty. It reports
