@@ -17,12 +17,12 @@ type call struct {
 }
 
 // calls resolves every target that a manifest names, in the order of targets.
-func calls(docs *config.Documents, caller *config.Service) ([]call, error) {
+func calls(docs *documents, caller *config.Service) ([]call, error) {
 	var all []call
 	for _, c := range caller.Calls {
-		if s := docs.Services[c.To]; s != nil {
+		if s := docs.service(c.To); s != nil {
 			all = append(all, serviceCalls(docs, s, c)...)
-		} else if e := docs.Externals[c.To]; e != nil {
+		} else if e := docs.external(c.To); e != nil {
 			one, err := externalCall(docs, e, c)
 			if err != nil {
 				return nil, err
@@ -37,15 +37,15 @@ func calls(docs *config.Documents, caller *config.Service) ([]call, error) {
 }
 
 // serviceCalls are the ports of a service: who calls it reaches all of them.
-func serviceCalls(docs *config.Documents, s *config.Service, c config.Call) []call {
-	traffic := config.Resolve(c.Traffic, s.Traffic, docs.Mesh.Defaults)
+func serviceCalls(docs *documents, s *config.Service, c config.Call) []call {
+	traffic := config.Resolve(c.Traffic, s.Traffic, docs.mesh().Defaults)
 	var all []call
 	for i, port := range s.Ports {
 		target := serviceTarget(s, i)
 		all = append(all, call{
 			upstream:  serviceUpstream(s, i, traffic, c.Origin),
 			route:     route("/", target, port.Protocol, traffic, c.Origin),
-			localPort: docs.LocalPort(c),
+			localPort: docs.localPort(c),
 		})
 	}
 	return all

@@ -17,21 +17,33 @@ var ErrNoDocument = errors.New("no document describes it")
 // An error means that the node itself asks for something that cannot be: a service or edge that is in
 // no document (ErrNoDocument), or local ports that collide.
 func Compile(docs *config.Documents, view mesh.View) (ir.Proxy, error) {
-	switch view.Role {
+	p, _, err := Track(docs, view)
+	return p, err
+}
+
+// Track is Compile. It also returns which documents decided the result, be it a proxy or an error.
+func Track(docs *config.Documents, view mesh.View) (ir.Proxy, Reads, error) {
+	tracked := newDocuments(docs)
+	p, err := resolve(tracked, view.Node)
+	return p, tracked.read(), err
+}
+
+func resolve(docs *documents, node mesh.Node) (ir.Proxy, error) {
+	switch node.Role {
 	case mesh.Sidecar:
-		return sidecar(docs, view.Node)
+		return sidecar(docs, node)
 	case mesh.EdgeProxy:
-		return edge(docs, view.Node)
+		return edge(docs, node)
 	case mesh.Proxyless:
-		return proxyless(docs, view.Node)
+		return proxyless(docs, node)
 	default:
-		return ir.Proxy{}, fmt.Errorf("role %q: want %s, %s or %s", view.Role, mesh.Sidecar, mesh.EdgeProxy, mesh.Proxyless)
+		return ir.Proxy{}, fmt.Errorf("role %q: want %s, %s or %s", node.Role, mesh.Sidecar, mesh.EdgeProxy, mesh.Proxyless)
 	}
 }
 
 // manifest is the document of the service that node runs.
-func manifest(docs *config.Documents, node mesh.Node) (*config.Service, error) {
-	if s := docs.Services[node.Service]; s != nil {
+func manifest(docs *documents, node mesh.Node) (*config.Service, error) {
+	if s := docs.service(node.Service); s != nil {
 		return s, nil
 	}
 	return nil, fmt.Errorf("service %q: %w", node.Service, ErrNoDocument)

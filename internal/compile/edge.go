@@ -11,8 +11,8 @@ import (
 )
 
 // edge resolves an Envoy where traffic enters the mesh.
-func edge(docs *config.Documents, node mesh.Node) (ir.Proxy, error) {
-	doc := docs.Edges[node.Edge]
+func edge(docs *documents, node mesh.Node) (ir.Proxy, error) {
+	doc := docs.edge(node.Edge)
 	if doc == nil {
 		return ir.Proxy{}, fmt.Errorf("edge %q: %w", node.Edge, ErrNoDocument)
 	}

@@ -24,7 +24,7 @@ type destination struct {
 //
 // A connection to a service serves all routes that lead there. So what is decided for the connection
 // and not for the request comes from the first route that asks for it.
-func edgeRoutes(docs *config.Documents, doc *config.Edge) ([]ir.VirtualHost, []ir.Upstream, error) {
+func edgeRoutes(docs *documents, doc *config.Edge) ([]ir.VirtualHost, []ir.Upstream, error) {
 	hosts := map[string]*ir.VirtualHost{}
 	destinations := map[ir.Target]*destination{}
 	for _, r := range doc.Routes {
@@ -39,15 +39,15 @@ func edgeRoutes(docs *config.Documents, doc *config.Edge) ([]ir.VirtualHost, []i
 			destinations[target] = d
 		}
 		d.traffic = append(d.traffic, r.Traffic)
-		resolved := config.Resolve(r.Traffic, service.Traffic, docs.Mesh.Defaults)
+		resolved := config.Resolve(r.Traffic, service.Traffic, docs.mesh().Defaults)
 		addRoute(hosts, r, route(trimSlash(r.Path), target, service.Ports[port].Protocol, resolved, r.Origin))
 	}
 	return sortedHosts(hosts), destinationUpstreams(docs, destinations), nil
 }
 
 // routeTo finds the service and the index of the port that a route leads to.
-func routeTo(docs *config.Documents, r config.EdgeRoute) (*config.Service, int, error) {
-	s := docs.Services[r.To]
+func routeTo(docs *documents, r config.EdgeRoute) (*config.Service, int, error) {
+	s := docs.service(r.To)
 	if s == nil {
 		return nil, 0, fmt.Errorf("%s: route to %q: %w", r.Origin, r.To, ErrNoDocument)
 	}
@@ -83,10 +83,10 @@ func sortedHosts(hosts map[string]*ir.VirtualHost) []ir.VirtualHost {
 	return all
 }
 
-func destinationUpstreams(docs *config.Documents, destinations map[ir.Target]*destination) []ir.Upstream {
+func destinationUpstreams(docs *documents, destinations map[ir.Target]*destination) []ir.Upstream {
 	var all []ir.Upstream
 	for _, d := range destinations {
-		layers := append(slices.Clip(d.traffic), d.service.Traffic, docs.Mesh.Defaults)
+		layers := append(slices.Clip(d.traffic), d.service.Traffic, docs.mesh().Defaults)
 		all = append(all, serviceUpstream(d.service, d.port, config.Resolve(layers...), d.origin))
 	}
 	slices.SortFunc(all, byTarget)

@@ -13,8 +13,8 @@ import (
 )
 
 // externalCall is the one target that an External is.
-func externalCall(docs *config.Documents, e *config.External, c config.Call) (call, error) {
-	traffic := config.Resolve(c.Traffic, e.Traffic, docs.Mesh.Defaults)
+func externalCall(docs *documents, e *config.External, c config.Call) (call, error) {
+	traffic := config.Resolve(c.Traffic, e.Traffic, docs.mesh().Defaults)
 	upstream, err := externalUpstream(e, traffic, c.Origin)
 	if err != nil {
 		return call{}, err
@@ -23,7 +23,7 @@ func externalCall(docs *config.Documents, e *config.External, c config.Call) (ca
 	if e.Protocol.IsHTTP() {
 		r.Host = externalHost(e)
 	}
-	return call{upstream: upstream, route: r, localPort: docs.LocalPort(c)}, nil
+	return call{upstream: upstream, route: r, localPort: docs.localPort(c)}, nil
 }
 
 // externalUpstream is how callers connect to an external. They make no health checks: what would pass

@@ -1,13 +1,12 @@
 package compile
 
 import (
-	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
 // proxyless resolves a gRPC program that is its own proxy: the names it may dial.
-func proxyless(docs *config.Documents, node mesh.Node) (ir.Proxy, error) {
+func proxyless(docs *documents, node mesh.Node) (ir.Proxy, error) {
 	service, err := manifest(docs, node)
 	if err != nil {
 		return ir.Proxy{}, err

@@ -20,7 +20,7 @@ var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 const localConnectTimeout = time.Second
 
 // sidecar resolves the Envoy beside one instance.
-func sidecar(docs *config.Documents, node mesh.Node) (ir.Proxy, error) {
+func sidecar(docs *documents, node mesh.Node) (ir.Proxy, error) {
 	service, err := manifest(docs, node)
 	if err != nil {
 		return ir.Proxy{}, err

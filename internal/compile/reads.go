@@ -1,0 +1,52 @@
+package compile
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/doyen-mesh/doyen/internal/config"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// Reads are the documents that a compilation looked up, each once and in no order. Those that it did not
+// find are among them. As long as none of them changes, the result of the compilation is the same.
+type Reads []config.Key
+
+// documents is the set that is compiled. Every lookup goes through it, so that it knows all reads.
+type documents struct {
+	set   *config.Documents
+	reads map[config.Key]struct{}
+}
+
+func newDocuments(set *config.Documents) *documents {
+	return &documents{set: set, reads: map[config.Key]struct{}{}}
+}
+
+func (d *documents) service(name mesh.ServiceName) *config.Service {
+	d.reads[config.ServiceKey(name)] = struct{}{}
+	return d.set.Services[name]
+}
+
+func (d *documents) external(name mesh.ServiceName) *config.External {
+	d.reads[config.ExternalKey(name)] = struct{}{}
+	return d.set.Externals[name]
+}
+
+func (d *documents) edge(name mesh.EdgeName) *config.Edge {
+	d.reads[config.EdgeKey(name)] = struct{}{}
+	return d.set.Edges[name]
+}
+
+func (d *documents) mesh() *config.Mesh {
+	d.reads[config.MeshKey()] = struct{}{}
+	return d.set.Mesh
+}
+
+// localPort looks up what c calls.
+func (d *documents) localPort(c config.Call) int {
+	d.service(c.To)
+	d.external(c.To)
+	return d.set.LocalPort(c)
+}
+
+func (d *documents) read() Reads { return slices.Collect(maps.Keys(d.reads)) }

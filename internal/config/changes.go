@@ -1,0 +1,59 @@
+package config
+
+import (
+	"reflect"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// Key names one document of a set. Its kind is that of the document's header.
+type Key struct {
+	Kind string
+	Name string // "" for the Mesh, of which a set has one
+}
+
+// ServiceKey is the key of a Service.
+func ServiceKey(name mesh.ServiceName) Key { return Key{"Service", string(name)} }
+
+// ExternalKey is the key of an External.
+func ExternalKey(name mesh.ServiceName) Key { return Key{"External", string(name)} }
+
+// EdgeKey is the key of an Edge.
+func EdgeKey(name mesh.EdgeName) Key { return Key{"Edge", string(name)} }
+
+// MeshKey is the key of the Mesh.
+func MeshKey() Key { return Key{Kind: "Mesh"} }
+
+// ChangesSince returns the keys of the documents that differ between old and d, in no order: changed, added
+// and removed ones. A document whose place changed (a line, a file) has changed. Documents that both sets
+// share are compared by pointer alone.
+func (d *Documents) ChangesSince(old *Documents) []Key {
+	if d == old {
+		return nil
+	}
+	var changed []Key
+	if !sameDocument(d.Mesh, old.Mesh) {
+		changed = append(changed, MeshKey())
+	}
+	changed = appendChanges(changed, old.Services, d.Services, ServiceKey)
+	changed = appendChanges(changed, old.Externals, d.Externals, ExternalKey)
+	return appendChanges(changed, old.Edges, d.Edges, EdgeKey)
+}
+
+func appendChanges[K comparable, D any](changed []Key, old, fresh map[K]*D, key func(K) Key) []Key {
+	for name, doc := range fresh {
+		if !sameDocument(old[name], doc) {
+			changed = append(changed, key(name))
+		}
+	}
+	for name := range old {
+		if fresh[name] == nil {
+			changed = append(changed, key(name))
+		}
+	}
+	return changed
+}
+
+func sameDocument[D any](a, b *D) bool {
+	return a == b || a != nil && b != nil && reflect.DeepEqual(a, b)
+}
