@@ -66,7 +66,8 @@ func egress(service *config.Service, node mesh.Node, called []call) *ir.Egress {
 	return e
 }
 
-// noRoute tells an application's developer what is wrong and where to mend it.
+// noRoute tells an application's developer what is wrong and where to fix it. It does not name the manifest's
+// file: files may be renamed and moved without a new revision, and one revision always has the same bytes.
 func noRoute(service *config.Service, names []string) ir.NoRoute {
 	calls := "calls nothing by HTTP"
 	if len(names) > 0 {
@@ -74,8 +75,7 @@ func noRoute(service *config.Service, names []string) ir.NoRoute {
 	}
 	return ir.NoRoute{
 		Before: `no route to host "`,
-		After: fmt.Sprintf("\": the manifest of service %q does not call it (%s; it %s)\n",
-			service.Name, service.Origin.File, calls),
+		After:  fmt.Sprintf("\": the manifest of service %q does not call it (it %s)\n", service.Name, calls),
 	}
 }
 

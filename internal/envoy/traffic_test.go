@@ -105,7 +105,7 @@ func checkNoRoute(t *testing.T, url string) {
 	t.Helper()
 	for _, host := range []string{"orders", "127.0.0.1:9001", "other.users", "users.example.com"} {
 		a, err := get(http.DefaultClient, url, hostHeader(host))
-		want := fmt.Sprintf("no route to host %q: the manifest of service \"web\" does not call it (mesh.yaml; it calls users, admin.users)\n", host)
+		want := fmt.Sprintf("no route to host %q: the manifest of service \"web\" does not call it (it calls users, admin.users)\n", host)
 		if err == nil || a.status != http.StatusNotFound || a.body != want {
 			t.Errorf("%s: %d %q, want 404 %q", host, a.status, a.body, want)
 		}
