@@ -29,7 +29,7 @@ const keptPerContent = 16
 // A difference is the changes of one response, and the bodies encoded from it.
 type difference struct {
 	key     differenceKey
-	changes []change // new == nil: removed
+	changes []change // by name; new == nil: removed
 	added   int      // of changes, those that are not removals
 	size    int      // in bytes, about
 	needs   bool     // some change may have to wait for another type
@@ -96,7 +96,8 @@ func (d *difference) append(ch change) {
 
 // changesName says whether a change of name is in d.
 func (d *difference) changesName(name string) bool {
-	return slices.ContainsFunc(d.changes, func(ch change) bool { return ch.name == name })
+	_, found := slices.BinarySearchFunc(d.changes, name, compareChange)
+	return found
 }
 
 func (c *content) knownDifference(key differenceKey) *difference {
@@ -148,16 +149,4 @@ func prepend[T any](list *[]T, v T) []T {
 		fresh = append(fresh, (*list)[:min(len(*list), keptPerContent-1)]...)
 	}
 	return fresh
-}
-
-// find returns the resource a client means by name: by its name, by an alias, or by
-// another spelling of an xdstp name.
-func (c *content) find(name string) *Resource {
-	if r := c.get(name); r != nil {
-		return r
-	}
-	if isXdstp(name) {
-		return c.findCanonical(canonicalName(name))
-	}
-	return nil
 }

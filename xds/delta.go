@@ -30,9 +30,9 @@ func (p *place) receiveDelta(r *request) error {
 		p.drop(before, drop)
 	}
 	if first {
-		p.initial = r.initial
+		p.initial = canonicalVersions(r.initial)
 	}
-	p.answerFor(before, withoutWildcard(r.names))
+	p.answerFor(before, subscribe)
 	return nil
 }
 
@@ -62,17 +62,29 @@ func (p *place) answerFor(before, names []string) {
 		p.again = append(p.again, names...) // decided once there is something
 		return
 	}
-	if len(before) == 0 && !p.wildcard && p.want.count == len(names) && p.sent.count == 0 {
+	if len(before) == 0 && !p.wildcard && p.want.count == len(names) && p.want.further == nil && p.sent.count == 0 {
 		return // all exist, none was sent: all are a change
 	}
 	for _, name := range names {
-		_, had := slices.BinarySearch(before, canonicalName(name))
+		_, had := slices.BinarySearch(before, name)
 		if had || p.mayHave(name) || p.want.find(name) == nil {
 			if _, knew := p.initial[name]; !knew || p.want.find(name) == nil {
 				p.again = append(p.again, name)
 			}
 		}
 	}
+}
+
+// canonicalVersions returns versions with the names in canonical spelling.
+func canonicalVersions(versions map[string]string) map[string]string {
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(versions)), isXdstp) {
+		return versions
+	}
+	canonical := make(map[string]string, len(versions))
+	for name, version := range versions {
+		canonical[canonicalName(name)] = version
+	}
+	return canonical
 }
 
 // recall takes the versions the client knew when it connected: what is equal is not

@@ -33,7 +33,7 @@ func (c *LinearCache) Delete(names ...string) { c.Update(nil, names) }
 func (c *LinearCache) Update(put []*Resource, del []string) {
 	changes := make([]change, 0, len(put)+len(del))
 	for _, name := range del {
-		changes = append(changes, change{name: name})
+		changes = append(changes, change{name: canonicalName(name)})
 	}
 	c.mustBeOfType(put)
 	for _, r := range put {
@@ -66,7 +66,7 @@ func (c *LinearCache) set(t *table) {
 }
 
 // Get returns the resource called name, nil when there is none.
-func (c *LinearCache) Get(name string) *Resource { return c.current().get(name) }
+func (c *LinearCache) Get(name string) *Resource { return c.current().get(canonicalName(name)) }
 
 // Resources returns everything by name.
 func (c *LinearCache) Resources() []*Resource { return slices.Collect(c.current().all()) }

@@ -192,7 +192,7 @@ func (p *place) merge() {
 // asksFor says whether the client asks for r.
 func (p *place) asksFor(r *Resource) bool {
 	for _, s := range p.parts {
-		if s.contains(r.name) || slices.ContainsFunc(r.aliases, s.hasName) {
+		if s.contains(r) {
 			return true
 		}
 	}

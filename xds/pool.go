@@ -22,10 +22,8 @@ type collection struct {
 	pool          *pool
 	typeURL       string
 	table         *table
-	aliases       map[string]string                     // alias -> name, nil when there are none
 	subscriptions map[uint64][]*subscription            // by hash of what they ask for
 	wildcards     []*subscription                       // those that want everything
-	ranges        []*subscription                       // those that ask for glob collections
 	index         map[string]map[*subscription]struct{} // name -> those that ask for it
 }
 
@@ -112,20 +110,22 @@ func (c *collection) replace(t *table, affected []*subscription) []*subscription
 		return affected
 	}
 	c.table = t
-	c.noteAliases(changes)
 	touched := map[*subscription][]change{}
-	for _, ch := range changes {
-		for s := range c.index[canonicalName(ch.name)] {
+	touch := func(name string, ch change) {
+		for s := range c.index[name] {
 			touched[s] = append(touched[s], ch)
 		}
-		for _, alias := range aliasesOf(ch) {
-			for s := range c.index[alias] {
-				touched[s] = append(touched[s], ch)
+	}
+	for _, ch := range changes {
+		if ch.old.hasFurther() { // who asks by a name that the resource no longer has loses it
+			for _, entry := range ch.old.further {
+				touch(entry.furtherName(), change{name: ch.name})
 			}
 		}
-		for _, s := range c.ranges {
-			if s.inRange(ch.name) {
-				touched[s] = append(touched[s], ch)
+		touch(ch.name, ch)
+		if ch.new.hasFurther() {
+			for _, entry := range ch.new.further {
+				touch(entry.furtherName(), ch)
 			}
 		}
 	}
@@ -140,50 +140,4 @@ func (c *collection) replace(t *table, affected []*subscription) []*subscription
 		affected = append(affected, s)
 	}
 	return affected
-}
-
-// noteAliases keeps the index of aliases.
-func (c *collection) noteAliases(changes []change) {
-	for _, ch := range changes {
-		if ch.old != nil {
-			for _, alias := range ch.old.aliases {
-				if c.aliases[alias] == ch.name {
-					delete(c.aliases, alias)
-				}
-			}
-		}
-		if ch.new != nil {
-			for _, alias := range ch.new.aliases {
-				if c.aliases == nil {
-					c.aliases = map[string]string{}
-				}
-				c.aliases[alias] = ch.name
-			}
-		}
-	}
-}
-
-func aliasesOf(ch change) []string {
-	var all []string
-	for _, r := range []*Resource{ch.old, ch.new} {
-		if r != nil {
-			all = append(all, r.aliases...)
-		}
-	}
-	return all
-}
-
-// lookup finds a resource by a name a client asked for, which may be an alias or
-// spell an xdstp name in another order of its context parameters.
-func (c *collection) lookup(name string) *Resource {
-	if r := c.table.get(name); r != nil {
-		return r
-	}
-	if real, ok := c.aliases[name]; ok {
-		return c.table.get(real)
-	}
-	if _, isGlob := parseGlob(name); isXdstp(name) && !isGlob {
-		return c.table.findCanonical(canonicalName(name))
-	}
-	return nil
 }

@@ -39,6 +39,8 @@ type Resource struct {
 	references    []Ref
 	aliases       []string
 	ttl           time.Duration
+	further       []*Resource // entries of the index of further names
+	target        *Resource   // of such an entry: the resource it leads to
 }
 
 // resourceField is the number of the Any in both envoy.service.discovery.v3.Resource
@@ -46,17 +48,22 @@ type Resource struct {
 const resourceField = 2
 
 // NewResource copies body, the serialized message of the type that typeURL names,
-// and computes the version. It never fails: contents are not looked at.
+// and computes the version. It never fails: contents are not looked at. The context
+// parameters of xdstp names are sorted, and directives left off, as clients do it (C106).
 func NewResource(typeURL, name string, body []byte, o ResourceOptions) *Resource {
 	r := &Resource{
 		typeURL:    typeURL,
-		name:       name,
+		name:       canonicalName(name),
 		references: slices.Clone(o.References),
 		aliases:    slices.Clone(o.Aliases),
 		ttl:        max(o.TTL, 0),
 	}
 	r.wire, r.body = encodeAny(typeURL, body)
 	r.version, r.sum = fingerprint(r)
+	for i, ref := range r.references {
+		r.references[i].Name = canonicalName(ref.Name)
+	}
+	r.further = furtherNames(r)
 	return r
 }
 

@@ -115,6 +115,8 @@ type selection struct {
 	kept    []change // what the client keeps meanwhile, as changes to what there is
 	size    int
 	probe   bool
+
+	repeated []change // of changes, and of the next response: what did not change; by name
 }
 
 // choose divides d, and the names to be said again, into what goes and what stays.
@@ -148,40 +150,45 @@ func (p *place) tooLarge(sel *selection, ch change) bool {
 	return len(sel.changes) > 0 && sel.size+ch.size() > maxResponse
 }
 
-// sayAgain adds the names that are owed an answer though they did not change, and those that
-// are touched. What d changes or removes is said by d, in its time.
+// sayAgain adds what is owed an answer though it did not change, and what is touched. What d
+// changes or removes is said by d, in its time.
 func (p *place) sayAgain(sel *selection, d *difference) {
-	slices.Sort(p.again)
-	var again, touched []string // for the next response
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(p.again, p.touched)))) {
-		_, asked := slices.BinarySearch(p.again, name)
-		ch, said := p.repeated(name, asked, d)
-		switch {
-		case !said:
-		case !p.tooLarge(sel, ch):
-			sel.take(ch)
-			p.gone = slices.DeleteFunc(p.gone, func(gone string) bool { return gone == name })
-		case asked:
-			again = append(again, name)
-		default:
-			touched = append(touched, name)
-		}
+	var all []change
+	for _, name := range p.again {
+		all = p.repeat(all, name, true, d)
 	}
-	p.again, p.touched = again, touched
+	for _, name := range p.touched {
+		all = p.repeat(all, name, false, d)
+	}
+	slices.SortFunc(all, func(a, b change) int { return strings.Compare(a.name, b.name) })
+	all = slices.CompactFunc(all, func(a, b change) bool { return a.name == b.name }) // C012
+	p.again, p.touched = nil, nil
+	for i, ch := range all {
+		if p.tooLarge(sel, ch) {
+			for _, later := range all[i:] {
+				p.again = append(p.again, later.name)
+			}
+			break
+		}
+		sel.take(ch)
+	}
+	sel.repeated = all
 }
 
-// repeated returns how name, which was asked for again or else is touched, is said once more, and
-// whether it is.
-func (p *place) repeated(name string, asked bool, d *difference) (change, bool) {
-	ch := p.missing(name)
-	r := p.want.find(name)
-	if r != nil {
-		ch = change{name: r.name, old: r, new: r}
+// repeat appends to all what the client means by name, which was asked for again or else is
+// touched. That may be several resources, when it is an alias or a glob collection.
+func (p *place) repeat(all []change, name string, asked bool, d *difference) []change {
+	exists := false
+	for r := range p.want.named(name) {
+		exists = true
+		if ch := (change{name: r.name, old: r, new: r}); !d.changesName(r.name) && !p.isParked(ch) {
+			all = append(all, ch)
+		}
 	}
-	if d.changesName(ch.name) || r != nil && p.isParked(ch) {
-		return ch, false
+	if !exists && asked && p.session.delta && !d.changesName(name) {
+		all = append(all, p.missing(name))
 	}
-	return ch, r != nil || p.session.delta && asked
+	return all
 }
 
 // missing is the answer to a name that does not exist. For a virtual host it is a resource
@@ -190,14 +197,14 @@ func (p *place) missing(name string) change {
 	if p.typeURL != VirtualHostType {
 		return change{name: name}
 	}
-	_, host, _ := strings.Cut(name, "/")
+	host := name[strings.LastIndexByte(name, '/')+1:]
 	return change{name: name, new: &Resource{typeURL: p.typeURL, name: name, aliases: []string{host}}}
 }
 
 // sayGone adds the removal of names the client knew from another server.
 func (p *place) sayGone(sel *selection, check *check) {
 	p.gone = slices.DeleteFunc(p.gone, func(name string) bool {
-		if p.want.find(name) != nil {
+		if _, repeated := slices.BinarySearchFunc(sel.repeated, name, compareChange); repeated || p.want.get(name) != nil {
 			return true
 		}
 		if check.holdsGone(name) || p.tooLarge(sel, change{name: name}) {

@@ -59,7 +59,7 @@ func (s *Snapshot) table(typeURL string) *table {
 }
 
 // Get returns the resource ref names, nil when the snapshot has none.
-func (s *Snapshot) Get(ref Ref) *Resource { return s.table(ref.Type).get(ref.Name) }
+func (s *Snapshot) Get(ref Ref) *Resource { return s.table(ref.Type).get(canonicalName(ref.Name)) }
 
 // Types returns the type URLs there are resources of, sorted.
 func (s *Snapshot) Types() []string { return slices.Sorted(maps.Keys(s.tables)) }

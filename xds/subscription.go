@@ -14,7 +14,6 @@ type subscription struct {
 	key        uint64
 	wildcard   bool
 	names      []string // canonical, sorted, each once; without the wildcard
-	globs      []glob   // those of names that are glob collections
 	content    *content
 	watchers   []*place
 }
@@ -25,10 +24,9 @@ type waker interface {
 	rejected(Rejection) // the client refused a response; called with the group's lock held
 }
 
-// subscribe returns the subscription to names, made if there is none like it, and lets
-// place watch it. unsubscribe ends that.
+// subscribe returns the subscription to canonical names, sorted, each once, made if there is none
+// like it, and lets place watch it. unsubscribe ends that.
 func (p *pool) subscribe(typeURL string, wildcard bool, names []string, watcher *place) *subscription {
-	names = canonicalNames(names)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.collection(typeURL)
@@ -110,12 +108,6 @@ func (c *collection) add(key uint64, wildcard bool, names []string) *subscriptio
 	s := &subscription{collection: c, key: key, wildcard: wildcard, names: slices.Clone(names)}
 	for i, name := range s.names {
 		s.names[i] = c.enlist(name, s)
-		if g, ok := parseGlob(name); ok {
-			s.globs = append(s.globs, g)
-		}
-	}
-	if len(s.globs) > 0 {
-		c.ranges = append(c.ranges, s)
 	}
 	if wildcard {
 		c.wildcards = append(c.wildcards, s)
@@ -160,16 +152,7 @@ func (c *collection) wildcardContent() *content {
 func (c *collection) selected(s *subscription) *table {
 	found := make([]*Resource, 0, len(s.names))
 	for _, name := range s.names {
-		if r := c.lookup(name); r != nil {
-			found = append(found, r)
-		}
-	}
-	for _, g := range s.globs {
-		for r := range c.table.all() {
-			if g.matches(r.name) {
-				found = append(found, r)
-			}
-		}
+		found = slices.AppendSeq(found, c.table.named(name))
 	}
 	return newTable(found)
 }
@@ -183,26 +166,22 @@ func (c *collection) remove(s *subscription) {
 	}
 	isIt := func(o *subscription) bool { return o == s }
 	c.wildcards = slices.DeleteFunc(c.wildcards, isIt)
-	c.ranges = slices.DeleteFunc(c.ranges, isIt)
 	c.subscriptions[s.key] = slices.DeleteFunc(c.subscriptions[s.key], isIt)
 	if len(c.subscriptions[s.key]) == 0 {
 		delete(c.subscriptions, s.key)
 	}
 }
 
-// contains says whether the subscription asks for name, existing or not.
-func (s *subscription) contains(name string) bool {
-	return s.wildcard || s.hasName(name) || s.inRange(name)
+// contains says whether r is of what the subscription asks for.
+func (s *subscription) contains(r *Resource) bool {
+	return s.wildcard || s.hasName(r.name) ||
+		slices.ContainsFunc(r.further, func(entry *Resource) bool { return s.hasName(entry.furtherName()) })
 }
 
-// hasName says whether the subscription asks for name by that name.
+// hasName says whether the subscription asks for a canonical name by that name.
 func (s *subscription) hasName(name string) bool {
-	_, found := slices.BinarySearch(s.names, canonicalName(name))
+	_, found := slices.BinarySearch(s.names, name)
 	return found
-}
-
-func (s *subscription) inRange(name string) bool {
-	return slices.ContainsFunc(s.globs, func(g glob) bool { return g.matches(name) })
 }
 
 // canonicalNames returns names sorted, each once, in canonical spelling.

@@ -14,6 +14,8 @@ type table struct {
 	chunks [][]*Resource // none empty
 	count  int
 	sum    setSum
+	// further is the index of the names that resources have besides their own; nil when they have none.
+	further *table
 }
 
 // chunkSize is the number of resources copied when one of them changes.
@@ -45,11 +47,9 @@ func newTable(resources []*Resource) *table {
 	return emptyTable.with(changes)
 }
 
-// get returns the resource called name, or nil.
+// get returns the resource of a canonical name, or nil.
 func (t *table) get(name string) *Resource {
-	i, found := slices.BinarySearchFunc(t.chunks, name, func(c []*Resource, name string) int {
-		return strings.Compare(c[0].name, name)
-	})
+	i, found := slices.BinarySearchFunc(t.chunks, name, compareFirst)
 	if found {
 		return t.chunks[i][0]
 	}
@@ -63,6 +63,10 @@ func (t *table) get(name string) *Resource {
 	return nil
 }
 
+func compareFirst(chunk []*Resource, name string) int { return strings.Compare(chunk[0].name, name) }
+
+func compareChange(ch change, name string) int { return strings.Compare(ch.name, name) }
+
 func compareName(r *Resource, name string) int { return strings.Compare(r.name, name) }
 
 // all yields the resources by name.
@@ -70,6 +74,25 @@ func (t *table) all() iter.Seq[*Resource] {
 	return func(yield func(*Resource) bool) {
 		for _, c := range t.chunks {
 			for _, r := range c {
+				if !yield(r) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// from yields the resources whose names are not below name.
+func (t *table) from(name string) iter.Seq[*Resource] {
+	return func(yield func(*Resource) bool) {
+		i, found := slices.BinarySearchFunc(t.chunks, name, compareFirst)
+		if !found && i > 0 {
+			i-- // the chunk that name would be in
+		}
+		for ; i < len(t.chunks); i++ {
+			c := t.chunks[i]
+			start, _ := slices.BinarySearchFunc(c, name, compareName)
+			for _, r := range c[start:] {
 				if !yield(r) {
 					return
 				}
@@ -90,7 +113,7 @@ func (t *table) with(changes []change) *table {
 		mine := changes
 		if i+1 < len(t.chunks) {
 			next := t.chunks[i+1][0].name
-			n, _ := slices.BinarySearchFunc(changes, next, func(c change, name string) int { return strings.Compare(c.name, name) })
+			n, _ := slices.BinarySearchFunc(changes, next, compareChange)
 			mine = changes[:n]
 		}
 		changes = changes[len(mine):]
@@ -103,7 +126,7 @@ func (t *table) with(changes []change) *table {
 	if len(changes) > 0 {
 		b.add(b.merge(nil, changes))
 	}
-	return &table{chunks: b.chunks, count: b.count, sum: b.sum}
+	return &table{chunks: b.chunks, count: b.count, sum: b.sum, further: t.further.withIndex(b.index)}
 }
 
 // sortedChanges returns changes by name, one a name, the last one.
@@ -130,11 +153,26 @@ func sortedChanges(changes []change) []change {
 	return kept
 }
 
+// withIndex is with for an index, which is nil when it is empty.
+func (t *table) withIndex(changes []change) *table {
+	if len(changes) == 0 {
+		return t
+	}
+	if t == nil {
+		t = emptyTable
+	}
+	if t = t.with(changes); t.count == 0 {
+		return nil
+	}
+	return t
+}
+
 // builder collects the chunks of a new table.
 type builder struct {
 	chunks [][]*Resource
 	count  int
 	sum    setSum
+	index  []change // to the index of further names
 }
 
 // merge returns the resources of chunk after changes and counts them in.
@@ -145,13 +183,17 @@ func (b *builder) merge(chunk []*Resource, changes []change) []*Resource {
 			merged = append(merged, chunk[0])
 			chunk = chunk[1:]
 		}
+		var old *Resource
 		if len(chunk) > 0 && chunk[0].name == c.name {
-			b.sum, b.count = b.sum.remove(chunk[0]), b.count-1
-			chunk = chunk[1:]
+			old, chunk = chunk[0], chunk[1:]
+			b.sum, b.count = b.sum.remove(old), b.count-1
 		}
 		if c.new != nil {
 			b.sum, b.count = b.sum.add(c.new), b.count+1
 			merged = append(merged, c.new)
+		}
+		if old.hasFurther() || c.new.hasFurther() {
+			b.index = append(b.index, changesOfIndex(old, c.new)...)
 		}
 	}
 	return append(merged, chunk...)

@@ -38,6 +38,7 @@ const lookPause = 2 * time.Millisecond
 // WaitAcknowledged returns when every stream that subscribes to ref has acknowledged its
 // current content (or absence), ctx.Err() when ctx ends first. Rejected counts as acknowledged.
 func (s *Server) WaitAcknowledged(ctx context.Context, ref Ref) error {
+	ref.Name = canonicalName(ref.Name)
 	for {
 		changed := s.waiters.next()
 		if s.acknowledged(ref) {

@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -10,8 +11,10 @@ const xdstpScheme = "xdstp://"
 
 func isXdstp(name string) bool { return strings.HasPrefix(name, xdstpScheme) }
 
-// canonicalName returns the spelling under which names are compared: the context parameters
-// of an xdstp name sorted, its directives left off. Other names are opaque.
+// canonicalName returns the one spelling of a name that the engine uses: the context parameters
+// of an xdstp name sorted by key, as Envoy and gRPC sort them, its directives left off. Other
+// names are opaque. Names are made canonical where they enter the engine: in NewResource, in
+// requests, and in the arguments of exported functions.
 func canonicalName(name string) string {
 	if !isXdstp(name) {
 		return name
@@ -21,43 +24,47 @@ func canonicalName(name string) string {
 	if !found || query == "" {
 		return path
 	}
-	parameters := strings.Split(query, "&")
-	if slices.IsSorted(parameters) {
-		return path + "?" + query
+	if !strings.Contains(query, "&") {
+		return name
 	}
-	slices.Sort(parameters)
+	parameters := strings.Split(query, "&")
+	if slices.IsSortedFunc(parameters, compareParameters) {
+		return name
+	}
+	slices.SortFunc(parameters, compareParameters)
 	return path + "?" + strings.Join(parameters, "&")
 }
 
-// glob is a glob collection, xdstp://authority/type/directory/*?parameters: all resources
-// directly or deeper below the directory that have exactly these parameters (C107).
-type glob struct{ prefix, query string }
+func compareParameters(a, b string) int {
+	aKey, aValue, _ := strings.Cut(a, "=")
+	bKey, bValue, _ := strings.Cut(b, "=")
+	return cmp.Or(strings.Compare(aKey, bKey), strings.Compare(aValue, bValue))
+}
 
-func parseGlob(name string) (glob, bool) {
+// globsOf returns the names of the glob collections that a resource of a canonical name is a
+// member of: xdstp://authority/type/directory/*?parameters has all resources directly or deeper
+// below the directory that have exactly these parameters (C107).
+func globsOf(name string) []string {
 	if !isXdstp(name) {
-		return glob{}, false
+		return nil
 	}
-	path, query, _ := strings.Cut(canonicalName(name), "?")
-	prefix, isGlob := strings.CutSuffix(path, "/*")
-	return glob{prefix + "/", query}, isGlob
-}
-
-func (g glob) matches(name string) bool {
-	if !strings.HasPrefix(name, g.prefix) {
-		return false
+	path, query, found := strings.Cut(name, "?")
+	if found {
+		query = "?" + query
 	}
-	_, query, _ := strings.Cut(canonicalName(name), "?")
-	return query == g.query
-}
-
-// findCanonical returns the resource whose canonical name is name, or any member of the
-// glob collection of that name.
-func (t *table) findCanonical(name string) *Resource {
-	g, isGlob := parseGlob(name)
-	for r := range t.all() {
-		if isXdstp(r.name) && (canonicalName(r.name) == name || isGlob && g.matches(r.name)) {
-			return r
+	start := len(xdstpScheme)
+	for range 2 { // the authority and the type are no directories
+		length := strings.IndexByte(path[start:], '/')
+		if length < 0 {
+			return nil
+		}
+		start += length + 1
+	}
+	globs := []string{path[:start] + "*" + query}
+	for i := start; i < len(path); i++ {
+		if path[i] == '/' {
+			globs = append(globs, path[:i+1]+"*"+query)
 		}
 	}
-	return nil
+	return globs
 }
