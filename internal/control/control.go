@@ -136,6 +136,9 @@ func (c *Control) publish(documents *config.Snapshot, instances *registry.Snapsh
 		c.log.Error("endpoints cannot be encoded", "error", err)
 	}
 	c.endpoints.Put(put...)
+	if next.Documents != last.Documents {
+		c.views.dropUndescribed(&next.Documents.Documents)
+	}
 	if wanted := c.views.wanted(); next.Documents != last.Documents || !sameViews(wanted, last.Views) {
 		var snapshots map[string]*xds.Snapshot
 		next.Views, snapshots = c.compile(documents, last, wanted)

@@ -152,9 +152,26 @@ func TestServiceWithoutManifestIsSentNothing(t *testing.T) {
 	}
 }
 
+// TestRemovedServiceWithoutProxies leaves no view behind that cannot be compiled: nobody waits for it.
+func TestRemovedServiceWithoutProxies(t *testing.T) {
+	s := start(t, webCallsUsers)
+	node := sidecar(t, "users")
+	key := s.views.of(node)
+	s.views.hold(node)
+	s.until("the view of users", func(s *State) bool { return s.Views[key] != nil })
+	s.views.release(node)
+	s.documents.set(t, webAlone)
+	state := s.until("the removal", func(s *State) bool { return len(s.Documents.Documents.Services) == 1 })
+	if view := state.Views[key]; view != nil {
+		t.Errorf("the view of a service without manifest and proxies stays, with the error %v", view.Err)
+	}
+}
+
 func TestRemovedServiceKeepsItsProxies(t *testing.T) {
 	s := start(t, webCallsUsers)
-	key := s.views.of(sidecar(t, "users"))
+	node := sidecar(t, "users")
+	key := s.views.of(node)
+	s.views.hold(node)
 	before := s.until("the view of users", func(s *State) bool { return s.Views[key] != nil }).Views[key]
 	snapshot := s.snapshots.Snapshot(key)
 	s.documents.set(t, webAlone)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/envoy"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/xds"
@@ -123,6 +124,20 @@ func (v *views) sweep(before time.Time) {
 	defer v.mu.Unlock()
 	maps.DeleteFunc(v.use, func(_ string, u *use) bool { return len(u.nodes) == 0 && u.since.Before(before) })
 	maps.DeleteFunc(v.gone, func(_ string, g Gone) bool { return g.At.Before(before) })
+}
+
+// dropUndescribed forgets the views that no node has and that the documents do not describe: they cannot be
+// compiled, and nobody waits for them.
+func (v *views) dropUndescribed(documents *config.Documents) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	maps.DeleteFunc(v.use, func(_ string, u *use) bool {
+		described := documents.Services[u.node.Service] != nil
+		if u.node.Role == mesh.EdgeProxy {
+			described = documents.Edges[u.node.Edge] != nil
+		}
+		return len(u.nodes) == 0 && !described
+	})
 }
 
 // wanted is every view to keep published, with the node that describes it.
