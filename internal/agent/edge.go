@@ -90,8 +90,8 @@ func (o EdgeOptions) newProxy(document api.Edge, folder string) (*proxy, error) 
 	if err != nil {
 		return nil, err
 	}
-	admin, err := chooser.choose("admin", loopback.String(), o.AdminPort)
-	if err != nil {
+	admin := chooser.choose("admin", "--admin-port 0", loopback.String(), o.AdminPort)
+	if err := chooser.err(); err != nil {
 		return nil, err
 	}
 	host, err := os.Hostname()
@@ -114,19 +114,17 @@ func (o EdgeOptions) listeners(document api.Edge, chooser *portChooser) (map[str
 		if !ok {
 			want = l.Port
 		}
-		address, host := netip.ParseAddr(l.Address)
-		if host != nil || address.IsUnspecified() {
-			address = loopback
-		}
-		port, err := chooser.choose(l.Name, l.Address, want)
-		if err != nil {
-			return nil, nil, err
-		}
+		listens := listenAddress(l.Address)
+		port := chooser.choose(l.Name, portFlag("--listener-port", l.Name), listens.String(), want)
 		if ok {
 			given[l.Name] = port
 		}
-		inbound = append(inbound, netip.AddrPortFrom(address, uint16(port)))
-		o.Log.Info("listener", "name", l.Name, "address", inbound[len(inbound)-1])
+		reached := listens
+		if listens.IsUnspecified() {
+			reached = loopback
+		}
+		inbound = append(inbound, netip.AddrPortFrom(reached, uint16(port)))
+		o.Log.Info("listener", "name", l.Name, "address", netip.AddrPortFrom(listens, uint16(port)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		switch known := slices.ContainsFunc(document.Listeners, func(l api.Listener) bool { return l.Name == name }); {
@@ -135,13 +133,17 @@ func (o EdgeOptions) listeners(document api.Edge, chooser *portChooser) (map[str
 		case document.Name != "":
 			return nil, nil, fmt.Errorf("--listener-port %s: edge %q has no listener of that name", name, o.Edge)
 		}
-		port, err := chooser.choose(name, "", given[name])
-		if err != nil {
-			return nil, nil, err
-		}
-		given[name] = port
+		given[name] = chooser.choose(name, portFlag("--listener-port", name), "", given[name])
 	}
 	return given, inbound, nil
+}
+
+// listenAddress is where a listener with the document's address listens; without one, on every IPv4 address.
+func listenAddress(address string) netip.Addr {
+	if parsed, err := netip.ParseAddr(address); err == nil {
+		return parsed
+	}
+	return netip.IPv4Unspecified()
 }
 
 // run runs Envoy until ctx ends and everything in flight has been answered.

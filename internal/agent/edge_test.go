@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/admin/client"
 	"github.com/doyen-mesh/doyen/test/machine"
 )
@@ -40,12 +41,10 @@ func TestEdgeFinishesWhatItHas(t *testing.T) {
 	m.run(m.options("web"))
 	m.healthy()
 
-	o, port := m.edgeOptions(), 0
-	var err error
-	if port, err = newPortChooser().choose("http", "", 0); err != nil {
-		t.Fatal(err)
-	}
+	o, port := m.edgeOptions(), newPortChooser().choose("http", "", "", 0)
 	o.ListenerPorts["http"] = port
+	var printed strings.Builder // written by RunEdge alone, read after it
+	o.Stderr = &printed
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- RunEdge(ctx, o) }()
@@ -73,6 +72,31 @@ func TestEdgeFinishesWhatItHas(t *testing.T) {
 	if _, err := get(t, url+"/"); err == nil {
 		t.Error("it still answers")
 	}
+	if printed.Len() > 0 {
+		t.Errorf("an orderly stop prints %s", &printed)
+	}
+}
+
+// TestListenersAreLoggedAsTheyListen wants the log to name the address that the document says, while the
+// agent itself reaches a listener on every address at loopback.
+func TestListenersAreLoggedAsTheyListen(t *testing.T) {
+	var log strings.Builder
+	o := EdgeOptions{Log: slog.New(slog.NewTextHandler(&log, nil)), ListenerPorts: map[string]int{"v4": 0, "v6": 0, "one": 0}}
+	document := api.Edge{Name: "public", Listeners: []api.Listener{
+		{Name: "v4", Address: "0.0.0.0", Port: 80}, {Name: "v6", Address: "::", Port: 80}, {Name: "one", Address: "127.0.0.1", Port: 80},
+	}}
+	ports, inbound, err := o.listeners(document, newPortChooser())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{fmt.Sprintf("address=0.0.0.0:%d", ports["v4"]), fmt.Sprintf("address=[::]:%d", ports["v6"]), fmt.Sprintf("address=127.0.0.1:%d", ports["one"])} {
+		if !strings.Contains(strings.ReplaceAll(log.String(), `"`, ""), want) {
+			t.Errorf("the log does not say %s:\n%s", want, &log)
+		}
+		if inbound[i].Addr() != loopback {
+			t.Errorf("the agent reaches it at %v", inbound[i])
+		}
+	}
 }
 
 func TestEdgeRefuses(t *testing.T) {
@@ -96,8 +120,8 @@ func TestEdgeRefuses(t *testing.T) {
 	defer busy.Close()
 	o = m.edgeOptions()
 	o.ListenerPorts["http"] = busy.Addr().(*net.TCPAddr).Port
-	var inUse *PortInUse
-	if err := RunEdge(t.Context(), o); !errors.As(err, &inUse) {
-		t.Errorf("port in use: error = %v, want PortInUse", err)
+	var problems PortProblems
+	if err := RunEdge(t.Context(), o); !errors.As(err, &problems) || problems[0].Flag != "--listener-port http=0" {
+		t.Errorf("port in use: error = %v, want PortProblems", err)
 	}
 }

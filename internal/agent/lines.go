@@ -17,6 +17,28 @@ type lineWriter struct {
 
 	mu   sync.Mutex
 	rest []byte // a line whose end has not come
+	hold bool   // lines are kept in held until release or discard
+	held []byte // at most maxHeld bytes
+}
+
+// maxHeld bounds the lines that are held back, in bytes.
+const maxHeld = 64 << 10
+
+// holdBack keeps what is written from now on until release.
+func (w *lineWriter) holdBack() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hold = true
+}
+
+// release ends what holdBack began: it passes on what was held, or drops it.
+func (w *lineWriter) release(drop bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !drop {
+		_, _ = w.out.Write(w.held)
+	}
+	w.hold, w.held = false, nil
 }
 
 // Write never fails: a child must not die because its log cannot be written.
@@ -42,6 +64,12 @@ func (w *lineWriter) line(line []byte) {
 	whole = append(append(whole, w.prefix...), line...)
 	if line[len(line)-1] != '\n' {
 		whole = append(whole, '\n')
+	}
+	if w.hold {
+		if len(w.held)+len(whole) <= maxHeld {
+			w.held = append(w.held, whole...)
+		}
+		return
 	}
 	_, _ = w.out.Write(whole)
 }

@@ -32,3 +32,25 @@ func TestLineWriterPassesOnWholeLines(t *testing.T) {
 		})
 	}
 }
+
+func TestLineWriterHoldsBack(t *testing.T) {
+	for _, drop := range []bool{false, true} {
+		var out strings.Builder
+		w := &lineWriter{prefix: "envoy | ", out: &out}
+		w.holdBack()
+		_, _ = w.Write([]byte("caught SIGTERM\n"))
+		_, _ = w.Write([]byte(strings.Repeat("x", maxHeld) + "\n"))
+		if out.String() != "" {
+			t.Errorf("it passes on %q", out.String())
+		}
+		w.release(drop)
+		_, _ = w.Write([]byte("two\n"))
+		want := "envoy | caught SIGTERM\nenvoy | two\n"
+		if drop {
+			want = "envoy | two\n"
+		}
+		if out.String() != want {
+			t.Errorf("drop %v: got %q, want %q", drop, out.String(), want)
+		}
+	}
+}

@@ -45,11 +45,7 @@ func newTestMesh(t *testing.T, documents string) *testMesh {
 	chooser := newPortChooser()
 	m := &testMesh{t: t, config: t.TempDir(), stop: func() {}}
 	for _, address := range []*string{&m.grpc, &m.http} {
-		port, err := chooser.choose("server", "127.0.0.1", 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		*address = fmt.Sprintf("127.0.0.1:%d", port)
+		*address = fmt.Sprintf("127.0.0.1:%d", chooser.choose("server", "", "127.0.0.1", 0))
 	}
 	if err := os.WriteFile(filepath.Join(m.config, "mesh.yaml"), []byte(documents), 0o644); err != nil {
 		t.Fatal(err)
@@ -92,10 +88,7 @@ func (m *testMesh) start() {
 // options are an agent's for one of the test applications, on free ports.
 func (m *testMesh) options(app string) Options {
 	m.t.Helper()
-	port, err := newPortChooser().choose("application", "", 0)
-	if err != nil {
-		m.t.Fatal(err)
-	}
+	port := newPortChooser().choose("application", "", "", 0)
 	m.t.Setenv(testApp, app)
 	return Options{
 		Service: "users", Command: []string{os.Args[0]}, Server: "http://" + m.http, XDS: m.grpc,

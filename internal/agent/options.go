@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -88,7 +89,7 @@ func orDiscard(w io.Writer) io.Writer {
 }
 
 // choosePorts makes every port in o one that nobody listens on yet. It needs no server.
-func (o Options) choosePorts(chooser *portChooser) (_ Options, err error) {
+func (o Options) choosePorts(chooser *portChooser) (Options, error) {
 	for _, port := range o.AppPorts {
 		chooser.given[port] = true
 	}
@@ -98,20 +99,22 @@ func (o Options) choosePorts(chooser *portChooser) (_ Options, err error) {
 	o.anyIngress = o.IngressPorts[""] == 0
 	o.IngressPorts, o.TCPPorts = maps.Clone(o.IngressPorts), maps.Clone(o.TCPPorts)
 	for _, name := range slices.Sorted(maps.Keys(o.IngressPorts)) {
-		if o.IngressPorts[name], err = chooser.choose("ingress", "", o.IngressPorts[name]); err != nil {
-			return o, err
-		}
+		o.IngressPorts[name] = chooser.choose("ingress", portFlag("--ingress-port", name), "", o.IngressPorts[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.TCPPorts)) {
-		if o.TCPPorts[name], err = chooser.choose(string(name), loopback.String(), o.TCPPorts[name]); err != nil {
-			return o, err
-		}
+		o.TCPPorts[name] = chooser.choose(string(name), portFlag("--tcp-port", name), loopback.String(), o.TCPPorts[name])
 	}
-	if o.EgressPort, err = chooser.choose("egress", loopback.String(), o.EgressPort); err != nil {
-		return o, err
+	o.EgressPort = chooser.choose("egress", "--egress-port 0", loopback.String(), o.EgressPort)
+	o.AdminPort = chooser.choose("admin", "--admin-port 0", loopback.String(), o.AdminPort)
+	return o, chooser.err()
+}
+
+// portFlag is the flag that lets the agent choose a free port, for one of several ports by name.
+func portFlag[S ~string](flag string, name S) string {
+	if name == "" {
+		return flag + " 0"
 	}
-	o.AdminPort, err = chooser.choose("admin", loopback.String(), o.AdminPort)
-	return o, err
+	return fmt.Sprintf("%s %s=0", flag, name)
 }
 
 // chooseAddress finds out where callers reach this machine, when o does not say.

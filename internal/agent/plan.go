@@ -48,7 +48,7 @@ func newPlan(o Options, service api.Service, chooser *portChooser) (*plan, error
 		return nil, err
 	}
 	p.place(o, service, p.node.Ports.Ingress)
-	return p, nil
+	return p, chooser.err()
 }
 
 // ingressAddress is where the ingress listens for callers of address. An instance on loopback is for
@@ -125,10 +125,7 @@ func ingressPorts(o Options, service api.Service, chooser *portChooser) (map[mes
 		name := mesh.PortName(served.Name)
 		port := chosen(o.IngressPorts, name, i == 0, 0)
 		if port == 0 {
-			var err error
-			if port, err = chooser.choose("ingress", "", next); err != nil {
-				return nil, err
-			}
+			port = chooser.choose("ingress", portFlag("--ingress-port", name), "", next)
 		}
 		ports[name] = port
 		if !o.anyIngress {
@@ -159,10 +156,7 @@ func tcpPorts(o Options, service api.Service, chooser *portChooser) (map[mesh.Se
 		to := mesh.ServiceName(call.To)
 		port, ok := o.TCPPorts[to]
 		if !ok {
-			var err error
-			if port, err = chooser.choose(call.To, loopback.String(), call.LocalPort); err != nil {
-				return nil, err
-			}
+			port = chooser.choose(call.To, portFlag("--tcp-port", to), loopback.String(), call.LocalPort)
 		}
 		ports[to] = port
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -133,10 +134,28 @@ func TestPlanRefuses(t *testing.T) {
 			}
 		})
 	}
-	_, err = planned(Options{EgressPort: taken}, shop())
-	var inUse *PortInUse
-	if !errors.As(err, &inUse) || inUse.Port != taken || inUse.Name != "egress" {
-		t.Errorf("error = %#v, want PortInUse", err)
+}
+
+// TestAllPortProblemsAtOnce wants every port that cannot be had named, with the flag that chooses another.
+func TestAllPortProblemsAtOnce(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	taken := busy.Addr().(*net.TCPAddr).Port
+	o := Options{IngressPorts: map[mesh.PortName]int{"admin": 29001}, EgressPort: taken, AdminPort: 29001, TCPPorts: map[mesh.ServiceName]int{"ledger-db": taken}}
+	_, err = planned(o, shop())
+	var problems PortProblems
+	if !errors.As(err, &problems) {
+		t.Fatalf("error = %#v, want PortProblems", err)
+	}
+	var flags []string
+	for _, p := range problems {
+		flags = append(flags, p.Flag)
+	}
+	if want := []string{"--tcp-port ledger-db=0", "--egress-port 0", "--admin-port 0"}; !slices.Equal(flags, want) {
+		t.Errorf("problems %v with the flags %q, want %q", err, flags, want)
 	}
 }
 

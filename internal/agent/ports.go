@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -20,37 +21,56 @@ const (
 	freeTry  = 200
 )
 
-// portChooser gives out ports of this machine, each once.
+// portChooser gives out ports of this machine, each once. What is wrong with those that were asked for it
+// collects, so that a person learns of all of them at once.
 type portChooser struct {
-	given map[int]bool
+	given    map[int]bool
+	problems PortProblems
 }
 
 func newPortChooser() *portChooser { return &portChooser{given: map[int]bool{}} }
 
-// clone returns a chooser that gives out what c still would, and that c takes no notice of.
+// clone returns a chooser that gives out the same ports and has no problems yet. What it gives out does not
+// change c.
 func (c *portChooser) clone() *portChooser { return &portChooser{given: maps.Clone(c.given)} }
 
-// choose returns want after a look that nobody listens there at host, or a free port when want is 0.
-// The name is for the error.
-func (c *portChooser) choose(name, host string, want int) (int, error) {
-	if want != 0 {
-		if c.given[want] {
-			return 0, fmt.Errorf("%s port %d is also another port of this agent", name, want)
-		}
-		if err := available(host, want); err != nil {
-			return 0, portError(name, host, want, err)
-		}
-		c.given[want] = true
-		return want, nil
+// choose returns want, or a free port when want is 0. It records a problem when somebody listens at host on
+// that port. The name says which port it is, and flag is what a person would choose another with.
+func (c *portChooser) choose(name, flag, host string, want int) int {
+	if want == 0 {
+		return c.free(name, host)
 	}
+	if c.given[want] {
+		c.add(flag, fmt.Errorf("%s port %d is also another port of this agent", name, want))
+	} else if err := available(host, want); err != nil {
+		c.add(flag, portError(name, host, want, err))
+	}
+	c.given[want] = true
+	return want
+}
+
+func (c *portChooser) free(name, host string) int {
 	for range freeTry {
 		port := freeFrom + rand.IntN(freeTo-freeFrom)
 		if !c.given[port] && available(host, port) == nil {
 			c.given[port] = true
-			return port, nil
+			return port
 		}
 	}
-	return 0, fmt.Errorf("%s port: no free port found at %s in %d-%d", name, host, freeFrom, freeTo-1)
+	c.add("", fmt.Errorf("%s port: no free port found at %s in %d-%d", name, host, freeFrom, freeTo-1))
+	return 0
+}
+
+func (c *portChooser) add(flag string, err error) {
+	c.problems = append(c.problems, PortProblem{flag, err})
+}
+
+// err is a PortProblems with everything that was wrong so far, or nil.
+func (c *portChooser) err() error {
+	if len(c.problems) == 0 {
+		return nil
+	}
+	return c.problems
 }
 
 // available looks whether one could listen there. Envoy itself would not notice another Envoy on its
@@ -66,7 +86,7 @@ func available(host string, port int) error {
 func portError(name, host string, port int, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return &PortInUse{Name: name, Port: port}
+		return fmt.Errorf("%s port %d is in use by another program", name, port)
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("%s port %d: this user may not listen below 1024", name, port)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
@@ -76,14 +96,21 @@ func portError(name, host string, port int, err error) error {
 	}
 }
 
-// PortInUse says that another program listens on a port that the agent needs.
-type PortInUse struct {
-	Name string // which of the agent's ports: egress, ingress, admin, ...
-	Port int
+// PortProblems are all ports that the agent needs and cannot have.
+type PortProblems []PortProblem
+
+// PortProblem is one port that the agent cannot have.
+type PortProblem struct {
+	Flag string // what chooses another port, such as "--egress-port"; "" when none does
+	Err  error
 }
 
-func (p *PortInUse) Error() string {
-	return fmt.Sprintf("%s port %d is in use by another program", p.Name, p.Port)
+func (p PortProblems) Error() string {
+	texts := make([]string, len(p))
+	for i, problem := range p {
+		texts[i] = problem.Err.Error()
+	}
+	return strings.Join(texts, "; ")
 }
 
 // addressTowards returns the address of this machine from which it reaches hostport: where callers

@@ -37,6 +37,7 @@ const proxyGrace = 5 * time.Second
 // proxy keeps an Envoy running.
 type proxy struct {
 	command process.Command
+	lines   *lineWriter // what Envoy prints
 	admin   *proxyAdmin
 	inbound []netip.AddrPort // where callers reach it: it is ready when all of them accept connections
 	log     *slog.Logger
@@ -59,6 +60,7 @@ func newProxy(o ProxyOptions, b bootstrap.Options, folder string, inbound []neti
 	lines := &lineWriter{prefix: "envoy | ", out: out}
 	return &proxy{
 		command: process.Command{Path: o.Path, Args: append(args, o.Args...), Stdout: lines, Stderr: lines},
+		lines:   lines,
 		admin:   newProxyAdmin(b.AdminPort),
 		inbound: inbound,
 		log:     log,
@@ -102,7 +104,11 @@ func (p *proxy) once(ctx context.Context, hurry <-chan struct{}, tell func(error
 	select {
 	case <-child.Done():
 	case <-ctx.Done():
+		// Envoy warns of the signal, and of the stream that it closes itself. That is worth reading only when
+		// something goes wrong.
+		p.lines.holdBack()
 		child.Stop(proxyGrace, hurry)
+		p.lines.release(child.Code() == 0)
 	}
 	stop()
 	<-watched

@@ -2,7 +2,7 @@ package cli
 
 import (
 	"errors"
-	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -109,23 +109,27 @@ func (i Invocation) runAgent(cmd *cobra.Command, o agent.Options) error {
 
 // agentError adds what to do about what commonly keeps an agent from starting.
 func agentError(err error) error {
-	var busy *agent.PortInUse
+	var ports agent.PortProblems
 	switch {
 	case errors.Is(err, agent.ErrNoEnvoy):
 		return &hinted{err, agent.GetEnvoy + " brings one; then try again, or name it with --envoy PATH"}
-	case errors.As(err, &busy):
-		return &hinted{err, fmt.Sprintf("choose another, or 0 for any free one: %s", portFlag(busy.Name))}
+	case errors.As(err, &ports):
+		return &hinted{err, portHint(ports)}
 	default:
 		return err
 	}
 }
 
-// portFlag is the flag that chooses the port that the agent calls name.
-func portFlag(name string) string {
-	switch name {
-	case "egress", "ingress", "admin":
-		return "--" + name + "-port 0"
-	default:
+// portHint names the flags that choose other ports, "" when none does.
+func portHint(ports agent.PortProblems) string {
+	var flags []string
+	for _, p := range ports {
+		if p.Flag != "" {
+			flags = append(flags, p.Flag)
+		}
+	}
+	if flags == nil {
 		return ""
 	}
+	return "to use any free port: " + strings.Join(flags, " ")
 }

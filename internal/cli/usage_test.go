@@ -96,9 +96,10 @@ func TestMistakes(t *testing.T) {
 		{"Envoy is not executable", nil, "edge --edge public --envoy " + file, 1, []string{"is not executable"}},
 		{"Envoy is another program", map[string]string{"DOYEN_ENVOY": program}, "edge --edge public", 1, []string{"is not an Envoy"}},
 		{"Envoy for the demo", nil, "demo --envoy " + program, 1, []string{"is not an Envoy"}},
-		{"egress port in use", nil, "agent --service users --envoy " + envoy + " --egress-port " + inUse + " -- true", 1, []string{"egress port " + inUse + " is in use by another program", "hint: choose another, or 0 for any free one: --egress-port 0"}},
+		{"egress port in use", nil, "agent --service users --envoy " + envoy + " --egress-port " + inUse + " -- true", 1, []string{"egress port " + inUse + " is in use by another program", "hint: to use any free port: --egress-port 0"}},
 		{"ingress port in use", nil, "agent --service users --envoy " + envoy + " --ingress-port " + inUse + " -- true", 1, []string{"ingress port " + inUse + " is in use"}},
 		{"admin port in use", nil, "agent --service users --envoy " + envoy + " --ingress-port 0 --egress-port 0 --admin-port " + inUse + " -- true", 1, []string{"admin port " + inUse + " is in use"}},
+		{"several ports in use", nil, "agent --service users --envoy " + envoy + " --ingress-port admin=" + inUse + " --egress-port " + inUse + " --admin-port " + inUse + " -- true", 1, []string{"ingress port " + inUse + " is in use", "; egress port " + inUse, "; admin port " + inUse, "hint: to use any free port: --ingress-port admin=0 --egress-port 0 --admin-port 0"}},
 		{"one port twice", nil, "agent --service users --envoy " + envoy + " --ingress-port 29001 --egress-port 29001 -- true", 1, []string{"egress port 29001 is also another port of this agent"}},
 
 		{"bootstrap of nobody", nil, "bootstrap envoy", 2, []string{"want one of --service and --edge"}},
