@@ -3,14 +3,17 @@ package agent
 import (
 	"bytes"
 	"io"
+	"strings"
 	"sync"
+
+	"github.com/doyen-mesh/doyen/internal/printable"
 )
 
 // maxLine is the longest line, in bytes, that is held back until its end comes.
 const maxLine = 64 << 10
 
 // lineWriter passes on whole lines with a prefix, so that output of several programs on one terminal
-// stays legible. It is safe for use by several goroutines.
+// stays legible. What is not printable is escaped: a log has words of whoever sends requests. It is safe for use by several goroutines.
 type lineWriter struct {
 	prefix string
 	out    io.Writer
@@ -60,11 +63,7 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 }
 
 func (w *lineWriter) line(line []byte) {
-	whole := make([]byte, 0, len(w.prefix)+len(line)+1)
-	whole = append(append(whole, w.prefix...), line...)
-	if line[len(line)-1] != '\n' {
-		whole = append(whole, '\n')
-	}
+	whole := []byte(w.prefix + printable.Text(strings.TrimSuffix(string(line), "\n")) + "\n")
 	if w.hold {
 		if len(w.held)+len(whole) <= maxHeld {
 			w.held = append(w.held, whole...)

@@ -15,6 +15,7 @@ func TestLineWriterPassesOnWholeLines(t *testing.T) {
 		{"whole line", []string{"one\n"}, "envoy | one\n"},
 		{"line in parts", []string{"o", "n", "e\ntw"}, "envoy | one\n"},
 		{"several at once", []string{"one\ntwo\n\n"}, "envoy | one\nenvoy | two\nenvoy | \n"},
+		{"escapes", []string{"GET /\x1b[2J\u009b\n"}, `envoy | GET /\x1b[2J\u009b` + "\n"},
 		{"line without end is cut", []string{long}, "envoy | " + long[:maxLine] + "\n"},
 	}
 	for _, test := range tests {

@@ -2,10 +2,13 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/doyen-mesh/doyen/internal/printable"
 )
 
 // logging is how a command that runs for long logs to standard error.
@@ -36,11 +39,22 @@ func (l *logging) add(cmd *cobra.Command) {
 	fromEnvironment(cmd, "log-format", "DOYEN_LOG_FORMAT")
 }
 
+// printableJSON writes JSON without characters that a terminal acts on. slog's text needs none of it: there
+// every value that is not printable is quoted.
+type printableJSON struct{ to io.Writer }
+
+func (w printableJSON) Write(p []byte) (int, error) {
+	if _, err := w.to.Write(printable.JSON(p)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
 // logger returns the logger that the flags ask for.
 func (l *logging) logger(i Invocation) *slog.Logger {
 	options := &slog.HandlerOptions{Level: l.level}
 	if l.format == "json" {
-		return slog.New(slog.NewJSONHandler(i.Stderr, options))
+		return slog.New(slog.NewJSONHandler(printableJSON{i.Stderr}, options))
 	}
 	return slog.New(slog.NewTextHandler(i.Stderr, options))
 }

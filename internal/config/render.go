@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/printable"
 )
 
 // Render writes problems as compilers do: each with its line of the file, the place in it marked. With
@@ -44,18 +45,18 @@ func ansi(p part, text string) string {
 }
 
 func (p Problem) render(b *strings.Builder, paint func(part, string) string) {
-	fmt.Fprintf(b, "%s %s\n", paint(bold, p.Origin.String()+":"), paint(red, p.Message))
+	fmt.Fprintf(b, "%s %s\n", paint(bold, printable.Text(p.Origin.String())+":"), paint(red, printable.Text(p.Message)))
 	margin := "  "
 	if p.Source != "" {
 		p = p.narrowed()
 		number := fmt.Sprint(p.Origin.Line)
 		margin = strings.Repeat(" ", len(number)+2)
-		fmt.Fprintf(b, "%s%s\n", paint(blue, fmt.Sprintf(" %s | ", number)), p.Source)
+		fmt.Fprintf(b, "%s%s\n", paint(blue, fmt.Sprintf(" %s | ", number)), printable.Columns(p.Source))
 		fmt.Fprintf(b, "%s%s%s\n", paint(blue, margin+"| "), under(p.Source, p.Origin.Column), paint(red, strings.Repeat("^", max(1, p.Length))))
 	}
 	note := func(label, text string) {
 		if text != "" {
-			fmt.Fprintf(b, "%s%s %s\n", margin, paint(blue, label+":"), text)
+			fmt.Fprintf(b, "%s%s %s\n", margin, paint(blue, label+":"), printable.Text(text))
 		}
 	}
 	note("expected", p.Expected)

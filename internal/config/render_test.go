@@ -66,6 +66,27 @@ func TestRenderLongLine(t *testing.T) {
 	}
 }
 
+// What stands in a document does not reach the terminal as it is, and the mark stays below what it marks.
+func TestRenderEscapes(t *testing.T) {
+	p := Problem{
+		Origin: mesh.Origin{File: "a\x1b.yaml", Line: 1, Column: 10, Owner: "me\x1b[1A"}, Message: "no \u202ename",
+		Hint: "did you\nmean: x", Source: "\u009b2J\x1b[2K: WRONG", Length: len("WRONG"),
+	}
+	want := `a\x1b.yaml:1:10: no \u202ename
+ 1 | ` + "\ufffd2J\ufffd[2K: WRONG" + `
+   |          ^^^^^
+   hint: did you\nmean: x
+   owner: me\x1b[1A
+`
+	var b bytes.Buffer
+	if err := Render(&b, Problems{p}, false); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestRenderColor(t *testing.T) {
 	got := rendered(t, true)
 	if !strings.Contains(got, "\x1b[1;31m^^^\x1b[0m") {

@@ -29,8 +29,9 @@ var allowed = []row{
 	{"xds/...", []string{"xds", "xds/..."}, "companions of the engine need only the engine"},
 	{"examples/...", []string{"xds", "xds/..."}, "examples show what an importer can do, so they use public packages only"},
 
+	{"internal/printable", nil, "text from outside is made printable everywhere"},
 	{"internal/mesh", nil, "the words everyone speaks depend on nobody"},
-	{"internal/config", []string{"internal/mesh", "internal/config/..."}, "documents are read without knowing what becomes of them"},
+	{"internal/config", []string{"internal/mesh", "internal/printable", "internal/config/..."}, "documents are read without knowing what becomes of them"},
 	{"internal/config/...", []string{"internal/mesh", "internal/config", "internal/config/..."}, "where documents come from"},
 	{"internal/registry", []string{"internal/mesh"}, "instances exist without documents"},
 	{"internal/registry/client", []string{"internal/mesh", "internal/registry", "internal/registry/api"}, "client and server share the wire form"},
@@ -51,9 +52,9 @@ var allowed = []row{
 	}, "read models over everything that runs"},
 	{"internal/process", nil, "a program that runs knows nothing of meshes"},
 	{"internal/agent", []string{
-		"internal/mesh", "internal/process", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/...", "internal/envoy/bootstrap",
+		"internal/mesh", "internal/printable", "internal/process", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/...", "internal/envoy/bootstrap",
 	}, "the agent knows the server only by its API"},
-	{"internal/demo", []string{"internal/mesh", "internal/process", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/..."}, "the demo runs the product's own commands"},
+	{"internal/demo", []string{"internal/mesh", "internal/printable", "internal/process", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/..."}, "the demo runs the product's own commands"},
 	{"internal/server", []string{"internal/...", "xds", "xds/..."}, "the one place that builds everything"},
 	{"internal/cli", []string{"internal/...", "xds", "xds/..."}, "commands over all of it"},
 	{"test/...", []string{"internal/...", "xds", "xds/...", "test/..."}, "tests may look anywhere"},
