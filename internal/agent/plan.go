@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
@@ -48,6 +49,7 @@ func newPlan(o Options, service api.Service, chooser *portChooser) (*plan, error
 		return nil, err
 	}
 	p.place(o, service, p.node.Ports.Ingress)
+	p.instance.Proxy = bootstrap.Options{Node: p.node, Instance: p.instance.Address.String()}.NodeID()
 	return p, chooser.err()
 }
 

@@ -79,6 +79,13 @@ func TestPlanFollowsManifestAndFlags(t *testing.T) {
 			if diff := cmp.Diff(test.further, p.instance.Ports); diff != "" {
 				t.Errorf("further ports (-want +got):\n%s", diff)
 			}
+			proxy := "sidecar/web/" + test.address
+			if test.options.Proxyless {
+				proxy = ""
+			}
+			if p.instance.Proxy != proxy {
+				t.Errorf("the proxy is %q, want %q", p.instance.Proxy, proxy)
+			}
 			if p.instance.State != registry.Starting {
 				t.Errorf("state %q, want starting", p.instance.State)
 			}

@@ -24,6 +24,7 @@ const (
 	MaxTags     = 32
 	MaxTagKey   = 63   // bytes
 	MaxTagValue = 255  // bytes
+	MaxProxy    = 512  // bytes
 	MaxIdentity = 2048 // bytes, the limit of the SPIFFE-ID standard, section 2.3
 )
 
@@ -77,6 +78,9 @@ func (i *Instance) Problems() []Problem {
 	}
 	if why := badIdentity(i.Identity); why != "" {
 		add("identity", why, "a SPIFFE ID such as spiffe://example.org/users")
+	}
+	if len(i.Proxy) > MaxProxy || !isText(i.Proxy) {
+		add("proxy", fmt.Sprintf("%.80q of %d bytes is too long or not printable", i.Proxy, len(i.Proxy)), "the node ID of an Envoy, at most %d bytes of printable UTF-8", MaxProxy)
 	}
 	return found
 }

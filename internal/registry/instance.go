@@ -54,6 +54,9 @@ type Instance struct {
 	Lease  time.Duration // how long a check-in is believed, MinLease-MaxLease; default 600 s
 	// Identity is the workload's SPIFFE ID once it has one, "spiffe://...".
 	Identity string
+	// Proxy is the xDS node ID of the Envoy in front of the instance, at most MaxProxy bytes; "" when it has
+	// none. It says which proxies are expected to be connected.
+	Proxy string
 }
 
 // CheckInInterval is how often the instance is expected to check in.
@@ -71,7 +74,7 @@ func (i Instance) WithDefaults() Instance {
 // that is equal to the last one only renews the lease.
 func (i *Instance) Equal(j *Instance) bool {
 	return i.Key == j.Key && i.Zone == j.Zone && i.Weight == j.Weight && i.State == j.State &&
-		i.Lease == j.Lease && i.Identity == j.Identity &&
+		i.Lease == j.Lease && i.Identity == j.Identity && i.Proxy == j.Proxy &&
 		maps.Equal(i.Ports, j.Ports) && maps.Equal(i.Tags, j.Tags)
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 
+	"github.com/doyen-mesh/doyen/internal/envoy"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
@@ -22,6 +23,9 @@ type Options struct {
 	// that have no authorities of their own. SystemCA finds it; without it those externals are refused.
 	CA string
 }
+
+// NodeID is how the client names itself to the server.
+func (o Options) NodeID() string { return envoy.NodeID(o.Node, o.Instance) }
 
 func (o Options) adminPort() int { return cmp.Or(o.AdminPort, mesh.DefaultAdminPort) }
 

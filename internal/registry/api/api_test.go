@@ -81,14 +81,14 @@ func key(service mesh.ServiceName, address string) registry.Key {
 
 func TestCheckInThenList(t *testing.T) {
 	s := serve(t, api.Options{}, nil)
-	const body = `{"ports":{"admin":9212},"zone":"a","tags":{"build":"<4711>"},"weight":50,"state":"starting","lease":"2m","identity":"spiffe://mesh/users"}`
+	const body = `{"ports":{"admin":9212},"zone":"a","tags":{"build":"<4711>"},"weight":50,"state":"starting","lease":"2m","identity":"spiffe://mesh/users","proxy":"sidecar/users/1"}`
 	var created api.CheckedIn
 	s.want(http.StatusCreated, &created, "PUT", "/v1/instances/users/[2001:db8::7]:9211", body)
 	s.want(http.StatusOK, nil, "PUT", "/v1/instances/users/%5B2001:db8::7%5D:9211", body)
 	got := s.registry.Snapshot().Instance(key("users", "[2001:db8::7]:9211"))
 	want := &registry.Instance{
 		Key: key("users", "[2001:db8::7]:9211"), Ports: map[mesh.PortName]int{"admin": 9212}, Zone: "a",
-		Tags: map[string]string{"build": "<4711>"}, Weight: 50, State: registry.Starting, Lease: 120e9, Identity: "spiffe://mesh/users",
+		Tags: map[string]string{"build": "<4711>"}, Weight: 50, State: registry.Starting, Lease: 120e9, Identity: "spiffe://mesh/users", Proxy: "sidecar/users/1",
 	}
 	if got == nil || !got.Equal(want) {
 		t.Fatalf("the registry has %+v, want %+v", got, want)

@@ -21,6 +21,7 @@ type Instance struct {
 	State    registry.State        `json:"state"`
 	Lease    Duration              `json:"lease"`
 	Identity string                `json:"identity,omitempty"`
+	Proxy    string                `json:"proxy,omitempty"`
 	Expires  time.Time             `json:"expires"` // when the lease lapses unless it is renewed
 }
 
@@ -33,6 +34,7 @@ type CheckIn struct {
 	State    registry.State        `json:"state,omitempty"`
 	Lease    Duration              `json:"lease,omitzero"`
 	Identity string                `json:"identity,omitempty"`
+	Proxy    string                `json:"proxy,omitempty"`
 }
 
 // CheckedIn answers a check-in.

@@ -86,6 +86,6 @@ func (h *handler) leave(w http.ResponseWriter, r *http.Request) {
 func form(l registry.Lease) Instance {
 	return Instance{
 		Service: l.Service, Address: l.Address, Ports: l.Ports, Zone: l.Zone, Tags: l.Tags, Weight: l.Weight,
-		State: l.State, Lease: Duration(l.Instance.Lease), Identity: l.Identity, Expires: l.Expires.UTC(),
+		State: l.State, Lease: Duration(l.Instance.Lease), Identity: l.Identity, Proxy: l.Proxy, Expires: l.Expires.UTC(),
 	}
 }

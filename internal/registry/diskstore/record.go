@@ -23,6 +23,7 @@ type record struct {
 	State    registry.State        `json:"state,omitempty"`
 	Lease    time.Duration         `json:"lease,omitempty"` // ns
 	Identity string                `json:"identity,omitempty"`
+	Proxy    string                `json:"proxy,omitempty"`
 }
 
 func recordOf(c registry.Change) record {
@@ -30,7 +31,7 @@ func recordOf(c registry.Change) record {
 	if i == nil {
 		return record{Service: c.Service, Address: c.Address, Gone: true}
 	}
-	return record{c.Service, c.Address, false, i.Ports, i.Zone, i.Tags, i.Weight, i.State, i.Lease, i.Identity}
+	return record{c.Service, c.Address, false, i.Ports, i.Zone, i.Tags, i.Weight, i.State, i.Lease, i.Identity, i.Proxy}
 }
 
 func (r record) change() registry.Change {
@@ -39,7 +40,7 @@ func (r record) change() registry.Change {
 		return registry.Change{Key: key}
 	}
 	return registry.Change{Key: key, Instance: &registry.Instance{
-		Key: key, Ports: r.Ports, Zone: r.Zone, Tags: r.Tags, Weight: r.Weight, State: r.State, Lease: r.Lease, Identity: r.Identity,
+		Key: key, Ports: r.Ports, Zone: r.Zone, Tags: r.Tags, Weight: r.Weight, State: r.State, Lease: r.Lease, Identity: r.Identity, Proxy: r.Proxy,
 	}}
 }
 
