@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/doyen-mesh/doyen/bench/mesh"
 	"github.com/doyen-mesh/doyen/bench/program"
 	"github.com/doyen-mesh/doyen/bench/report"
 )
@@ -33,6 +34,11 @@ func (o options) all(ctx context.Context) error {
 			run.Program = figures
 			failed = append(failed, err)
 		}
+		if group == meshGroup {
+			figures, err := o.mesh(ctx)
+			run.Mesh = report.Mesh{Commit: run.Commit, Date: run.Date, Command: o.command, Figures: figures}
+			failed = append(failed, err)
+		}
 		for _, scenario := range o.size.Plan(group) {
 			if len(o.servers) > 0 && !slices.Contains(o.servers, scenario.Server) || ctx.Err() != nil {
 				continue
@@ -45,7 +51,33 @@ func (o options) all(ctx context.Context) error {
 	}
 	run.LoadAfter = report.Load()
 	fmt.Println(report.Summary(run))
-	return errors.Join(errors.Join(failed...), write(o.out, run))
+	return errors.Join(errors.Join(failed...), write(o.out, o.merge(run)))
+}
+
+// merge puts rows of a mesh that were measured alone in the place of those in an earlier run's report.
+func (o options) merge(run report.Run) report.Run {
+	if !slices.Equal(o.groups, []string{meshGroup}) {
+		return run
+	}
+	earlier, err := report.Read(filepath.Join(o.out, jsonName))
+	if err != nil {
+		return run // there is none
+	}
+	run.Mesh.Figures = mesh.Merge(earlier.Mesh.Figures, run.Mesh.Figures)
+	earlier.Mesh = run.Mesh
+	return earlier
+}
+
+// mesh measures a mesh, and the same with an earlier program if there is one.
+func (o options) mesh(ctx context.Context) ([]mesh.Figure, error) {
+	m := mesh.Options{Doyen: o.program, Rows: o.rows, Profile: o.compare.ProfileDir}
+	figures, err := mesh.Measure(ctx, m)
+	if o.before == "" {
+		return figures, err
+	}
+	m.Doyen, m.Profile = o.before, ""
+	before, failed := mesh.Measure(ctx, m)
+	return mesh.Beside(figures, before), errors.Join(err, failed)
 }
 
 func write(folder string, run report.Run) error {

@@ -72,14 +72,14 @@ type unsent struct {
 	rest   []byte
 }
 
-func dial(address string, callers []caller) (*connection, error) {
+func dial(address string, callers []caller, buffer int) (*connection, error) {
 	socket, err := net.Dial("tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	c := &connection{
 		socket: socket, callers: callers,
-		in: bufio.NewReaderSize(socket, bufferSize), out: bufio.NewWriterSize(socket, bufferSize),
+		in: bufio.NewReaderSize(socket, buffer), out: bufio.NewWriterSize(socket, buffer),
 		window: defaultWindow, initialWindow: defaultWindow,
 	}
 	c.framer = http2.NewFramer(c.out, c.in)

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -8,6 +9,7 @@ import (
 
 // connections are those of one fleet, each with a goroutine of its own.
 type connections struct {
+	buffer  int // bytes of the buffers of each connection; 0 for bufferSize
 	list    []*connection
 	running sync.WaitGroup
 	closing atomic.Bool
@@ -16,15 +18,16 @@ type connections struct {
 
 // open connects the callers, perConnection on each connection, and serves them.
 func (c *connections) open(address string, callers []caller, perConnection int) error {
+	opened := len(c.list)
 	for first := 0; first < len(callers); first += perConnection {
-		conn, err := dial(address, callers[first:min(first+perConnection, len(callers))])
+		conn, err := dial(address, callers[first:min(first+perConnection, len(callers))], cmp.Or(c.buffer, bufferSize))
 		if err != nil {
 			c.Close()
 			return err
 		}
 		c.list = append(c.list, conn)
 	}
-	for _, conn := range c.list {
+	for _, conn := range c.list[opened:] {
 		c.running.Go(func() { c.serve(conn) })
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/doyen-mesh/doyen/bench/fleet"
+	"github.com/doyen-mesh/doyen/bench/server"
 )
 
 // The service that instances check in for, and the one that calls it: the first two of the documents.
@@ -34,11 +35,11 @@ func (f *Figures) checkIns(ctx context.Context, o Options, folder string, p prox
 	if err := writeDocuments(filepath.Join(folder, "config"), 10); err != nil {
 		return err
 	}
-	s, err := startServer(ctx, o.Doyen, folder)
+	s, err := server.Start(ctx, server.Options{Doyen: o.Doyen, Folder: folder})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.stop()) }()
+	defer func() { err = errors.Join(err, s.Stop()) }()
 	m := &mesh{server: s}
 	defer func() { err = errors.Join(err, m.stop()) }()
 	if err := m.start(ctx, o, folder, p); err != nil {
@@ -67,7 +68,7 @@ func (f *Figures) add(proxies string, took []time.Duration) {
 
 // mesh is a server and its proxies.
 type mesh struct {
-	server   *server
+	server   *server.Server
 	client   http.Client
 	envoys   []*envoy
 	watchers *fleet.Watchers
@@ -147,7 +148,7 @@ func (m *mesh) awaitEnvoys(ctx context.Context, text string, called time.Time) e
 
 // call checks an instance in or out.
 func (m *mesh) call(ctx context.Context, method, address string) error {
-	url := fmt.Sprintf("http://%s/v1/instances/%s/%s", m.server.http, calledService, address)
+	url := fmt.Sprintf("http://%s/v1/instances/%s/%s", m.server.HTTP, calledService, address)
 	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader("{}"))
 	if err != nil {
 		return err

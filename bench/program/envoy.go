@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/doyen-mesh/doyen/bench/server"
 )
 
 // envoy is a running Envoy: the sidecar of one instance of the calling service.
@@ -23,13 +25,13 @@ type envoy struct {
 }
 
 // startEnvoy starts one with the bootstrap that doyen prints, with ports of its own.
-func startEnvoy(ctx context.Context, o Options, s *server, folder string, number int) (*envoy, error) {
+func startEnvoy(ctx context.Context, o Options, s *server.Server, folder string, number int) (*envoy, error) {
 	ports, err := freePorts(3)
 	if err != nil {
 		return nil, err
 	}
 	admin, egress, ingress := ports[0], ports[1], ports[2]
-	bootstrap, err := exec.CommandContext(ctx, o.Doyen, "bootstrap", "envoy", "--xds", s.grpc,
+	bootstrap, err := exec.CommandContext(ctx, o.Doyen, "bootstrap", "envoy", "--xds", s.GRPC,
 		"--service", callingService, "--instance", fmt.Sprintf("host-%d", number), "--admin-port", strconv.Itoa(admin),
 		"--egress-port", strconv.Itoa(egress), "--ingress-port", "http="+strconv.Itoa(ingress)).Output()
 	if err != nil {

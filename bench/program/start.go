@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/doyen-mesh/doyen/bench/serve"
+	"github.com/doyen-mesh/doyen/bench/server"
 )
 
 // attempts of what takes well under a second. The quickest counts: the others waited for other
@@ -21,13 +22,13 @@ func (f *Figures) start(ctx context.Context, o Options, folder string) error {
 	}
 	var ready []time.Duration
 	for range attempts {
-		s, err := startServer(ctx, o.Doyen, folder)
+		s, err := server.Start(ctx, server.Options{Doyen: o.Doyen, Folder: folder})
 		if err != nil {
 			return err
 		}
-		ready = append(ready, s.ready)
-		f.RSS, err = settledRSS(ctx, s.command.Process.Pid)
-		if stopped := s.stop(); err == nil {
+		ready = append(ready, s.Ready)
+		f.RSS, err = settledRSS(ctx, s.PID())
+		if stopped := s.Stop(); err == nil {
 			err = stopped
 		}
 		if err != nil {

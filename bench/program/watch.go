@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/doyen-mesh/doyen/bench/fleet"
+	"github.com/doyen-mesh/doyen/bench/server"
 	"github.com/doyen-mesh/doyen/bench/workload"
 )
 
@@ -17,9 +18,9 @@ const streamsPerConnection = 100
 
 // watch connects simulated streams of sidecars that ask for the endpoints of the service that is
 // called, which are named as the service is.
-func watch(ctx context.Context, s *server, count int) (*fleet.Watchers, error) {
+func watch(ctx context.Context, s *server.Server, count int) (*fleet.Watchers, error) {
 	return fleet.Watch(ctx, fleet.WatchOptions{
-		Address: s.grpc, Count: count, PerConnection: streamsPerConnection,
+		Address: s.GRPC, Count: count, PerConnection: streamsPerConnection,
 		Node: sidecar, Type: workload.AssignmentType, Names: []string{calledService},
 	})
 }

@@ -28,6 +28,7 @@ func Page(run Run) (string, error) {
 		"Figures": Figures(run.Results),
 		"Errors":  Errors(run.Results),
 		"Program": Program(run.Program),
+		"Mesh":    MeshTable(run.Mesh.Figures),
 	})
 	return b.String(), err
 }
@@ -42,11 +43,15 @@ func Plots(run Run) map[string]string {
 
 // Summary is what a run prints at its end.
 func Summary(run Run) string {
-	outcomes := compare.Judge(run.Results)
-	return strings.Join([]string{
-		fmt.Sprintf("%s, %d cores, %s, commit %s\n", run.Machine.Processor, run.Machine.Cores, run.Machine.Go, run.Commit),
-		Figures(run.Results), Errors(run.Results), Targets(outcomes), Floors(outcomes), Program(run.Program),
-	}, "\n")
+	parts := []string{fmt.Sprintf("%s, %d cores, %s, commit %s\n", run.Machine.Processor, run.Machine.Cores, run.Machine.Go, run.Commit)}
+	if len(run.Results) > 0 {
+		outcomes := compare.Judge(run.Results)
+		parts = append(parts, Figures(run.Results), Errors(run.Results), Targets(outcomes), Floors(outcomes))
+	}
+	if len(run.Program.Rows()) > 0 {
+		parts = append(parts, Program(run.Program))
+	}
+	return strings.Join(append(parts, MeshTable(run.Mesh.Figures)), "\n")
 }
 
 // Line is what a run prints after each scenario.

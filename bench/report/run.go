@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/doyen-mesh/doyen/bench/compare"
+	"github.com/doyen-mesh/doyen/bench/mesh"
 	"github.com/doyen-mesh/doyen/bench/program"
 )
 
@@ -20,6 +21,15 @@ type Run struct {
 	LoadBefore, LoadAfter float64
 	Results               []compare.Result
 	Program               program.Figures
+	Mesh                  Mesh
+}
+
+// Mesh is what was measured of a mesh, which is often measured alone.
+type Mesh struct {
+	Commit  string
+	Date    string // day, in UTC
+	Command string
+	Figures []mesh.Figure
 }
 
 // Read reads what [Run.Write] wrote.

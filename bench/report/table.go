@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/doyen-mesh/doyen/bench/compare"
+	"github.com/doyen-mesh/doyen/bench/mesh"
 	"github.com/doyen-mesh/doyen/bench/program"
 )
 
@@ -108,6 +109,26 @@ func Program(p program.Figures) string {
 	t.add("what", "measured", "target", "met")
 	for _, f := range p.Rows() {
 		t.add(f.Name, f.Value, f.Target, yes(f.Met))
+	}
+	return t.String()
+}
+
+// MeshTable is the table of what was measured of a mesh, "" when nothing was.
+func MeshTable(figures []mesh.Figure) string {
+	if len(figures) == 0 {
+		return ""
+	}
+	t := table{}
+	t.add("row", "what", "measured", "target", "met", "before")
+	for _, f := range figures {
+		target, met, before := "", "", ""
+		if f.Target > 0 {
+			target, met = "under "+number(f.Target, compare.Unit(f.Unit)), yes(f.Value < f.Target)
+		}
+		if f.Before > 0 {
+			before = number(f.Before, compare.Unit(f.Unit))
+		}
+		t.add(f.Row, f.What, number(f.Value, compare.Unit(f.Unit)), target, met, before)
 	}
 	return t.String()
 }

@@ -127,11 +127,14 @@ func CPU(pid int) (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
-// Settle returns the processor time when the process has come to rest: when it used less than a
+// Settle is [Settle] of the process.
+func (p *Process) Settle(ctx context.Context) (time.Duration, error) { return Settle(ctx, p.PID()) }
+
+// Settle returns the processor time when a process has come to rest: when it used less than a
 // hundredth of a core for three looks one after the other, or ctx ends.
-func (p *Process) Settle(ctx context.Context) (time.Duration, error) {
+func Settle(ctx context.Context, pid int) (time.Duration, error) {
 	const interval, looks = 25 * time.Millisecond, 3
-	last, err := p.CPU()
+	last, err := CPU(pid)
 	for quiet := 0; err == nil && quiet < looks; {
 		select {
 		case <-ctx.Done():
@@ -139,7 +142,7 @@ func (p *Process) Settle(ctx context.Context) (time.Duration, error) {
 		case <-time.After(interval):
 		}
 		var now time.Duration
-		if now, err = p.CPU(); now-last < interval/100 {
+		if now, err = CPU(pid); now-last < interval/100 {
 			quiet++
 		} else {
 			quiet = 0
