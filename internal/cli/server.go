@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/doyen-mesh/doyen/internal/config"
+	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
 	"github.com/doyen-mesh/doyen/internal/server"
 )
 
@@ -113,7 +113,7 @@ func (i Invocation) defaultData(config string) (string, error) {
 func (i Invocation) serverError(err error, data string) error {
 	var invalid *server.InvalidError
 	if errors.As(err, &invalid) {
-		if err := config.Render(i.Stderr, invalid.Problems, isTerminal(i.Stderr)); err != nil {
+		if err := yamldoc.Render(i.Stderr, invalid.Problems, isTerminal(i.Stderr)); err != nil {
 			return err
 		}
 		fmt.Fprintln(i.Stderr)

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/doyen-mesh/doyen/internal/config"
+	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
 )
 
 func (i Invocation) validate() *cobra.Command {
@@ -58,7 +59,7 @@ func validated(snapshot *config.Snapshot, problems config.Problems) validation {
 // printValidation prints problems on standard error: they are what went wrong.
 func (i Invocation) printValidation(snapshot *config.Snapshot, problems config.Problems) error {
 	if len(problems) > 0 {
-		if err := config.Render(i.Stderr, problems, isTerminal(i.Stderr)); err != nil {
+		if err := yamldoc.Render(i.Stderr, problems, isTerminal(i.Stderr)); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(i.Stderr, "\ndoyen: error: %s\n", count(len(problems), "problem"))

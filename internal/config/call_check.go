@@ -5,7 +5,9 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/suggest"
 )
 
 func (s *Service) checkCalls(c *checker) {
@@ -15,7 +17,7 @@ func (s *Service) checkCalls(c *checker) {
 			continue
 		}
 		if first := slices.IndexFunc(s.Calls[:i], func(b Call) bool { return b.To == call.To }); first >= 0 {
-			c.reportWith(path, &wrong{message: fmt.Sprintf("%s is called twice", call.To), hint: "make one call of the two"}, s.Calls[first].Origin)
+			c.reportWith(path, &yamldoc.Problem{Message: fmt.Sprintf("%s is called twice", call.To), Hint: "make one call of the two"}, s.Calls[first].Origin)
 			continue
 		}
 		if !c.mayCall(path+".to", call.To) {
@@ -23,9 +25,9 @@ func (s *Service) checkCalls(c *checker) {
 		}
 		protocol, _, ok := c.docs.Callee(call.To)
 		if ok && call.LocalPort != 0 && protocol != mesh.TCP {
-			c.report(path+".localPort", &wrong{
-				message: fmt.Sprintf("%s speaks %s, and localPort is for tcp", call.To, protocol),
-				hint:    fmt.Sprintf("leave it out and call http://%s through the proxy", call.To),
+			c.report(path+".localPort", &yamldoc.Problem{
+				Message: fmt.Sprintf("%s speaks %s, and localPort is for tcp", call.To, protocol),
+				Hint:    fmt.Sprintf("leave it out and call http://%s through the proxy", call.To),
 			})
 		}
 		c.traffic(path+".traffic", call.Traffic, protocol)
@@ -36,7 +38,7 @@ func (s *Service) checkCalls(c *checker) {
 func (c *checker) mayCall(path string, name mesh.ServiceName) bool {
 	switch s := c.docs.Services[name]; {
 	case s != nil && len(s.Ports) == 0 && !c.broken[s]:
-		c.reportWith(path, &wrong{message: fmt.Sprintf("service %s serves no port", name), hint: "list its ports in its manifest"}, s.Origin)
+		c.reportWith(path, &yamldoc.Problem{Message: fmt.Sprintf("service %s serves no port", name), Hint: "list its ports in its manifest"}, s.Origin)
 		return false
 	case s != nil:
 		return !c.broken[s]
@@ -50,14 +52,14 @@ func (c *checker) mayCall(path string, name mesh.ServiceName) bool {
 }
 
 // noSuch says that no document has that name.
-func (c *checker) noSuch(name mesh.ServiceName, names []mesh.ServiceName) *wrong {
-	w := &wrong{message: fmt.Sprintf("there is no Service or External %q", name), expected: "the name of a document in this folder"}
+func (c *checker) noSuch(name mesh.ServiceName, names []mesh.ServiceName) *yamldoc.Problem {
+	w := &yamldoc.Problem{Message: fmt.Sprintf("there is no Service or External %q", name), Expected: "the name of a document in this folder"}
 	var candidates []string
 	for _, n := range names {
 		candidates = append(candidates, string(n))
 	}
-	if w.hint = didYouMean(string(name), candidates); w.hint == "" {
-		w.hint = fmt.Sprintf("add a manifest with name: %s", name)
+	if w.Hint = suggest.DidYouMean(string(name), candidates); w.Hint == "" {
+		w.Hint = fmt.Sprintf("add a manifest with name: %s", name)
 	}
 	return w
 }
@@ -82,10 +84,10 @@ func (s *Service) checkLocalPorts(c *checker) {
 			continue
 		}
 		if before, ok := taken[port]; ok {
-			c.reportWith(fmt.Sprintf("calls[%d].localPort", i), &wrong{
-				message:  fmt.Sprintf("the call of %s needs port %d of 127.0.0.1, which is taken by %s", call.To, port, before.by),
-				expected: "a port of its own for each tcp call",
-				hint:     fmt.Sprintf("write {to: %s, localPort: %d}", call.To, 10000+port%10000),
+			c.reportWith(fmt.Sprintf("calls[%d].localPort", i), &yamldoc.Problem{
+				Message:  fmt.Sprintf("the call of %s needs port %d of 127.0.0.1, which is taken by %s", call.To, port, before.by),
+				Expected: "a port of its own for each tcp call",
+				Hint:     fmt.Sprintf("write {to: %s, localPort: %d}", call.To, 10000+port%10000),
 			}, before.origin)
 			continue
 		}

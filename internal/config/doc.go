@@ -8,7 +8,7 @@
 // A mistake in a document is a Problem: it has a place, all of them are collected, and one never hides
 // another. An error is returned only where the files themselves cannot be had.
 //
-// The Go types are the one source of truth of the format. Their struct tags (see field.go) drive the
+// The Go types are the one source of truth of the format. Their struct tags (see package yamldoc) drive the
 // decoder, the JSON Schema and the reference page, whose prose is the fields' doc comments. The
 // package must never do network I/O. Its one invariant: a value that it has handed out never changes.
 package config

@@ -55,10 +55,10 @@ type EdgeRoute struct {
 	Path string `json:"path" format:"path" default:"/" example:"/users"`
 
 	// The Service that answers.
-	To mesh.ServiceName `json:"to" required:"true" example:"users"`
+	To mesh.ServiceName `json:"to" format:"service" required:"true" example:"users"`
 
 	// The service's port, by name. Without it requests go to the main port.
-	Port mesh.PortName `json:"port,omitzero" example:"admin"`
+	Port mesh.PortName `json:"port,omitzero" format:"port" example:"admin"`
 
 	// What this route wants otherwise than the service's manifest says.
 	Traffic Traffic `json:"traffic,omitzero" example:"{timeout: 2s, retries: 1}"`

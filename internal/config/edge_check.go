@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
@@ -17,8 +18,8 @@ func (e *Edge) addTo(docs *Documents) *Header {
 	return nil
 }
 
-// complete names an unnamed listener after what it speaks.
-func (l *EdgeListener) complete() {
+// Complete names an unnamed listener after what it speaks.
+func (l *EdgeListener) Complete() {
 	switch {
 	case l.Name != "":
 	case l.TLS != nil:
@@ -43,10 +44,10 @@ func (e *Edge) checkListener(c *checker, path string, l EdgeListener, before []E
 	for _, b := range before {
 		switch {
 		case b.Port == l.Port && overlap(b.Address, l.Address):
-			c.reportWith(path+".port", &wrong{message: fmt.Sprintf("port %d of %s is taken by listener %s", l.Port, l.Address, b.Name)}, b.Origin)
+			c.reportWith(path+".port", &yamldoc.Problem{Message: fmt.Sprintf("port %d of %s is taken by listener %s", l.Port, l.Address, b.Name)}, b.Origin)
 		case b.Name == l.Name && l.Name != "":
-			c.reportWith(path+".name", &wrong{message: fmt.Sprintf("there are two listeners named %s", l.Name), expected: "a name of its own for each listener",
-				hint: fmt.Sprintf("write {name: internal, port: %d}", l.Port)}, b.Origin)
+			c.reportWith(path+".name", &yamldoc.Problem{Message: fmt.Sprintf("there are two listeners named %s", l.Name), Expected: "a name of its own for each listener",
+				Hint: fmt.Sprintf("write {name: internal, port: %d}", l.Port)}, b.Origin)
 		default:
 			continue
 		}
@@ -66,7 +67,7 @@ func (e *Edge) checkRoute(c *checker, path string, r EdgeRoute, before []EdgeRou
 	for _, b := range before {
 		for _, host := range r.Hosts {
 			if b.Path == r.Path && r.Path != "" && slices.Contains(b.Hosts, host) && host != "" {
-				c.reportWith(path, &wrong{message: fmt.Sprintf("host %s with path %s is routed twice", host, r.Path), hint: "only one of the two routes can be taken"}, b.Origin)
+				c.reportWith(path, &yamldoc.Problem{Message: fmt.Sprintf("host %s with path %s is routed twice", host, r.Path), Hint: "only one of the two routes can be taken"}, b.Origin)
 			}
 		}
 	}
@@ -85,7 +86,7 @@ func (e *Edge) checkRoute(c *checker, path string, r EdgeRoute, before []EdgeRou
 	case !ok:
 		c.reportWith(path+".port", s.noPort(r.Port), s.Origin)
 	case !p.Protocol.IsHTTP():
-		c.reportWith(path, &wrong{message: fmt.Sprintf("port %s of %s speaks %s, and routes lead to http, http2 and grpc", p.Name, s.Name, p.Protocol)}, p.Origin)
+		c.reportWith(path, &yamldoc.Problem{Message: fmt.Sprintf("port %s of %s speaks %s, and routes lead to http, http2 and grpc", p.Name, s.Name, p.Protocol)}, p.Origin)
 	}
 }
 
@@ -93,10 +94,10 @@ func (e *Edge) checkRoute(c *checker, path string, r EdgeRoute, before []EdgeRou
 func (c *checker) noService(path string, name mesh.ServiceName) {
 	switch e := c.docs.Externals[name]; {
 	case e != nil:
-		c.reportWith(path, &wrong{message: fmt.Sprintf("%s is an External, and routes lead to Services", name)}, e.Origin)
+		c.reportWith(path, &yamldoc.Problem{Message: fmt.Sprintf("%s is an External, and routes lead to Services", name)}, e.Origin)
 	case !c.unread[string(name)]:
 		w := c.noSuch(name, slices.Sorted(maps.Keys(c.docs.Services)))
-		w.message = fmt.Sprintf("there is no Service %q", name)
+		w.Message = fmt.Sprintf("there is no Service %q", name)
 		c.report(path, w)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
@@ -20,7 +21,7 @@ func loadShop(t *testing.T) *Snapshot {
 	}
 	if problems != nil {
 		var text bytes.Buffer
-		_ = Render(&text, problems, false)
+		_ = yamldoc.Render(&text, problems, false)
 		t.Fatal(text.String())
 	}
 	return s

@@ -10,7 +10,7 @@ type External struct {
 	Header
 
 	// What the host speaks.
-	Protocol mesh.Protocol `json:"protocol" required:"true" example:"tcp"`
+	Protocol mesh.Protocol `json:"protocol" enum:"http,http2,grpc,tcp" required:"true" example:"tcp"`
 
 	// The DNS name, which the caller's proxy looks up again and again.
 	Host string `json:"host,omitzero" format:"host" example:"ledger.db.example.com"`

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 
+	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
@@ -14,8 +15,8 @@ func (e *External) addTo(docs *Documents) *Header {
 	return nil
 }
 
-// complete makes the name on the certificate that of the host.
-func (e *External) complete() {
+// Complete makes the name on the certificate that of the host.
+func (e *External) Complete() {
 	if e.TLS != nil && e.TLS.ServerName == "" {
 		e.TLS.ServerName = e.Host
 	}
@@ -24,8 +25,8 @@ func (e *External) complete() {
 func (e *External) check(c *checker) {
 	c.traffic("traffic", e.Traffic, e.Protocol)
 	if e.LocalPort != 0 && e.Protocol.IsHTTP() {
-		c.report("localPort", &wrong{message: fmt.Sprintf("%s speaks %s, and localPort is for tcp", e.Name, e.Protocol),
-			hint: fmt.Sprintf("leave it out: callers reach http://%s through their proxy", e.Name)})
+		c.report("localPort", &yamldoc.Problem{Message: fmt.Sprintf("%s speaks %s, and localPort is for tcp", e.Name, e.Protocol),
+			Hint: fmt.Sprintf("leave it out: callers reach http://%s through their proxy", e.Name)})
 	}
 	if c.broken[e] {
 		return
@@ -33,11 +34,11 @@ func (e *External) check(c *checker) {
 	const expected = "exactly one of host and addresses"
 	switch {
 	case e.Host == "" && e.Addresses == nil:
-		c.report("", &wrong{message: "the external has neither host nor addresses", expected: expected})
+		c.report("", &yamldoc.Problem{Message: "the external has neither host nor addresses", Expected: expected})
 	case e.Host != "" && e.Addresses != nil:
-		c.report("addresses", &wrong{message: "the external has both host and addresses", expected: expected})
+		c.report("addresses", &yamldoc.Problem{Message: "the external has both host and addresses", Expected: expected})
 	case e.TLS != nil && e.TLS.ServerName == "":
-		c.report("tls", &wrong{message: "tls to addresses does not know the name on the certificate", expected: "serverName",
-			hint: "tls: {serverName: db.example.com}"})
+		c.report("tls", &yamldoc.Problem{Message: "tls to addresses does not know the name on the certificate", Expected: "serverName",
+			Hint: "tls: {serverName: db.example.com}"})
 	}
 }

@@ -1,30 +1,17 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
-	"go.yaml.in/yaml/v4"
+	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
+	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// Each example of the reference is one that the decoder takes, and each field has prose and an example.
-func TestFieldsAreDescribed(t *testing.T) {
-	kinds, groups := Describe()
-	if len(kinds) != len(documentKinds) || len(groups) == 0 {
-		t.Fatalf("%d kinds and %d groups", len(kinds), len(groups))
-	}
-	for _, g := range append(kinds, groups...) {
-		if g.Doc == "" {
-			t.Errorf("%s has no doc comment", g.Name)
-		}
-		for _, f := range g.Fields {
-			if f.Doc == "" || f.Example == "" {
-				t.Errorf("%s.%s: doc %q, example %q: want both", g.Name, f.Name, f.Doc, f.Example)
-			}
-		}
-	}
-}
-
+// Each example of the reference is one that the decoder takes.
 func TestExamplesAreValid(t *testing.T) {
 	seen := map[reflect.Type]bool{}
 	var visit func(reflect.Type)
@@ -33,23 +20,44 @@ func TestExamplesAreValid(t *testing.T) {
 			return
 		}
 		seen[typ] = true
-		for _, f := range fieldsOf(typ) {
-			var n yaml.Node
-			if err := yaml.Load([]byte(f.Tag.Get("example")), &n); err != nil {
-				t.Errorf("%s.%s: %v", typ, f.name, err)
-				continue
+		described, _ := yamldoc.Describe(nil, typ)
+		var text strings.Builder
+		for _, f := range described[0].Fields {
+			if f.Example == "" {
+				t.Errorf("%s.%s has no example", typ, f.Name)
 			}
-			var problems Problems
-			d := decoder{document: &document{problems: &problems}, fields: map[reflect.Type][]field{}}
-			if !d.value(n.Content[0], reflect.New(f.Type).Elem(), f) {
-				t.Errorf("%s.%s: example %s: %v", typ, f.name, f.Tag.Get("example"), problems)
+			fmt.Fprintf(&text, "%s: %s\n", f.Name, f.Example)
+		}
+		docs, problems := yamldoc.Read("example.yaml", []byte(text.String()))
+		if problems == nil {
+			problems = reader.Decode(docs[0], reflect.New(typ).Interface())
+		}
+		if problems != nil {
+			t.Errorf("%s: %v", typ, problems)
+		}
+		for f := range typ.Fields() {
+			inner := f.Type
+			for inner.Kind() == reflect.Pointer || inner.Kind() == reflect.Slice {
+				inner = inner.Elem()
 			}
-			if inner := core(f.Type); inner.Kind() == reflect.Struct {
+			if inner.Kind() == reflect.Struct && f.Tag.Get("json") != "-" && !f.Anonymous {
 				visit(inner)
 			}
 		}
 	}
-	for _, k := range documentKinds {
-		visit(reflect.TypeOf(k.make()).Elem())
+	for _, kind := range Kinds() {
+		visit(kind)
+	}
+}
+
+// The words for protocols stand in tags, which cannot refer to mesh.Protocols.
+func TestProtocolWords(t *testing.T) {
+	kinds, groups := yamldoc.Describe(nil, Kinds()...)
+	for _, g := range append(kinds, groups...) {
+		for _, f := range g.Fields {
+			if f.Name == "protocol" && !slices.Equal(f.Words, protocols()) {
+				t.Errorf("%s.protocol takes %v: want %v", g.Name, f.Words, mesh.Protocols)
+			}
+		}
 	}
 }

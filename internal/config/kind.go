@@ -3,10 +3,8 @@ package config
 import (
 	"fmt"
 	"reflect"
-	"strings"
 
-	"go.yaml.in/yaml/v4"
-
+	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
@@ -14,9 +12,9 @@ import (
 type subject interface {
 	// header returns what every document begins with.
 	header() *Header
-	// addTo puts the document into its place, or returns the one that is already there.
+	// addTo adds the document to docs, or returns the document that already has its name.
 	addTo(docs *Documents) (earlier *Header)
-	// check reports what is wrong with the document as a whole, and with what it says of others.
+	// check reports what is wrong with the document as a whole, and with its references to others.
 	check(c *checker)
 }
 
@@ -31,49 +29,54 @@ var documentKinds = []struct {
 	{"External", func() subject { return new(External) }},
 }
 
-func (h *Header) header() *Header { return h }
+// Kinds are the types of all kinds of documents, in the order in which the reference describes them.
+func Kinds() []reflect.Type {
+	var types []reflect.Type
+	for _, k := range documentKinds {
+		types = append(types, reflect.TypeOf(k.make()).Elem())
+	}
+	return types
+}
 
-// subject makes the empty value of the document's kind, or reports why it cannot.
-func (d *document) subject() subject {
-	var names []string
+// kindNames are the names of all kinds.
+var kindNames = func() (names []string) {
 	for _, k := range documentKinds {
 		names = append(names, k.name)
 	}
-	n := lookup(d.root, "kind")
-	if n == nil {
-		d.report(d.root, &wrong{message: "the document has no kind", expected: "kind: " + strings.Join(names, ", kind: ")})
-		return nil
+	return names
+}()
+
+// reader decodes documents of all kinds.
+var reader = yamldoc.NewReader(formats, Kinds()...)
+
+func (h *Header) header() *Header { return h }
+
+// decoded is one document of a file, decoded by itself. It refers to no other document.
+type decoded struct {
+	subject  // nil if the kind of the document cannot be known
+	doc      *yamldoc.Document
+	problems yamldoc.Problems // all of the document itself
+}
+
+// decode decodes a document.
+func decode(doc *yamldoc.Document) decoded {
+	if !doc.Readable() {
+		return decoded{doc: doc}
+	}
+	kind, problem := doc.Kind(kindNames)
+	if problem != nil {
+		return decoded{doc: doc, problems: yamldoc.Problems{*problem}}
 	}
 	for _, k := range documentKinds {
-		if n.Kind == yaml.ScalarNode && n.Value == k.name {
-			return k.make()
+		if k.name == kind {
+			s := k.make()
+			return decoded{s, doc, reader.Decode(doc, s)}
 		}
 	}
-	w := foreign(n, field{name: "kind"})
-	switch {
-	case w != nil:
-		w.expected = "one of " + strings.Join(names, ", ")
-	case n.Kind != yaml.ScalarNode:
-		w = &wrong{message: "kind is " + form(n), expected: "one of " + strings.Join(names, ", ")}
-	default:
-		w = oneOf("there is no kind", names)(n.Value)
-	}
-	d.report(n, w)
-	return nil
+	panic("config: kind without a type: " + kind)
 }
 
-// decode reads the whole document, nil where its kind cannot be known.
-func (d *document) decode(fields map[reflect.Type][]field) subject {
-	s := d.subject()
-	if s == nil {
-		return nil
-	}
-	dec := &decoder{document: d, fields: fields}
-	dec.value(d.root, reflect.ValueOf(s).Elem(), field{name: "the document", StructField: reflect.StructField{Type: reflect.TypeOf(s).Elem()}})
-	return s
-}
-
-// earlier is the header of what is at a name already, in the form that addTo returns.
+// earlier returns the header of the document that m holds under a name, in the form that addTo returns.
 func earlier[K comparable, V subject](m map[K]V, name K) *Header {
 	if s, ok := m[name]; ok {
 		return s.header()
@@ -81,33 +84,38 @@ func earlier[K comparable, V subject](m map[K]V, name K) *Header {
 	return nil
 }
 
-// join puts a decoded document into its place. Of two with one name the first is kept.
-func (d *document) join(docs *Documents, s subject) {
-	name := s.header().Name
+// checker checks the documents of a folder against each other, once all of them are decoded.
+type checker struct {
+	docs     *Documents
+	problems *yamldoc.Problems
+	doc      *yamldoc.Document // the one that is checked
+	broken   map[subject]bool  // documents with problems of their own
+	unread   map[string]bool   // names of documents that could not be decoded
+}
+
+// join adds a decoded document to the others. Of two with one name the first is kept.
+func (c *checker) join(d decoded) {
+	name := d.header().Name
 	if name == "" {
 		return
 	}
-	if first := s.addTo(docs); first != nil {
-		w := &wrong{message: fmt.Sprintf("%s %q exists already", first.Kind, first.Name), hint: "rename or remove one of the two"}
-		if _, single := s.(*Mesh); single {
-			w.hint = "a folder has one Mesh: remove one of the two"
+	if first := d.addTo(c.docs); first != nil {
+		p := &yamldoc.Problem{Message: fmt.Sprintf("%s %q exists already", first.Kind, first.Name), Hint: "rename or remove one of the two"}
+		if _, single := d.subject.(*Mesh); single {
+			p.Hint = "a folder has one Mesh: remove one of the two"
 		}
-		d.reportWith(d.find("name"), w, first.Origin)
+		c.doc = d.doc
+		c.reportWith("name", p, first.Origin)
 	}
 }
 
-// checker lets the documents of a set say what is wrong with them, once all are there.
-type checker struct {
-	docs   *Documents
-	doc    *document
-	broken map[subject]bool
-	unread map[string]bool // names of documents of which no more than that is known
+// report adds a problem with the field at a path of the current document.
+func (c *checker) report(path string, p *yamldoc.Problem) {
+	*c.problems = append(*c.problems, c.doc.At(path, *p))
 }
 
-// report adds a problem with what stands at a path of the current document.
-func (c *checker) report(path string, w *wrong) { c.doc.report(c.doc.find(path), w) }
-
-// reportWith is report with a further place that has to do with it.
-func (c *checker) reportWith(path string, w *wrong, related mesh.Origin) {
-	c.doc.reportWith(c.doc.find(path), w, related)
+// reportWith is report with another place that the problem is about too.
+func (c *checker) reportWith(path string, p *yamldoc.Problem, related mesh.Origin) {
+	p.Related = related
+	c.report(path, p)
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
+
+	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -33,7 +35,7 @@ func TestProblems(t *testing.T) {
 				t.Error("a folder with problems has a snapshot")
 			}
 			var got bytes.Buffer
-			if err := Render(&got, problems, false); err != nil {
+			if err := yamldoc.Render(&got, problems, false); err != nil {
 				t.Fatal(err)
 			}
 			if *update {

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"reflect"
 	"slices"
 	"time"
 
@@ -47,7 +46,7 @@ type EffectiveOutliers struct {
 
 // builtIn is what holds where no document says anything: the default tags of Traffic. Never written to.
 var builtIn = func() (t Traffic) {
-	setAll(reflect.ValueOf(&t).Elem())
+	reader.Defaults(&t)
 	return t
 }()
 

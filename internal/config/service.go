@@ -28,10 +28,10 @@ type Service struct {
 // Port is one port that a service serves. A number alone is an http port; 9090/grpc is a grpc port.
 type Port struct {
 	// The port's name, unique in the service. Without it the port is named after its protocol.
-	Name mesh.PortName `json:"name" example:"admin"`
+	Name mesh.PortName `json:"name" format:"port" example:"admin"`
 
 	// What the port speaks. A tcp port is reached only as the first port of its service.
-	Protocol mesh.Protocol `json:"protocol" default:"http" example:"grpc"`
+	Protocol mesh.Protocol `json:"protocol" enum:"http,http2,grpc,tcp" default:"http" example:"grpc"`
 
 	// Where the application listens, unless its agent is told otherwise.
 	Port int `json:"port" required:"true" range:"1-65535" example:"8080"`
@@ -52,7 +52,7 @@ type Health struct {
 	TCP bool `json:"tcp,omitzero" example:"true"`
 
 	// The port to ask, by name. Without it the main port is asked.
-	Port mesh.PortName `json:"port,omitzero" example:"admin"`
+	Port mesh.PortName `json:"port,omitzero" format:"port" example:"admin"`
 
 	// The time from one check to the next.
 	Interval Duration `json:"interval" range:"100ms-5m" default:"5s" example:"10s"`
@@ -66,7 +66,7 @@ type Health struct {
 // Call is one service or external that a service calls. A name alone is enough.
 type Call struct {
 	// The name of the Service or External.
-	To mesh.ServiceName `json:"to" required:"true" example:"payments"`
+	To mesh.ServiceName `json:"to" format:"service" required:"true" example:"payments"`
 
 	// Where on 127.0.0.1 the caller reaches a tcp service or external. Without it the port is the
 	// External's localPort, or else the called port's own number. Calls by http, http2 and grpc have none:

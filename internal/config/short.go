@@ -1,12 +1,13 @@
 package config
 
-import "strings"
+import (
+	"strings"
 
-// short says what text may stand for a group of fields, in words and by rules that a schema can hold: it may be
-// what a field of the group may be, or match a pattern.
-type short struct{ words, field, pattern string }
+	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
 
-func (*Port) expand(text string) [][2]string {
+func (*Port) Expand(text string) [][2]string {
 	port, protocol, ok := strings.Cut(text, "/")
 	if !ok {
 		return [][2]string{{"port", port}}
@@ -14,11 +15,11 @@ func (*Port) expand(text string) [][2]string {
 	return [][2]string{{"port", port}, {"protocol", protocol}}
 }
 
-func (*Port) short() short {
-	return short{"a port number such as 8080, or with its protocol 9090/grpc", "port", "^[0-9]+/(" + strings.Join(protocols(), "|") + ")$"}
+func (*Port) Short() yamldoc.Short {
+	return yamldoc.Short{Words: "a port number such as 8080, or with its protocol 9090/grpc", Field: "port", Pattern: "^[0-9]+/(" + strings.Join(protocols(), "|") + ")$"}
 }
 
-func (*Health) expand(text string) [][2]string {
+func (*Health) Expand(text string) [][2]string {
 	switch text {
 	case "grpc":
 		return [][2]string{{"grpc", ""}}
@@ -29,26 +30,39 @@ func (*Health) expand(text string) [][2]string {
 	}
 }
 
-func (*Health) short() short {
-	return short{"a path such as /healthz, or the word grpc or tcp", "http", "^(grpc|tcp)$"}
+func (*Health) Short() yamldoc.Short {
+	return yamldoc.Short{Words: "a path such as /healthz, or the word grpc or tcp", Field: "http", Pattern: "^(grpc|tcp)$"}
 }
 
-func (*Call) expand(text string) [][2]string { return [][2]string{{"to", text}} }
+func (*Call) Expand(text string) [][2]string { return [][2]string{{"to", text}} }
 
-func (*Call) short() short { return short{words: "the name of a Service or External", field: "to"} }
-
-func (*Retries) expand(text string) [][2]string { return [][2]string{{"attempts", text}} }
-
-func (*Retries) short() short {
-	return short{words: "a number of attempts, 0 for none", field: "attempts"}
+func (*Call) Short() yamldoc.Short {
+	return yamldoc.Short{Words: "the name of a Service or External", Field: "to"}
 }
 
-func (*Outliers) expand(text string) [][2]string { return [][2]string{{"consecutiveErrors", text}} }
+func (*Retries) Expand(text string) [][2]string { return [][2]string{{"attempts", text}} }
 
-func (*Outliers) short() short {
-	return short{words: "a number of errors in a row, 0 for off", field: "consecutiveErrors"}
+func (*Retries) Short() yamldoc.Short {
+	return yamldoc.Short{Words: "a number of attempts, 0 for none", Field: "attempts"}
 }
 
-func (*EdgeListener) expand(text string) [][2]string { return [][2]string{{"port", text}} }
+func (*Outliers) Expand(text string) [][2]string { return [][2]string{{"consecutiveErrors", text}} }
 
-func (*EdgeListener) short() short { return short{words: "a port number such as 8000", field: "port"} }
+func (*Outliers) Short() yamldoc.Short {
+	return yamldoc.Short{Words: "a number of errors in a row, 0 for off", Field: "consecutiveErrors"}
+}
+
+func (*EdgeListener) Expand(text string) [][2]string { return [][2]string{{"port", text}} }
+
+func (*EdgeListener) Short() yamldoc.Short {
+	return yamldoc.Short{Words: "a port number such as 8000", Field: "port"}
+}
+
+// protocols lists the words for mesh.Protocols.
+func protocols() []string {
+	var words []string
+	for _, p := range mesh.Protocols {
+		words = append(words, string(p))
+	}
+	return words
+}

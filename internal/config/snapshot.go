@@ -6,11 +6,20 @@ import (
 	"encoding/json"
 	"io/fs"
 	"maps"
-	"reflect"
 	"slices"
 
+	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
+
+// Problem is one mistake in a document.
+type Problem = yamldoc.Problem
+
+// Problems are the mistakes of one folder, by file, line and column.
+type Problems = yamldoc.Problems
+
+// Duration is a time span in the form of time.ParseDuration.
+type Duration = yamldoc.Duration
 
 // Snapshot is one complete, valid set of documents. Immutable.
 type Snapshot struct {
@@ -61,50 +70,52 @@ func Parse(files Files) (*Snapshot, Problems) {
 		Edges:     map[mesh.EdgeName]*Edge{},
 		Externals: map[mesh.ServiceName]*External{},
 	}
-	c := checker{docs: &docs, broken: map[subject]bool{}, unread: map[string]bool{}}
-	subjects := c.decode(files, &problems)
+	c := checker{docs: &docs, problems: &problems, broken: map[subject]bool{}, unread: map[string]bool{}}
+	var all []decoded
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		f := parseFile(name, files[name])
+		problems = append(problems, f.problems...)
+		for _, d := range f.documents {
+			problems = append(problems, d.problems...)
+			if d.subject == nil || d.header().Name == "" {
+				c.unread[d.doc.Name] = true
+			}
+			if d.subject == nil {
+				continue
+			}
+			c.broken[d.subject] = d.problems != nil
+			c.join(d)
+			all = append(all, d)
+		}
+	}
 	if docs.Mesh == nil {
 		docs.Mesh = &Mesh{Header: Header{Kind: "Mesh", Version: 1}}
 	}
-	for _, s := range subjects {
-		c.doc = s.doc
-		s.check(&c)
+	for _, d := range all {
+		c.doc = d.doc
+		d.check(&c)
 	}
 	if problems != nil {
-		problems.sort()
+		problems.Sort()
 		return nil, problems
 	}
 	return &Snapshot{docs, revision(docs), Counts{len(docs.Services), len(docs.Edges), len(docs.Externals)}}, nil
 }
 
-// placed is a decoded document with its text.
-type placed struct {
-	subject
-	doc *document
+// file is one file, decoded by itself.
+type file struct {
+	documents []decoded
+	problems  Problems // with the syntax
 }
 
-// decode reads all documents of all files, by file name.
-func (c *checker) decode(files Files, problems *Problems) []placed {
-	var subjects []placed
-	fields := map[reflect.Type][]field{}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		for _, d := range documents(name, files[name], problems) {
-			var s subject
-			if d.root != nil {
-				s = d.decode(fields)
-			}
-			if s == nil || s.header().Name == "" {
-				c.unread[d.name] = true
-			}
-			if s == nil {
-				continue
-			}
-			c.broken[s] = d.broken
-			d.join(c.docs, s)
-			subjects = append(subjects, placed{s, d})
-		}
+// parseFile decodes the documents of one file. It is pure, and what it returns is never changed.
+func parseFile(name string, text []byte) file {
+	docs, problems := yamldoc.Read(name, text)
+	f := file{problems: problems}
+	for _, doc := range docs {
+		f.documents = append(f.documents, decode(doc))
 	}
-	return subjects
+	return f
 }
 
 // revision hashes the canonical form of the documents: their JSON, in which maps are sorted and

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 
+	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
@@ -15,9 +16,9 @@ func (c *checker) traffic(path string, t Traffic, protocol mesh.Protocol) {
 	c.bounds(path, t)
 	r := or(t.Retries)
 	if t.Timeout != nil && *t.Timeout > 0 && r.PerTryTimeout != nil && *r.PerTryTimeout > *t.Timeout {
-		c.reportWith(path+".retries.perTryTimeout", &wrong{
-			message:  fmt.Sprintf("perTryTimeout %s is longer than the timeout of the whole request, %s", *r.PerTryTimeout, *t.Timeout),
-			expected: fmt.Sprintf("at most %s", *t.Timeout),
+		c.reportWith(path+".retries.perTryTimeout", &yamldoc.Problem{
+			Message:  fmt.Sprintf("perTryTimeout %s is longer than the timeout of the whole request, %s", *r.PerTryTimeout, *t.Timeout),
+			Expected: fmt.Sprintf("at most %s", *t.Timeout),
 		}, t.Origins["timeout"])
 	}
 }
@@ -25,8 +26,8 @@ func (c *checker) traffic(path string, t Traffic, protocol mesh.Protocol) {
 // onlyRequests reports what has a meaning for requests only, where there are none.
 func (c *checker) onlyRequests(path string, t Traffic) {
 	refuse := func(field string) {
-		c.report(path+"."+field, &wrong{message: field + " has no meaning for tcp, which has no requests",
-			hint: "leave it out; connectTimeout, circuitBreaker and outliers hold for connections"})
+		c.report(path+"."+field, &yamldoc.Problem{Message: field + " has no meaning for tcp, which has no requests",
+			Hint: "leave it out; connectTimeout, circuitBreaker and outliers hold for connections"})
 	}
 	if t.Timeout != nil {
 		refuse("timeout")
@@ -44,12 +45,12 @@ func (c *checker) bounds(path string, t Traffic) {
 		if *t.Timeout == 0 {
 			message = fmt.Sprintf("timeout 0s is no limit, and the mesh's bound is %s", *most)
 		}
-		c.reportWith(path+".timeout", &wrong{message: message, expected: fmt.Sprintf("at most %s", *most)}, bounds.Origins["maxTimeout"])
+		c.reportWith(path+".timeout", &yamldoc.Problem{Message: message, Expected: fmt.Sprintf("at most %s", *most)}, bounds.Origins["maxTimeout"])
 	}
 	if most, n := bounds.MaxRetries, or(t.Retries).Attempts; most != nil && n != nil && *n > *most {
-		c.reportWith(path+".retries.attempts", &wrong{
-			message:  fmt.Sprintf("%d retries are beyond the mesh's bound of %d", *n, *most),
-			expected: fmt.Sprintf("at most %d", *most),
+		c.reportWith(path+".retries.attempts", &yamldoc.Problem{
+			Message:  fmt.Sprintf("%d retries are beyond the mesh's bound of %d", *n, *most),
+			Expected: fmt.Sprintf("at most %d", *most),
 		}, bounds.Origins["maxRetries"])
 	}
 }

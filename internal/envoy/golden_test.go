@@ -16,6 +16,7 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/compile"
 	"github.com/doyen-mesh/doyen/internal/config"
+	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
 	"github.com/doyen-mesh/doyen/internal/envoy"
 	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
@@ -118,7 +119,7 @@ func (c goldenCase) documents(t *testing.T) *config.Documents {
 	snapshot, problems := config.Parse(files)
 	if len(problems) > 0 {
 		var text strings.Builder
-		if err := config.Render(&text, problems, false); err != nil {
+		if err := yamldoc.Render(&text, problems, false); err != nil {
 			t.Fatal(err)
 		}
 		t.Fatalf("%s:\n%s", c.file, text.String())

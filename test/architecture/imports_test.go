@@ -31,7 +31,9 @@ var allowed = []row{
 
 	{"internal/printable", nil, "text from outside is made printable everywhere"},
 	{"internal/mesh", nil, "the words everyone speaks depend on nobody"},
-	{"internal/config", []string{"internal/mesh", "internal/printable", "internal/config/..."}, "documents are read without knowing what becomes of them"},
+	{"internal/suggest", nil, "the nearest right name, for whoever meets a wrong one"},
+	{"internal/config/yamldoc", []string{"internal/mesh", "internal/printable", "internal/suggest"}, "the generic reader knows no kind of document"},
+	{"internal/config", []string{"internal/mesh", "internal/suggest", "internal/config/yamldoc"}, "documents are read without knowing what becomes of them"},
 	{"internal/config/...", []string{"internal/mesh", "internal/config", "internal/config/..."}, "where documents come from"},
 	{"internal/registry", []string{"internal/mesh"}, "instances exist without documents"},
 	{"internal/registry/client", []string{"internal/mesh", "internal/registry", "internal/registry/api"}, "client and server share the wire form"},

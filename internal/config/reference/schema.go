@@ -4,11 +4,14 @@
 package reference
 
 import (
+	"bytes"
+	_ "embed"
 	"encoding/json"
 	"strconv"
 	"strings"
 
 	"github.com/doyen-mesh/doyen/internal/config"
+	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
 )
 
 // schema is a JSON Schema, draft 2020-12; of its vocabulary, what documents need.
@@ -44,10 +47,19 @@ type schema struct {
 // URL is where editors find the schema of the newest release.
 const URL = "https://raw.githubusercontent.com/doyen-mesh/doyen/main/docs/reference/schema.json"
 
-// Schema returns the JSON Schema of a document of any kind. It describes single documents: what they say
-// of each other is checked by doyen validate alone.
-func Schema() []byte {
-	kinds, groups := config.Describe()
+// Schema returns the JSON Schema of a document of any kind. It describes single documents: only doyen validate
+// checks what they say about each other.
+func Schema() []byte { return bytes.Clone(generated) }
+
+// generated is what GenerateSchema returned at the last go generate. It is stored because the prose in it comes
+// from Go source, which is not at hand at run time.
+//
+//go:embed schema.json
+var generated []byte
+
+// GenerateSchema makes the schema from the types. docs holds the prose, as [yamldoc.Describe] takes it.
+func GenerateSchema(docs map[string]string) []byte {
+	kinds, groups := yamldoc.Describe(docs, config.Kinds()...)
 	root := schema{
 		Schema:     "https://json-schema.org/draft/2020-12/schema",
 		ID:         URL,
@@ -78,7 +90,7 @@ func Schema() []byte {
 }
 
 // group is a group of fields, or the text that may stand for it.
-func group(g config.Group) schema {
+func group(g yamldoc.Group) schema {
 	o := object(g, "")
 	if g.Short == nil {
 		return o
@@ -97,7 +109,7 @@ func group(g config.Group) schema {
 }
 
 // object is a group of fields; kind is the kind of document that it is, "" for none.
-func object(g config.Group, kind string) schema {
+func object(g yamldoc.Group, kind string) schema {
 	o := schema{Description: g.Doc, Type: "object", Properties: map[string]schema{}, Additional: new(bool)}
 	for _, f := range g.Fields {
 		p := property(f)
@@ -113,14 +125,14 @@ func object(g config.Group, kind string) schema {
 }
 
 // property is a field with all that is known of it. What fits no keyword is said in words.
-func property(f config.Field) schema {
+func property(f yamldoc.Field) schema {
 	p := single(f)
 	if f.List {
 		item := p
 		p = schema{AnyOf: []schema{{Type: "array", Items: &item, MinItems: 1, Unique: f.Group == ""}, item}}
 	}
 	p.Description = f.Doc
-	if f.Type == config.Span {
+	if f.Type == yamldoc.Span {
 		p.Description += " From " + f.Low + " to " + f.High + "."
 	}
 	if f.Unit != "" {
@@ -134,26 +146,31 @@ func property(f config.Field) schema {
 }
 
 // single is what one value of a field may be.
-func single(f config.Field) schema {
+func single(f yamldoc.Field) schema {
 	switch f.Type {
-	case config.Object:
+	case yamldoc.Object:
 		return schema{Ref: "#/$defs/" + f.Group}
-	case config.Number:
+	case yamldoc.Number:
 		return schema{Type: "integer", Minimum: integer(f.Low), Maximum: integer(f.High)}
-	case config.Switch:
+	case yamldoc.Switch:
 		return schema{Type: "boolean"}
-	case config.Word:
+	case yamldoc.Word:
 		return schema{Type: "string", Enum: f.Words}
-	case config.Span:
+	case yamldoc.Span:
 		return schema{Type: "string", Pattern: `^(0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`}
 	default:
 		return schema{Type: "string", Pattern: patterns[f.Format]}
 	}
 }
 
+// name is the form of all names.
+const name = `^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`
+
 // patterns are the rules of text that a regular expression can hold; the decoder's are stricter.
 var patterns = map[string]string{
-	"name":      `^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`,
+	"name":      name,
+	"service":   name,
+	"port":      name,
 	"path":      `^/[^?#\s]*$`,
 	"file":      `^/`,
 	"ip":        `^(([0-9]+\.){3}[0-9]+|[0-9a-fA-F.]*:[0-9a-fA-F:.]*)$`,

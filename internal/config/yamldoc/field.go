@@ -1,4 +1,4 @@
-package config
+package yamldoc
 
 import (
 	"fmt"
@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
 // A field's struct tags say all that is known of it but its prose, which is its doc comment:
@@ -18,10 +16,11 @@ import (
 //	range     lowest and highest value, "1-65535" or "1ms-24h"
 //	unit      what a number counts
 //	enum      the words that are allowed, with commas
-//	format    a further rule for text: one of formats
+//	format    a further rule for text, by its name in the formats of the Reader
 //	example   a value in the form of YAML
 type field struct {
 	reflect.StructField
+	owner    reflect.Type // the struct that declares it
 	name     string
 	required bool
 	bounds   bounds
@@ -46,14 +45,15 @@ func fieldsOf(t reflect.Type) []field {
 		if name == "" || name == "-" {
 			continue
 		}
-		fields = append(fields, newField(f, name))
+		fields = append(fields, newField(t, f, name))
 	}
 	return fields
 }
 
-func newField(f reflect.StructField, name string) field {
+func newField(owner reflect.Type, f reflect.StructField, name string) field {
 	return field{
 		StructField: f,
+		owner:       owner,
 		name:        name,
 		required:    f.Tag.Get("required") == "true",
 		bounds:      parseBounds(f.Tag.Get("range")),
@@ -92,7 +92,7 @@ func bound(s string) int64 {
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil {
-		panic(fmt.Sprintf("config: range tag: %v", err))
+		panic(fmt.Sprintf("yamldoc: range tag: %v", err))
 	}
 	return int64(d)
 }
@@ -107,12 +107,10 @@ func (f field) expected() string {
 		t = deref(t.Elem())
 	}
 	low, high, _ := strings.Cut(f.bounds.text, "-")
-	s, hasShort := reflect.New(t).Interface().(shorthand)
+	s, hasShort := reflect.New(t).Interface().(Shorthand)
 	switch {
 	case t == reflect.TypeFor[Duration]():
 		return fmt.Sprintf("a duration from %s to %s, such as %s", low, high, f.Tag.Get("example"))
-	case t == reflect.TypeFor[mesh.Protocol]():
-		return "one of " + strings.Join(protocols(), ", ")
 	case f.words != nil:
 		return "one of " + strings.Join(f.words, ", ")
 	case t.Kind() == reflect.Int && low == high:
@@ -124,7 +122,7 @@ func (f field) expected() string {
 	case t.Kind() == reflect.String:
 		return "text, such as " + f.Tag.Get("example")
 	case hasShort:
-		return s.short().words + ", or the fields " + names(t)
+		return s.Short().Words + ", or the fields " + names(t)
 	default:
 		return "the fields " + names(t)
 	}

@@ -1,4 +1,4 @@
-package config
+package yamldoc
 
 import (
 	"strings"
@@ -9,34 +9,34 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// place is the origin of a line and column of the document.
-func (d *document) place(line, column int) mesh.Origin {
-	return mesh.Origin{File: d.file, Line: d.before + line, Column: column, Owner: d.owner}
+// At returns p with the place of the field at a path such as calls[0].to. If that field is not written, because
+// it has its default or is implied by a short form, the place is that of the nearest field around it.
+func (d *Document) At(path string, p Problem) Problem { return *d.at(d.find(path), p) }
+
+// at returns p with the place of a node.
+func (d *Document) at(n *yaml.Node, p Problem) *Problem {
+	p.Origin, p.Length = d.origin(n), width(n)
+	return d.complete(p)
 }
 
-// origin is where a node begins.
-func (d *document) origin(n *yaml.Node) mesh.Origin { return d.place(n.Line, n.Column) }
-
-// report adds a problem with the node that it is about.
-func (d *document) report(n *yaml.Node, w *wrong) { d.reportWith(n, w, mesh.Origin{}) }
-
-// reportWith is report with a further place that has to do with it.
-func (d *document) reportWith(n *yaml.Node, w *wrong, related mesh.Origin) {
-	d.add(Problem{Origin: d.origin(n), Message: w.message, Expected: w.expected, Hint: w.hint, Related: related, Length: width(n)})
-}
-
-// add completes a problem with the line that it points at. What the parser misses behind the last line is
-// missing at the end of that line.
-func (d *document) add(p Problem) {
+// complete adds the line at which p points. What is missing after the last line is missing at its end.
+func (d *Document) complete(p Problem) *Problem {
 	if last := len(d.lines); p.Origin.Line > last {
 		p.Origin.Line, p.Origin.Column = last, utf8.RuneCountInString(d.lines[last-1])+1
 	}
 	p.Source = strings.TrimSuffix(d.lines[p.Origin.Line-1], "\r")
 	rest := utf8.RuneCountInString(p.Source) - max(0, p.Origin.Column-1)
 	p.Length = max(1, min(p.Length, rest))
-	d.broken = true
-	*d.problems = append(*d.problems, p)
+	return &p
 }
+
+// place is the origin of a line and column of the document.
+func (d *Document) place(line, column int) mesh.Origin {
+	return mesh.Origin{File: d.file, Line: d.before + line, Column: column, Owner: d.owner}
+}
+
+// origin is where a node begins.
+func (d *Document) origin(n *yaml.Node) mesh.Origin { return d.place(n.Line, n.Column) }
 
 // width is how many runes of its first line a node takes, as far as its tree tells.
 func width(n *yaml.Node) int {
@@ -59,9 +59,8 @@ func width(n *yaml.Node) int {
 	return last.Column - n.Column + width(last) + 1
 }
 
-// find returns the node at a path such as calls[0].to, or the nearest one around it that exists: a
-// field that has its default value, or that a short form implies, has no node of its own.
-func (d *document) find(path string) *yaml.Node {
+// find returns the node at a path, or the nearest one around it that exists.
+func (d *Document) find(path string) *yaml.Node {
 	n := d.root
 	for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
 		next := child(n, segment)
@@ -73,7 +72,7 @@ func (d *document) find(path string) *yaml.Node {
 	return n
 }
 
-// child returns the part of a node that a path's segment names. A single value stands for a list of one.
+// child returns the part of a node that a segment of a path names. A single value stands for a list of one.
 func child(n *yaml.Node, segment string) *yaml.Node {
 	index := int(segment[0]) - '0'
 	isIndex := index >= 0 && index <= 9

@@ -1,4 +1,4 @@
-package config
+package yamldoc
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/suggest"
 )
 
 // structure reads a group of fields, or the plain value that stands for one.
@@ -21,22 +22,22 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, f field) bool {
 	if at := v.FieldByName("Origin"); at.IsValid() {
 		at.Set(reflect.ValueOf(d.origin(n)))
 	}
-	short, hasShort := v.Addr().Interface().(shorthand)
+	short, hasShort := v.Addr().Interface().(Shorthand)
 	given := map[string]bool{}
 	ok := false
 	switch {
 	case n.Kind == yaml.MappingNode:
 		ok = d.mapping(n, v, given)
 	case n.Kind == yaml.ScalarNode && hasShort:
-		ok = d.expand(n, v, short.expand(n.Value), given)
+		ok = d.expand(n, v, short.Expand(n.Value), given)
 	default:
-		d.report(n, &wrong{message: fmt.Sprintf("%s is %s", f.name, form(n)), expected: f.expected()})
+		d.report(n, &Problem{Message: fmt.Sprintf("%s is %s", f.name, form(n)), Expected: f.expected()})
 	}
 	if d.origins == nil && ok {
-		setDefaults(v, d.fieldsOf(v.Type()), given)
+		d.setDefaults(v, d.fields[v.Type()], given)
 	}
-	if c, is := v.Addr().Interface().(completer); is && ok {
-		c.complete()
+	if c, is := v.Addr().Interface().(Completer); is && ok {
+		c.Complete()
 	}
 	return ok
 }
@@ -45,11 +46,11 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, f field) bool {
 func (d *decoder) expand(n *yaml.Node, v reflect.Value, pairs [][2]string, given map[string]bool) bool {
 	ok := true
 	for _, pair := range pairs {
-		f, _ := fieldNamed(d.fieldsOf(v.Type()), pair[0])
+		f, _ := fieldNamed(d.fields[v.Type()], pair[0])
 		given[f.name] = true
 		at := v.FieldByIndex(f.Index)
 		to := reflect.New(deref(f.Type)).Elem()
-		w := setScalar(to, f, pair[1])
+		w := d.setScalar(to, f, pair[1])
 		if w != nil {
 			d.report(n, w)
 			ok = false
@@ -66,7 +67,7 @@ func (d *decoder) expand(n *yaml.Node, v reflect.Value, pairs [][2]string, given
 
 // mapping reads the fields of v by name.
 func (d *decoder) mapping(n *yaml.Node, v reflect.Value, given map[string]bool) bool {
-	fields := d.fieldsOf(v.Type())
+	fields := d.fields[v.Type()]
 	keys := map[string]*yaml.Node{}
 	ok := true
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -78,14 +79,14 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, given map[string]bool) 
 			d.report(key, w)
 			ok = false
 		case key.Tag == "!!merge":
-			d.report(key, &wrong{message: "merge keys are not used here", expected: "the fields themselves", hint: shareHint})
+			d.report(key, &Problem{Message: "merge keys are not used here", Expected: "the fields themselves", Hint: shareHint})
 			ok = false
 		case !known || key.Kind != yaml.ScalarNode:
 			w, meant := unknown(v.Type(), key)
 			d.report(key, w)
 			given[meant], ok = true, false
 		case first != nil:
-			d.reportWith(key, &wrong{message: fmt.Sprintf("the field %s is given twice", key.Value), hint: "keep one of the two"}, d.origin(first))
+			d.report(key, &Problem{Message: fmt.Sprintf("the field %s is given twice", key.Value), Hint: "keep one of the two", Related: d.origin(first)})
 			ok = false
 		default:
 			keys[key.Value], given[key.Value] = key, true
@@ -100,7 +101,7 @@ func (d *decoder) missing(n *yaml.Node, fields []field, given map[string]bool) b
 	ok := true
 	for _, f := range fields {
 		if f.required && !given[f.name] {
-			d.report(n, &wrong{message: fmt.Sprintf("the field %s is missing", f.name), expected: f.sample()})
+			d.report(n, &Problem{Message: fmt.Sprintf("the field %s is missing", f.name), Expected: f.sample()})
 			ok = false
 		}
 	}
@@ -125,25 +126,18 @@ func (d *decoder) note(name string, n *yaml.Node) {
 	}
 }
 
-func (d *decoder) fieldsOf(t reflect.Type) []field {
-	if _, ok := d.fields[t]; !ok {
-		d.fields[t] = fieldsOf(t)
-	}
-	return d.fields[t]
-}
-
 // unknown says what is wrong with a name that is no field of t, and which field was most likely meant.
-func unknown(t reflect.Type, key *yaml.Node) (w *wrong, meant string) {
+func unknown(t reflect.Type, key *yaml.Node) (w *Problem, meant string) {
 	if key.Kind != yaml.ScalarNode {
-		return &wrong{message: "the name of a field is " + form(key), expected: "one of " + names(t)}, ""
+		return &Problem{Message: "the name of a field is " + form(key), Expected: "one of " + names(t)}, ""
 	}
-	w = &wrong{message: fmt.Sprintf("there is no field %q here", key.Value), expected: "one of " + names(t)}
+	w = &Problem{Message: fmt.Sprintf("there is no field %q here", key.Value), Expected: "one of " + names(t)}
 	candidates := strings.Split(names(t), ", ")
-	if w.hint = didYouMean(key.Value, candidates); w.hint != "" {
-		return w, nearest(key.Value, candidates)
+	if w.Hint = suggest.DidYouMean(key.Value, candidates); w.Hint != "" {
+		return w, suggest.Nearest(key.Value, candidates)
 	}
 	if near := inside(t, key.Value); near != nil {
-		w.hint = fmt.Sprintf("did you mean %s?", strings.Join(near, " or "))
+		w.Hint = fmt.Sprintf("did you mean %s?", strings.Join(near, " or "))
 	}
 	return w, ""
 }
@@ -155,7 +149,7 @@ func inside(t reflect.Type, name string) (near []string) {
 	for _, path := range all {
 		last = append(last, path[strings.LastIndexByte(path, '.')+1:])
 	}
-	best := nearest(name, last)
+	best := suggest.Nearest(name, last)
 	for i, path := range all {
 		if last[i] == best {
 			near = append(near, path)

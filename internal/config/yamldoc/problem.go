@@ -1,4 +1,4 @@
-package config
+package yamldoc
 
 import (
 	"cmp"
@@ -62,8 +62,8 @@ func (p Problem) MarshalJSON() ([]byte, error) {
 // Problems are the mistakes of one folder, by file, line and column.
 type Problems []Problem
 
-// sort orders problems by place; those of one place keep the order in which they were found.
-func (ps Problems) sort() {
+// Sort orders problems by place. Those of one place keep the order in which they were found.
+func (ps Problems) Sort() {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(
 			strings.Compare(a.Origin.File, b.Origin.File),

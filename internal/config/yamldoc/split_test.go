@@ -1,7 +1,6 @@
-package config
+package yamldoc
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -48,40 +47,6 @@ func TestBlank(t *testing.T) {
 	} {
 		if got := (chunk{text: []byte(text)}).blank(); got != want {
 			t.Errorf("blank(%q) is %t: want %t", text, got, want)
-		}
-	}
-}
-
-func TestNearest(t *testing.T) {
-	names := strings.Fields("payments users user-settings timeout connectTimeout http tcp")
-	for text, want := range map[string]string{
-		"paymnets":   "payments", // a swap is one edit
-		"payment":    "payments",
-		"user":       "users",
-		"Users":      "users",
-		"timeOut":    "timeout",
-		"htpp":       "http",
-		"setings":    "",
-		"x":          "",
-		"":           "",
-		"completely": "",
-	} {
-		if got := nearest(text, names); got != want {
-			t.Errorf("nearest(%q) is %q: want %q", text, got, want)
-		}
-	}
-}
-
-func TestEdits(t *testing.T) {
-	for _, test := range []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"abc", "abc", 0},
-		{"abc", "acb", 1}, {"abc", "ab", 1}, {"kitten", "sitting", 3}, {"ca", "abc", 3},
-	} {
-		if got := edits(test.a, test.b); got != test.want {
-			t.Errorf("edits(%q, %q) is %d: want %d", test.a, test.b, got, test.want)
 		}
 	}
 }
