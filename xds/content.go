@@ -12,8 +12,9 @@ import (
 // (differences, bodies) hangs on it and is shared by all streams; it goes with the content.
 type content struct {
 	*table
-	position uint64 // of the pool's publication that brought it
-	bodies   bodies // of the whole, for state-of-the-world
+	position  uint64   // of the pool's publication that brought it
+	undecided []string // canonical names, sorted, of which it is not known yet whether they exist
+	bodies    bodies   // of the whole, for state-of-the-world
 
 	mu          sync.Mutex // guards writing of the lists below
 	differences atomic.Pointer[[]*difference]

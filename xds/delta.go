@@ -96,6 +96,7 @@ func (p *place) recall() {
 	for _, name := range slices.Sorted(maps.Keys(initial)) {
 		r := p.want.find(name)
 		switch {
+		case r == nil && p.want.isUndecided(name): // in again, and answered once that is known
 		case r == nil:
 			if p.wildcard || p.named(name) {
 				p.gone = append(p.gone, name)
@@ -111,7 +112,7 @@ func (p *place) recall() {
 	p.sent, p.acked, p.position = known, known, known.position
 	p.again = slices.DeleteFunc(p.again, func(name string) bool {
 		_, knew := initial[name]
-		return knew // equal, different or gone: said as such
+		return knew && !p.want.isUndecided(name) // equal, different or gone: said as such
 	})
 	if len(equal) > 0 || len(p.gone) > 0 {
 		p.owed = false

@@ -24,8 +24,16 @@
 // A view that has no snapshot, and a type that no source serves, get no answer: nobody knows yet what
 // there will be, and an empty answer would take away what the client has. Envoy then waits (15 s for
 // each listener or cluster that depends on it, unless its initial_fetch_timeout is another). So a
-// program that has nothing for a node says so: an empty [Snapshot], or a [LinearCache] that was
-// never filled, answers that nothing exists. A client whose node ID is not the one that was
+// program that has nothing for a node says so: an empty [Snapshot], or a [LinearCache] that is
+// empty, answers that nothing exists. A linear cache that is still to be filled says that it is
+// ([LinearCacheOptions.Unfilled]).
+//
+// The same holds for a single name. A program that makes resources when they are asked for gives its
+// cache a function OnDemand ([LinearCacheOptions.OnDemand], [SnapshotCacheOptions.OnDemand]): names for
+// which it returns true are not answered, nor reported as removed to a client that has them, until they
+// are published or declared not to exist.
+//
+// A client whose node ID is not the one that was
 // published to looks like a server that does not answer; [Server.NodeStatus] shows it connected.
 //
 // A first request without names asks for everything of clusters, listeners, scoped routes and all

@@ -14,19 +14,44 @@ type LinearCache struct {
 	typeURL string
 	mu      sync.Mutex // serialises writers
 	table   *table
+	filled  bool
 	pool    *pool
+}
+
+// LinearCacheOptions may be left zero.
+type LinearCacheOptions struct {
+	// Unfilled: requests are not answered until Replace has been called. A program that needs time to
+	// fill the cache sets it; otherwise clients that reconnect meanwhile are told that everything they
+	// have was removed.
+	Unfilled bool
+	// OnDemand is called when a stream asks for a name that is not in the cache, unless another
+	// stream asks for it already. It returns false if no such resource exists. If it returns true, the
+	// name is not answered until the resource has been put, or deleted, which says that it does not
+	// exist. It is called from any goroutine with locks of the stream held: it must be quick and must not
+	// call the Server. It may call the cache.
+	OnDemand func(name string) bool
 }
 
 // NewLinearCache returns an empty cache for a type. It answers from the start: a name
 // that is not in it does not exist.
 func NewLinearCache(typeURL string) *LinearCache {
-	return &LinearCache{typeURL: typeURL, table: emptyTable, pool: newPool(true)}
+	return NewLinearCacheWith(typeURL, LinearCacheOptions{})
+}
+
+// NewLinearCacheWith is NewLinearCache with options.
+func NewLinearCacheWith(typeURL string, o LinearCacheOptions) *LinearCache {
+	c := &LinearCache{typeURL: typeURL, table: emptyTable, pool: newPool(!o.Unfilled), filled: !o.Unfilled}
+	if o.OnDemand != nil {
+		c.pool.onDemand = func(ref Ref) bool { return o.OnDemand(ref.Name) }
+	}
+	return c
 }
 
 // Put adds resources or replaces those of the same names.
 func (c *LinearCache) Put(r ...*Resource) { c.Update(r, nil) }
 
-// Delete removes resources; names that do not exist are ignored.
+// Delete removes resources. Of names that are not in the cache it says that they do not exist, which
+// matters only with LinearCacheOptions.OnDemand.
 func (c *LinearCache) Delete(names ...string) { c.Update(nil, names) }
 
 // Update deletes and puts, in this order, as one step.
@@ -42,13 +67,15 @@ func (c *LinearCache) Update(put []*Resource, del []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.set(c.table.with(changes))
+	c.pool.decide(c.typeURL, slices.DeleteFunc(slices.Clone(del), func(name string) bool { return c.table.get(canonicalName(name)) != nil }))
 }
 
-// Replace makes all the only resources there are.
+// Replace makes all the only resources there are, but for names that OnDemand promised.
 func (c *LinearCache) Replace(all []*Resource) {
 	c.mustBeOfType(all)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.filled = true
 	c.set(newTable(all))
 }
 
@@ -62,6 +89,9 @@ func (c *LinearCache) mustBeOfType(all []*Resource) {
 
 func (c *LinearCache) set(t *table) {
 	c.table = t
+	if !c.filled {
+		return // Replace will publish everything
+	}
 	c.pool.publish(map[string]*table{c.typeURL: t})
 }
 

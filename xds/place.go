@@ -181,11 +181,14 @@ func (p *place) merge() {
 	p.merged = slices.Clone(p.contents)
 	var all []*Resource
 	var position uint64
+	var undecided []string
 	for _, c := range p.contents {
 		all = slices.AppendSeq(all, c.all())
 		position += c.position
+		undecided = append(undecided, c.undecided...)
 	}
-	p.want = &content{table: newTable(all), position: position}
+	slices.Sort(undecided)
+	p.want = &content{table: newTable(all), position: position, undecided: undecided}
 	p.elsewhere = p.want.table
 }
 

@@ -13,7 +13,8 @@ type pool struct {
 	ready       bool   // false until something was published: clients wait for it (C060)
 	position    uint64 // counts publications
 	collections map[string]*collection
-	onEmpty     func() // called without locks when the last subscription is gone; may be nil
+	onEmpty     func()         // called without locks when the last subscription is gone; may be nil
+	onDemand    func(Ref) bool // called without the pool's lock; nil: what is not here does not exist
 	subscribers int
 }
 
@@ -25,6 +26,7 @@ type collection struct {
 	subscriptions map[uint64][]*subscription            // by hash of what they ask for
 	wildcards     []*subscription                       // those that want everything
 	index         map[string]map[*subscription]struct{} // name -> those that ask for it
+	undecided     map[string]struct{}                   // canonical names asked for that may come to exist; see ondemand.go
 }
 
 func newPool(ready bool) *pool {
@@ -110,6 +112,7 @@ func (c *collection) replace(t *table, affected []*subscription) []*subscription
 		return affected
 	}
 	c.table = t
+	c.decideChanged(changes)
 	touched := map[*subscription][]change{}
 	touch := func(name string, ch change) {
 		for s := range c.index[name] {
@@ -131,12 +134,12 @@ func (c *collection) replace(t *table, affected []*subscription) []*subscription
 	}
 	whole := &content{table: t, position: c.pool.position}
 	for _, s := range c.wildcards {
-		s.content = whole
+		s.content = whole.undecidedAs(c.stillUndecided(s))
 		affected = append(affected, s)
 		delete(touched, s)
 	}
 	for s, its := range touched {
-		s.content = &content{table: s.content.table.with(its), position: c.pool.position}
+		s.content = &content{table: s.content.table.with(its), position: c.pool.position, undecided: c.stillUndecided(s)}
 		affected = append(affected, s)
 	}
 	return affected

@@ -30,7 +30,7 @@ func (p *place) unreported(d *difference) []string {
 		return missing
 	}
 	for _, name := range p.asked {
-		if p.want.find(name) == nil {
+		if p.want.find(name) == nil && !p.want.isUndecided(name) {
 			missing = append(missing, name)
 		}
 	}

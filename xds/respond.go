@@ -43,7 +43,7 @@ func (p *place) respond(now time.Time) *response {
 
 // plain says whether d is to be sent as it stands.
 func (p *place) plain(d *difference) bool {
-	return len(p.again)+len(p.touched) == 0 && len(p.gone) == 0 && p.trouble == nil &&
+	return len(p.again)+len(p.touched) == 0 && len(p.gone)+len(p.want.undecided) == 0 && p.trouble == nil &&
 		(d.size <= maxResponse || p.sendsWhole()) &&
 		(!d.needs || !p.begun || !p.session.group.mayHold(p, d))
 }
@@ -59,7 +59,7 @@ func (p *place) send(now time.Time, d *difference, result *content) *response {
 		silent = len(d.changes) == 0
 	}
 	missing := p.unreported(d)
-	if silent && !p.owed && len(missing) == 0 {
+	if silent && (!p.owed || p.awaitsDecision()) && len(missing) == 0 {
 		if result != p.sent { // removals that state-of-the-world cannot express (C055)
 			p.sent, p.acked, p.position = result, result, result.position
 		}
@@ -124,7 +124,7 @@ func (p *place) choose(now time.Time, d *difference) *selection {
 	sel := &selection{}
 	check := p.session.group.check(p, now)
 	for _, ch := range d.changes {
-		if p.isParked(ch) || p.begun && check.holds(ch) || p.tooLarge(sel, ch) {
+		if p.isParked(ch) || p.begun && check.holds(ch) || p.tooLarge(sel, ch) || ch.new == nil && p.want.isUndecided(ch.name) {
 			sel.kept = append(sel.kept, change{name: ch.name, new: ch.old})
 			continue
 		}
@@ -162,7 +162,7 @@ func (p *place) sayAgain(sel *selection, d *difference) {
 	}
 	slices.SortFunc(all, func(a, b change) int { return strings.Compare(a.name, b.name) })
 	all = slices.CompactFunc(all, func(a, b change) bool { return a.name == b.name }) // C012
-	p.again, p.touched = nil, nil
+	p.again, p.touched = p.undecidedOf(p.again), nil
 	for i, ch := range all {
 		if p.tooLarge(sel, ch) {
 			for _, later := range all[i:] {
@@ -185,7 +185,7 @@ func (p *place) repeat(all []change, name string, asked bool, d *difference) []c
 			all = append(all, ch)
 		}
 	}
-	if !exists && asked && p.session.delta && !d.changesName(name) {
+	if !exists && asked && p.session.delta && !d.changesName(name) && !p.want.isUndecided(name) {
 		all = append(all, p.missing(name))
 	}
 	return all

@@ -91,7 +91,8 @@ func (s *Server) answerFetch(w http.ResponseWriter, r *http.Request, typeURL str
 	_, _ = w.Write(text) // the client is gone when this fails
 }
 
-// fetched returns what a node would get for names, nil when nothing was published for it.
+// fetched returns what a node would get for names, nil when nothing was published for it, or when one
+// of the names is not decided yet.
 func (s *Server) fetched(node *Node, typeURL string, names []string) *content {
 	session := &session{node: node, source: s.source, rules: &s.rules, group: &group{}, waker: asleep{}}
 	session.group.sessions = append(session.group.sessions, session)
@@ -100,7 +101,11 @@ func (s *Server) fetched(node *Node, typeURL string, names []string) *content {
 		return nil
 	}
 	session.group.load()
-	return session.place(typeURL).want
+	want := session.place(typeURL).want
+	if want != nil && len(want.undecided) > 0 {
+		return nil
+	}
+	return want
 }
 
 // asleep is the waker of a session that lives for one question.

@@ -2,6 +2,7 @@ package xds
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,6 +50,7 @@ type theatre struct {
 	draft   map[string]map[Ref]*Resource // by view, not published yet
 	groups  map[string]*group
 	streams map[string]*actor
+	demand  bool // whoever is asked on demand promises an answer
 	out     []string
 }
 
@@ -70,7 +72,9 @@ func play(t *testing.T, text string) string {
 		t: t, now: time.Unix(0, 0), rules: &rules{orderTimeout: defaultOrderTimeout, removalGrace: defaultRemovalGrace},
 		linear: map[string]*LinearCache{}, draft: map[string]map[Ref]*Resource{}, groups: map[string]*group{}, streams: map[string]*actor{},
 	}
-	s.cache = NewSnapshotCache(SnapshotCacheOptions{})
+	s.cache = NewSnapshotCache(SnapshotCacheOptions{OnDemand: func(view string, ref Ref) bool {
+		return s.demanded(fmt.Sprintf("%s: %s %s", view, scriptTypeName(ref.Type), ref.Name))
+	}})
 	var lines []string
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")
@@ -97,6 +101,11 @@ func (s *theatre) do(words []string) {
 		s.edit(command, args)
 	case "publish":
 		s.publish(args)
+	case "notfound":
+		of, args := view(args)
+		for _, name := range args[1:] {
+			s.cache.NotFound(of, Ref{scriptType(args[0]), name})
+		}
 	case "linear":
 		s.editLinear(args)
 	case "stream":
@@ -122,6 +131,8 @@ func (s *theatre) option(args []string) {
 		s.rules.isolate = true
 	case "errors":
 		s.rules.errors = true
+	case "demand":
+		s.demand = true
 	default:
 		s.t.Fatalf("unknown option %q", args[0])
 	}
@@ -192,6 +203,14 @@ func (s *theatre) edit(command string, args []string) {
 	}
 }
 
+// demanded is what a cache's OnDemand answers.
+func (s *theatre) demanded(what string) bool {
+	if s.demand {
+		s.out = append(s.out, "-> wanted "+what)
+	}
+	return s.demand
+}
+
 func (s *theatre) publish(args []string) {
 	of, _ := view(args)
 	var all []*Resource
@@ -204,7 +223,9 @@ func (s *theatre) publish(args []string) {
 func (s *theatre) editLinear(args []string) {
 	typeURL := scriptType(args[0])
 	if s.linear[typeURL] == nil {
-		s.linear[typeURL] = NewLinearCache(typeURL)
+		s.linear[typeURL] = NewLinearCacheWith(typeURL, LinearCacheOptions{OnDemand: func(name string) bool {
+			return s.demanded(scriptTypeName(typeURL) + " " + name)
+		}})
 	}
 	for _, text := range args[1:] {
 		if name, ok := strings.CutPrefix(text, "-"); ok {

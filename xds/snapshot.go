@@ -30,7 +30,7 @@ func NewSnapshot(resources ...*Resource) *Snapshot {
 func (s *Snapshot) With(put []*Resource, remove []Ref) *Snapshot {
 	changes := map[string][]change{}
 	for _, ref := range remove {
-		changes[ref.Type] = append(changes[ref.Type], change{name: ref.Name})
+		changes[ref.Type] = append(changes[ref.Type], change{name: canonicalName(ref.Name)})
 	}
 	for _, r := range put {
 		changes[r.typeURL] = append(changes[r.typeURL], change{name: r.name, new: r})

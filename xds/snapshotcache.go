@@ -9,12 +9,17 @@ type SnapshotCacheOptions struct {
 	// of the stream held: it has to be quick, must not call the Server, and should answer the
 	// same for a node until Reassign.
 	View func(*Node) string
+	// OnDemand is called when a stream asks for a name that the snapshot of its view does not have,
+	// unless another stream of the view asks for it already. It returns false if no such resource exists,
+	// as it does when it is nil. If it returns true, the name is not answered until a snapshot has it or
+	// NotFound says that it does not exist. It is called as View is, but may call the cache.
+	OnDemand func(view string, ref Ref) bool
 }
 
 // SnapshotCache holds one consistent snapshot for each view. Its methods may be called
 // from any goroutine; they return when the change is current and never wait for a client.
 type SnapshotCache struct {
-	view   func(*Node) string
+	o      SnapshotCacheOptions
 	mu     sync.Mutex // guards the rest; taken before a pool's lock
 	views  map[string]*viewPool
 	movers movers
@@ -31,7 +36,7 @@ func NewSnapshotCache(o SnapshotCacheOptions) *SnapshotCache {
 	if o.View == nil {
 		o.View = func(n *Node) string { return n.ID }
 	}
-	return &SnapshotCache{view: o.View, views: map[string]*viewPool{}}
+	return &SnapshotCache{o: o, views: map[string]*viewPool{}}
 }
 
 // Publish makes s the snapshot of a view. What did not change is not sent again. A nil snapshot
@@ -61,6 +66,19 @@ func (c *SnapshotCache) PublishAll(views map[string]*Snapshot) {
 // not answered until there is a snapshot again.
 func (c *SnapshotCache) Remove(view string) { c.Publish(view, nil) }
 
+// NotFound says that resources for which OnDemand returned true do not exist in a view. Others are ignored.
+func (c *SnapshotCache) NotFound(view string, refs ...Ref) {
+	c.mu.Lock()
+	v := c.views[view]
+	c.mu.Unlock()
+	if v == nil {
+		return
+	}
+	for _, ref := range refs {
+		v.decide(ref.Type, []string{ref.Name})
+	}
+}
+
 // Snapshot returns the snapshot of a view, nil when it has none.
 func (c *SnapshotCache) Snapshot(view string) *Snapshot {
 	c.mu.Lock()
@@ -83,7 +101,7 @@ func (c *SnapshotCache) Reassign() {
 }
 
 func (c *SnapshotCache) poolFor(node *Node, _, _ string) *pool {
-	name := c.view(node)
+	name := c.o.View(node)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.viewPool(name).pool
@@ -107,6 +125,9 @@ func (c *SnapshotCache) viewPool(name string) *viewPool {
 	v := c.views[name]
 	if v == nil {
 		v = &viewPool{pool: newPool(false)}
+		if c.o.OnDemand != nil {
+			v.onDemand = func(ref Ref) bool { return c.o.OnDemand(name, ref) }
+		}
 		v.onEmpty = func() {
 			c.mu.Lock()
 			defer c.mu.Unlock()

@@ -28,16 +28,19 @@ type waker interface {
 // like it, and lets place watch it. unsubscribe ends that.
 func (p *pool) subscribe(typeURL string, wildcard bool, names []string, watcher *place) *subscription {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	c := p.collection(typeURL)
 	key := subscriptionKey(wildcard, names)
 	s := c.find(key, wildcard, names)
+	var unknown []string
 	if s == nil {
+		unknown = c.unknownNames(names)
 		s = c.add(key, wildcard, names)
 	}
 	watcher.slot = append(watcher.slot, slot{s, len(s.watchers)})
 	s.watchers = append(s.watchers, watcher)
 	p.subscribers++
+	p.mu.Unlock()
+	p.demand(typeURL, unknown)
 	return s
 }
 
@@ -111,9 +114,9 @@ func (c *collection) add(key uint64, wildcard bool, names []string) *subscriptio
 	}
 	if wildcard {
 		c.wildcards = append(c.wildcards, s)
-		s.content = c.wildcardContent()
+		s.content = c.wildcardContent().undecidedAs(c.undecidedOf(s))
 	} else {
-		s.content = &content{table: c.selected(s), position: c.pool.position}
+		s.content = &content{table: c.selected(s), position: c.pool.position, undecided: c.undecidedOf(s)}
 	}
 	c.subscriptions[key] = append(c.subscriptions[key], s)
 	return s
@@ -141,7 +144,7 @@ func (c *collection) enlist(name string, s *subscription) string {
 // wildcardContent is the whole collection, as one object for all wildcard subscriptions.
 func (c *collection) wildcardContent() *content {
 	for _, s := range c.wildcards {
-		if s.content != nil {
+		if s.content != nil && len(s.content.undecided) == 0 {
 			return s.content
 		}
 	}
@@ -162,6 +165,7 @@ func (c *collection) remove(s *subscription) {
 		delete(c.index[name], s)
 		if len(c.index[name]) == 0 {
 			delete(c.index, name)
+			delete(c.undecided, name)
 		}
 	}
 	isIt := func(o *subscription) bool { return o == s }
