@@ -2,7 +2,7 @@ package xds
 
 import (
 	"hash/maphash"
-	"slices"
+	"math"
 	"sync"
 	"sync/atomic"
 )
@@ -35,26 +35,51 @@ type difference struct {
 	size    int      // in bytes, about
 	needs   bool     // some change may have to wait for another type
 	version string   // of the whole type once this is applied
+	result  *content // what a client has once this is applied; nil when it was put together for a stream
 	bodies  bodies
 }
 
 // differenceKey identifies a difference towards one content: by what it starts from, or,
 // when it was put together for a stream, by the changes themselves.
 type differenceKey struct {
-	from, custom setSum
-	isCustom     bool
+	from, custom        setSum
+	isCustom, isPartial bool
 }
 
 // since returns what a client that has from must be sent to have c. It is remembered for
 // other streams if shared.
 func (c *content) since(from *content, shared bool) *difference {
+	return c.difference(from, shared, math.MaxInt)
+}
+
+// firstSince returns the first part, by name, of since: what goes into one response (C086). Its
+// result shares with c what is done, so that the next part is found without walking through it.
+func (c *content) firstSince(from *content, shared bool) *difference {
+	return c.difference(from, shared, maxResponse)
+}
+
+// difference returns the first changes that lead from a content to c, about limit bytes of them.
+func (c *content) difference(from *content, shared bool, limit int) *difference {
 	key := differenceKey{from: from.sum}
-	if d := c.knownDifference(key); d != nil {
+	if d := c.knownDifference(key); d != nil && d.size <= limit {
 		return d
 	}
-	d := &difference{key: key, version: c.sum.version()}
+	partial := differenceKey{from: from.sum, isPartial: true}
+	if limit < math.MaxInt {
+		if d := c.knownDifference(partial); d != nil {
+			return d
+		}
+	}
+	d := &difference{key: key, version: c.sum.version(), result: c}
+	step := from.stepTo(c.table)
 	for ch := range from.changes(c.table) {
+		if d.size+ch.size() > limit && len(d.changes) > 0 {
+			d.key, d.result = partial, c.derive(step.table())
+			d.version = d.result.sum.version()
+			break
+		}
 		d.append(ch)
+		step.pass(ch)
 	}
 	if !shared {
 		return d
@@ -93,12 +118,6 @@ func (d *difference) append(ch change) {
 	}
 	d.added++
 	d.needs = d.needs || len(ch.new.references) > 0
-}
-
-// changesName says whether a change of name is in d.
-func (d *difference) changesName(name string) bool {
-	_, found := slices.BinarySearchFunc(d.changes, name, compareChange)
-	return found
 }
 
 func (c *content) knownDifference(key differenceKey) *difference {

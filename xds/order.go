@@ -43,12 +43,12 @@ func (g *group) check(p *place, now time.Time) *check {
 }
 
 // done forgets the holds of changes that are no longer wanted or were let go.
-func (c *check) done() {
+func (c *check) done(sel *selection) {
 	if c.place.trouble == nil {
 		return
 	}
 	for name, h := range c.place.holds {
-		if !h.seen {
+		if !h.seen && sel.saw(name) {
 			delete(c.place.holds, name)
 		}
 	}

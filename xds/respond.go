@@ -21,15 +21,9 @@ func (p *place) respond(now time.Time) *response {
 	if p.idle == p.want && !p.owed && len(p.again)+len(p.touched) == 0 && !p.due(now) {
 		return nil
 	}
-	d := p.want.since(p.sent, p.shared)
-	var r *response
-	if p.plain(d) {
-		r = p.send(now, d, p.want)
-	} else {
-		r = p.sendSelected(now, d)
-	}
+	r := p.send(now)
 	if r == nil && p.trouble != nil && len(p.probes) > 0 { // what had to go first needed no words
-		r = p.sendSelected(now, p.want.since(p.sent, p.shared))
+		r = p.sendSelected(now)
 	}
 	if r == nil {
 		r = p.beatNow(now)
@@ -41,19 +35,42 @@ func (p *place) respond(now time.Time) *response {
 	return r
 }
 
-// plain says whether d is to be sent as it stands.
-func (p *place) plain(d *difference) bool {
-	return len(p.again)+len(p.touched) == 0 && len(p.gone)+len(p.want.undecided) == 0 && p.trouble == nil &&
-		(d.size <= maxResponse || p.sendsWhole()) &&
-		(!d.needs || !p.begun || !p.session.group.mayHold(p, d))
+// send returns a response with what the client lacks, as much as may go now and goes into one.
+func (p *place) send(now time.Time) *response {
+	for {
+		d := p.plain()
+		if d == nil {
+			return p.sendSelected(now)
+		}
+		if r := p.sendDifference(now, d, d.result); r != nil || d.result == p.want {
+			return r
+		}
+	}
+}
+
+// plain returns what the client lacks, as much as goes into a response, nil when some of it may
+// have to wait or there is more to be said.
+func (p *place) plain() *difference {
+	if len(p.again)+len(p.touched)+len(p.gone)+len(p.want.undecided) > 0 || p.trouble != nil {
+		return nil
+	}
+	lacking := p.want.firstSince
+	if p.sendsWhole() {
+		lacking = p.want.since
+	}
+	d := lacking(p.sent, p.shared)
+	if d.needs && p.begun && p.session.group.mayHold(p, d) {
+		return nil
+	}
+	return d
 }
 
 // sendsWhole says whether responses hold the whole subscribed state.
 func (p *place) sendsWhole() bool { return !p.session.delta && (p.whole || p.wildcard) }
 
-// send returns a response with d, after which the client has result, or nil when there is
-// nothing to say.
-func (p *place) send(now time.Time, d *difference, result *content) *response {
+// sendDifference returns a response with d, after which the client has result, or nil when there
+// is nothing to say.
+func (p *place) sendDifference(now time.Time, d *difference, result *content) *response {
 	silent := d.added == 0
 	if p.session.delta || p.sendsWhole() {
 		silent = len(d.changes) == 0
@@ -91,22 +108,26 @@ func (p *place) keeper() *keeper {
 	return p.session.rules.keeper
 }
 
-// sendSelected returns a response with the part of d that may go now, and with what has
-// to be said again.
-func (p *place) sendSelected(now time.Time, d *difference) *response {
-	sel := p.choose(now, d)
+// sendSelected returns a response with the part of what the client lacks that may go now, and
+// with what has to be said again.
+func (p *place) sendSelected(now time.Time) *response {
+	sel := p.choose(now)
 	if p.trouble != nil && len(sel.changes) == 0 {
 		sel.changes = p.nextProbe()
 		sel.probe = len(sel.changes) > 0
 	}
-	result := p.want.derive(p.want.with(sel.kept))
+	towards := p.want.table
+	if sel.cut {
+		towards = sel.step.table()
+	}
+	result := p.want.derive(towards.with(sel.kept))
 	if sel.probe {
 		result = p.want.derive(p.sent.with(sel.changes))
 	}
 	if p.sendsWhole() {
 		sel.changes = slices.Collect(p.sent.changes(result.table))
 	}
-	return p.send(now, p.want.custom(sel.changes, result.sum.version(), p.shared), result)
+	return p.sendDifference(now, p.want.custom(sel.changes, result.sum.version(), p.shared), result)
 }
 
 // selection is what of a difference is sent now.
@@ -115,27 +136,39 @@ type selection struct {
 	kept    []change // what the client keeps meanwhile, as changes to what there is
 	size    int
 	probe   bool
+	step    *step // past all changes that were looked at
+	cut     bool  // the response is full: the further changes were not looked at
 
 	repeated []change // of changes, and of the next response: what did not change; by name
 }
 
-// choose divides d, and the names to be said again, into what goes and what stays.
-func (p *place) choose(now time.Time, d *difference) *selection {
-	sel := &selection{}
+// choose divides what the client lacks, and the names to be said again, into what goes and what stays.
+func (p *place) choose(now time.Time) *selection {
+	sel := &selection{step: p.sent.stepTo(p.want.table)}
 	check := p.session.group.check(p, now)
-	for _, ch := range d.changes {
-		if p.isParked(ch) || p.begun && check.holds(ch) || p.tooLarge(sel, ch) || ch.new == nil && p.want.isUndecided(ch.name) {
+	for ch := range p.sent.changes(p.want.table) {
+		switch {
+		case p.isParked(ch) || p.begun && check.holds(ch) || ch.new == nil && p.want.isUndecided(ch.name):
 			sel.kept = append(sel.kept, change{name: ch.name, new: ch.old})
-			continue
+		case p.tooLarge(sel, ch):
+			sel.cut = true
+		default:
+			sel.take(ch)
 		}
-		sel.take(ch)
+		if sel.cut {
+			break
+		}
+		sel.step.pass(ch)
 	}
-	p.sayAgain(sel, d)
+	p.sayAgain(sel)
 	p.sayGone(sel, check)
-	check.done()
+	check.done(sel)
 	slices.SortStableFunc(sel.changes, func(a, b change) int { return strings.Compare(a.name, b.name) })
 	return sel
 }
+
+// saw says whether a change of name would have been looked at.
+func (sel *selection) saw(name string) bool { return !sel.cut || name <= sel.step.last }
 
 func (sel *selection) take(ch change) {
 	sel.changes = append(sel.changes, ch)
@@ -150,15 +183,15 @@ func (p *place) tooLarge(sel *selection, ch change) bool {
 	return len(sel.changes) > 0 && sel.size+ch.size() > maxResponse
 }
 
-// sayAgain adds what is owed an answer though it did not change, and what is touched. What d
-// changes or removes is said by d, in its time.
-func (p *place) sayAgain(sel *selection, d *difference) {
+// sayAgain adds what is owed an answer though it did not change, and what is touched. What
+// changes or goes is said as such, in its time.
+func (p *place) sayAgain(sel *selection) {
 	var all []change
 	for _, name := range p.again {
-		all = p.repeat(all, name, true, d)
+		all = p.repeat(all, name, true)
 	}
 	for _, name := range p.touched {
-		all = p.repeat(all, name, false, d)
+		all = p.repeat(all, name, false)
 	}
 	slices.SortFunc(all, func(a, b change) int { return strings.Compare(a.name, b.name) })
 	all = slices.CompactFunc(all, func(a, b change) bool { return a.name == b.name }) // C012
@@ -177,15 +210,15 @@ func (p *place) sayAgain(sel *selection, d *difference) {
 
 // repeat appends to all what the client means by name, which was asked for again or else is
 // touched. That may be several resources, when it is an alias or a glob collection.
-func (p *place) repeat(all []change, name string, asked bool, d *difference) []change {
+func (p *place) repeat(all []change, name string, asked bool) []change {
 	exists := false
 	for r := range p.want.named(name) {
 		exists = true
-		if ch := (change{name: r.name, old: r, new: r}); !d.changesName(r.name) && !p.isParked(ch) {
+		if ch := (change{name: r.name, old: r, new: r}); sameContent(p.sent.get(r.name), r) && !p.isParked(ch) {
 			all = append(all, ch)
 		}
 	}
-	if !exists && asked && p.session.delta && !d.changesName(name) && !p.want.isUndecided(name) {
+	if !exists && asked && p.session.delta && p.sent.get(name) == nil && !p.want.isUndecided(name) {
 		all = append(all, p.missing(name))
 	}
 	return all

@@ -126,7 +126,7 @@ func (t *table) with(changes []change) *table {
 	if len(changes) > 0 {
 		b.add(b.merge(nil, changes))
 	}
-	return &table{chunks: b.chunks, count: b.count, sum: b.sum, further: t.further.withIndex(b.index)}
+	return b.table(t.further)
 }
 
 // sortedChanges returns changes by name, one a name, the last one.
@@ -186,17 +186,31 @@ func (b *builder) merge(chunk []*Resource, changes []change) []*Resource {
 		var old *Resource
 		if len(chunk) > 0 && chunk[0].name == c.name {
 			old, chunk = chunk[0], chunk[1:]
-			b.sum, b.count = b.sum.remove(old), b.count-1
 		}
 		if c.new != nil {
-			b.sum, b.count = b.sum.add(c.new), b.count+1
 			merged = append(merged, c.new)
 		}
-		if old.hasFurther() || c.new.hasFurther() {
-			b.index = append(b.index, changesOfIndex(old, c.new)...)
-		}
+		b.replace(old, c.new)
 	}
 	return append(merged, chunk...)
+}
+
+// replace counts that old was replaced by r. Either may be nil.
+func (b *builder) replace(old, r *Resource) {
+	if old != nil {
+		b.sum, b.count = b.sum.remove(old), b.count-1
+	}
+	if r != nil {
+		b.sum, b.count = b.sum.add(r), b.count+1
+	}
+	if old.hasFurther() || r.hasFurther() {
+		b.index = append(b.index, changesOfIndex(old, r)...)
+	}
+}
+
+// table returns the new table, given the index of the old one.
+func (b *builder) table(further *table) *table {
+	return &table{chunks: b.chunks, count: b.count, sum: b.sum, further: further.withIndex(b.index)}
 }
 
 // add appends resources in chunks that are neither too large nor, next to each other, tiny.

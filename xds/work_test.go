@@ -1,0 +1,169 @@
+package xds
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// The tests named ...Work hold that work is proportional to what changed: they count, and do not
+// measure time. The benchmarks of the same matters are in work_bench_test.go.
+
+// silentWaker is the waker of a session that the test runs itself.
+type silentWaker struct{}
+
+func (silentWaker) wake()              {}
+func (silentWaker) rejected(Rejection) {}
+
+func testSession(source Source, delta bool, id string) *session {
+	s := &session{delta: delta, node: &Node{ID: id}, waker: silentWaker{}, source: source, group: &group{}, rules: &rules{
+		orderTimeout: defaultOrderTimeout, removalGrace: defaultRemovalGrace, keeper: &keeper{},
+	}}
+	s.group.sessions = []*session{s}
+	return s
+}
+
+// exchange sends r, unless it is nil, acknowledges every response and returns them.
+func exchange(t testing.TB, s *session, r *request) []*response {
+	t.Helper()
+	now := time.Unix(0, 0)
+	if r != nil {
+		r.delta = s.delta
+		if err := s.receive(now, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all []*response
+	for {
+		s.group.load()
+		p := s.next(now)
+		if p == nil {
+			return all
+		}
+		all = append(all, p)
+		ack := &request{typeURL: p.place.typeURL, nonce: p.nonce, delta: s.delta}
+		if !s.delta {
+			ack.names = p.place.asked
+			if p.place.wildcard {
+				ack.names = append([]string{"*"}, ack.names...)
+			}
+		}
+		if err := s.receive(now, ack); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func numbered(prefix string, n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("%s%07d", prefix, i)
+	}
+	return all
+}
+
+func resourcesOf(typeURL string, names []string, body []byte) []*Resource {
+	all := make([]*Resource, len(names))
+	for i, name := range names {
+		all[i] = NewResource(typeURL, name, body, ResourceOptions{})
+	}
+	return all
+}
+
+// unshared counts the resources of a table in chunks that it does not share with another.
+func unshared(t, with *table) int {
+	shared := map[**Resource]bool{}
+	for _, c := range with.chunks {
+		shared[&c[0]] = true
+	}
+	n := 0
+	for _, c := range t.chunks {
+		if !shared[&c[0]] {
+			n += len(c)
+		}
+	}
+	return n
+}
+
+// A large first sync is sent in parts. Each part looks only at what is in it, since what the
+// client has by then shares its chunks with what there is; and other streams are sent the same bytes.
+func TestFirstSyncWork(t *testing.T) {
+	const n = 10_000
+	cache := NewLinearCache(EndpointType)
+	cache.Put(resourcesOf(EndpointType, numbered("e", n), make([]byte, 1000))...)
+	for _, delta := range []bool{true, false} {
+		first, second := testSession(cache, delta, "1"), testSession(cache, delta, "2")
+		ask := func() *request { return &request{typeURL: EndpointType, names: []string{"*"}} }
+		if !delta {
+			ask = func() *request { return &request{typeURL: EndpointType, names: numbered("e", n)} }
+		}
+		for _, s := range []*session{first, second} { // both subscribe before anything is sent
+			r := ask()
+			r.delta = delta
+			if err := s.receive(time.Unix(0, 0), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sent := 0
+		responses, others := exchange(t, first, nil), exchange(t, second, nil)
+		if len(responses) != len(others) || len(responses) < 4 {
+			t.Fatalf("delta %v: %d responses and %d, want as many, at least 4", delta, len(responses), len(others))
+		}
+		for i, r := range responses {
+			sent += r.list.added
+			if r.size() > maxResponse+maxResponse/10 {
+				t.Errorf("delta %v: response %d has %d bytes", delta, i, r.size())
+			}
+			if r.body != others[i].body {
+				t.Errorf("delta %v: response %d is encoded for each stream", delta, i)
+			}
+			if n := unshared(r.list.result.table, first.place(EndpointType).want.table); n > 2*chunkSize {
+				t.Errorf("delta %v: after response %d, %d resources have to be compared again", delta, i, n)
+			}
+		}
+		if sent != n {
+			t.Errorf("delta %v: %d resources sent, want %d", delta, sent, n)
+		}
+	}
+}
+
+// The same when some of it is held back and each stream has to choose.
+func TestFirstSyncWorkWithHolds(t *testing.T) {
+	const n = 10_000
+	cache := NewSnapshotCache(SnapshotCacheOptions{})
+	names := numbered("r", n)
+	routes := resourcesOf(RouteType, names, make([]byte, 1000))
+	for i := 0; i < n; i += 1000 {
+		routes[i] = NewResource(RouteType, names[i], []byte("1"), ResourceOptions{References: []Ref{{ClusterType, "c"}}})
+	}
+	old := NewResource(ClusterType, "c", []byte("1"), ResourceOptions{})
+	cache.Publish("n", NewSnapshot(old))
+	s := testSession(cache, true, "n")
+	exchange(t, s, &request{typeURL: ClusterType})
+	exchange(t, s, &request{typeURL: RouteType, names: append([]string{"other"}, names...)})
+	cache.Publish("n", NewSnapshot(append(routes, NewResource(ClusterType, "c", []byte("2"), ResourceOptions{}))...))
+	now := time.Unix(0, 0)
+	s.group.load()
+	if r := s.next(now); r.place.typeURL != ClusterType {
+		t.Fatalf("%s came first", r.place.typeURL)
+	}
+	p := s.place(RouteType)
+	sent := 0
+	for {
+		s.group.load()
+		r := s.next(now)
+		if r == nil {
+			break
+		}
+		sent += r.list.added
+		if again := unshared(p.sent.table, p.want.table); again > (sent/1000+2)*2*chunkSize {
+			t.Errorf("after %d of %d resources, %d have to be compared again", sent, n, again)
+		}
+		if err := s.receive(now, &request{typeURL: RouteType, nonce: r.nonce, delta: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if held := n / 1000; sent != n-held || len(p.holds) != held {
+		t.Errorf("%d sent and %d held, want %d and %d", sent, len(p.holds), n-held, held)
+	}
+}
