@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -27,84 +28,137 @@ const (
 
 // registrar is what a lease needs of the registry.
 type registrar interface {
+	Issue(ctx context.Context, key registry.Key) (registry.Incarnation, error)
 	CheckIn(ctx context.Context, i registry.Instance) (api.CheckedIn, error)
-	Leave(ctx context.Context, key registry.Key, wait time.Duration) (api.Left, error)
+	Leave(ctx context.Context, key registry.Key, incarnation registry.Incarnation, wait time.Duration) (api.Left, error)
 }
 
-// lease keeps one instance in the registry: it checks in at once when the state changes, again when
+// lease keeps one instance in the registry: it checks in at once when the instance changes, again when
 // the server asked for it, and again and again while no server answers.
 type lease struct {
 	registry registrar
-	instance registry.Instance // as it first checks in
 	log      *slog.Logger
 
-	mu     sync.Mutex          // makes want one step
-	wanted chan registry.State // one slot: the newest state that run has not taken yet
+	mu      sync.Mutex
+	desired registry.Instance // without incarnation and sequence
+	changed chan struct{}     // one slot: desired has changed since run looked
+
+	// Owned by Run; read by leave, after Run has returned.
+	said registry.Instance // as it was described last, with the incarnation once there is one
 }
 
 func newLease(r registrar, i registry.Instance, log *slog.Logger) *lease {
-	return &lease{registry: r, instance: i, log: log, wanted: make(chan registry.State, 1)}
+	return &lease{registry: r, log: log, desired: i, changed: make(chan struct{}, 1)}
 }
 
-// want makes s the state to check in with. It never waits.
-func (l *lease) want(s registry.State) {
+// update changes what the instance is checked in as. It never waits.
+func (l *lease) update(change func(*registry.Instance)) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	change(&l.desired)
+	l.mu.Unlock()
 	select {
-	case <-l.wanted:
+	case l.changed <- struct{}{}:
 	default:
 	}
-	l.wanted <- s
 }
 
-// run keeps the instance checked in until ctx ends. It does not leave.
-func (l *lease) run(ctx context.Context) {
-	i, told := l.instance, journal{log: l.log}
+func (l *lease) wanted() registry.Instance {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.desired
+}
+
+// Run keeps the instance checked in until ctx ends. It does not leave.
+func (l *lease) Run(ctx context.Context) {
+	told := checkInLog{log: l.log}
 	retry := backoff{first: firstRetry, last: lastRetry}
 	for {
-		answer, err := l.checkIn(ctx, i)
+		l.describe(ctx)
+		answer, err := l.checkIn(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		told.checkIn(i, answer, err)
-		pause := time.Duration(answer.RenewAfter)
-		if err != nil || pause <= 0 {
+		told.checkIn(l.said, answer, err)
+		pause := l.conclude(answer, err)
+		if pause <= 0 {
 			pause = retry.pause()
 		} else {
 			retry.reset()
 		}
-		if i.State, err = l.wait(ctx, pause, i.State); err != nil {
+		if !l.wait(ctx, pause) {
 			return
 		}
 	}
 }
 
-// wait returns the state to check in with next: another one at once, the same after pause.
-func (l *lease) wait(ctx context.Context, pause time.Duration, state registry.State) (registry.State, error) {
+// describe makes said what is wanted, with a sequence above that of what was said before. An instance
+// that moves to another address leaves the old one.
+func (l *lease) describe(ctx context.Context) {
+	i := l.wanted()
+	if i.Key != l.said.Key && !l.said.Incarnation.IsZero() {
+		if _, err := l.goodbye(ctx, 0); err != nil {
+			l.log.Warn("could not leave the address before", "address", l.said.Address, "error", err)
+		}
+		l.said = registry.Instance{}
+	}
+	i.Incarnation, i.Sequence = l.said.Incarnation, l.said.Sequence
+	if !i.Equal(&l.said) {
+		i.Sequence++
+	}
+	l.said = i
+}
+
+// checkIn checks in what is said, with a new incarnation when there is none.
+func (l *lease) checkIn(ctx context.Context) (answer api.CheckedIn, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if l.said.Incarnation.IsZero() {
+		if l.said.Incarnation, err = l.registry.Issue(ctx, l.said.Key); err != nil {
+			return api.CheckedIn{}, err
+		}
+	}
+	return l.registry.CheckIn(ctx, l.said)
+}
+
+// conclude draws the consequences of a check-in's answer and returns when to check in next; 0 is soon,
+// with growing pauses.
+func (l *lease) conclude(answer api.CheckedIn, err error) time.Duration {
+	var refused *client.Error
+	if errors.As(err, &refused) && refused.Status == http.StatusGone {
+		l.said.Incarnation = registry.Incarnation{} // somebody said goodbye for this instance
+	}
+	if err != nil {
+		return 0
+	}
+	if known := answer.Instance; known.Incarnation == l.said.Incarnation && known.Sequence >= l.said.Sequence && !known.Describes(&l.said) {
+		l.said.Sequence = known.Sequence + 1 // somebody else changed the description
+		return 0
+	}
+	return time.Duration(answer.RenewAfter)
+}
+
+// wait waits for pause, or until the instance has changed. It reports false when ctx has ended.
+func (l *lease) wait(ctx context.Context, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return state, nil
-	case wanted := <-l.wanted:
-		return wanted, nil
+	case <-l.changed:
 	case <-ctx.Done():
-		return state, ctx.Err()
+		return false
 	}
-}
-
-func (l *lease) checkIn(ctx context.Context, i registry.Instance) (api.CheckedIn, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	return l.registry.CheckIn(ctx, i)
+	return true
 }
 
 // leave takes the instance out of the registry. It waits up to wait, or until ctx ends, for the proxies
 // of its callers to acknowledge that, and tries again for a while when no server answers: it may be
 // restarting, and without a goodbye callers would go on until the lease lapses. The goodbye is said even
-// when ctx has ended. It reports whether a server took it. run must have returned, or a check-in would
-// bring the instance back.
+// when ctx has ended. It reports whether a server took it. Run must have returned.
 func (l *lease) leave(ctx context.Context, wait time.Duration) bool {
+	if l.said.Incarnation.IsZero() {
+		l.log.Info("nothing to leave: no server has taken a check-in of this instance")
+		return false
+	}
 	left, err := l.goodbye(ctx, wait)
 	retry := backoff{first: firstRetry, last: lastRetry}
 	for giveUp := time.Now().Add(goodbyeTimeout); err != nil && time.Now().Before(giveUp) && sleep(ctx, retry.pause()); {
@@ -127,39 +181,5 @@ func (l *lease) leave(ctx context.Context, wait time.Duration) bool {
 func (l *lease) goodbye(ctx context.Context, wait time.Duration) (api.Left, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait+goodbyeTimeout)
 	defer cancel()
-	return l.registry.Leave(ctx, l.instance.Key, wait)
-}
-
-// journal logs check-ins where something changed, not each.
-type journal struct {
-	log     *slog.Logger
-	state   registry.State
-	trouble bool
-}
-
-func (j *journal) checkIn(i registry.Instance, answer api.CheckedIn, err error) {
-	if err != nil {
-		if !j.trouble {
-			j.fail(err)
-		}
-		j.trouble = true
-		return
-	}
-	if j.trouble || j.state != i.State {
-		j.log.Info("checked in", "state", i.State, "address", i.Address)
-	}
-	if answer.Warning != "" && j.state != i.State {
-		j.log.Warn("check-in accepted with a warning", "warning", answer.Warning)
-	}
-	j.trouble, j.state = false, i.State
-}
-
-// fail tells apart a server that is away from one that says no, which no patience mends.
-func (j *journal) fail(err error) {
-	var refused *client.Error
-	if errors.As(err, &refused) && !refused.Temporary() {
-		j.log.Error("the server refuses the check-in", "error", err)
-		return
-	}
-	j.log.Warn("check-in goes unanswered: trying again", "error", err)
+	return l.registry.Leave(ctx, l.said.Key, l.said.Incarnation, wait)
 }

@@ -3,7 +3,9 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/internal/registry/api"
+	"github.com/doyen-mesh/doyen/internal/registry/client"
 )
 
 // fakeRegistry remembers check-ins; it answers as told.
@@ -29,6 +32,21 @@ type fakeRegistry struct {
 	asked   int             // answered or not
 	left    []time.Duration // the waits of goodbyes
 	leaving chan struct{}   // when not nil, a goodbye with a wait lasts until this closes
+
+	issued  int
+	refusal error               // the next check-in's answer
+	said    []registry.Instance // in each answered check-in
+	known   *api.Instance       // what the next check-in's answer shows
+}
+
+func (f *fakeRegistry) Issue(context.Context, registry.Key) (registry.Incarnation, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.away {
+		return registry.Incarnation{}, errors.New("away")
+	}
+	f.issued++
+	return registry.ParseIncarnation(fmt.Sprintf("%d-00000000", f.issued))
 }
 
 func (f *fakeRegistry) CheckIn(_ context.Context, i registry.Instance) (api.CheckedIn, error) {
@@ -38,11 +56,20 @@ func (f *fakeRegistry) CheckIn(_ context.Context, i registry.Instance) (api.Chec
 	if f.away {
 		return api.CheckedIn{}, errors.New("away")
 	}
+	f.said = append(f.said, i)
+	if err := f.refusal; err != nil {
+		f.refusal = nil
+		return api.CheckedIn{}, err
+	}
 	f.states, f.times = append(f.states, i.State), append(f.times, time.Since(f.started))
-	return api.CheckedIn{RenewAfter: api.Duration(f.renew)}, nil
+	answer := api.CheckedIn{RenewAfter: api.Duration(f.renew)}
+	if f.known != nil {
+		answer.Instance, f.known = *f.known, nil
+	}
+	return answer, nil
 }
 
-func (f *fakeRegistry) Leave(ctx context.Context, _ registry.Key, wait time.Duration) (api.Left, error) {
+func (f *fakeRegistry) Leave(ctx context.Context, _ registry.Key, _ registry.Incarnation, wait time.Duration) (api.Left, error) {
 	f.mu.Lock()
 	f.left = append(f.left, wait)
 	away := f.away
@@ -77,16 +104,79 @@ func testLease(f *fakeRegistry) *lease {
 	return newLease(f, registry.Instance{Key: key, State: registry.Starting}, slog.New(slog.DiscardHandler))
 }
 
+// checkedIn is a lease that was checked in once, and is not running.
+func checkedIn(f *fakeRegistry) *lease {
+	l := testLease(f)
+	l.describe(context.Background())
+	_, _ = l.checkIn(context.Background())
+	return l
+}
+
+func state(s registry.State) func(*registry.Instance) {
+	return func(i *registry.Instance) { i.State = s }
+}
+
+// TestLeaseSaysWhichDescriptionIsTheLatest: a renewal is the same, a change is later, also later than what
+// somebody else said; and who is told that it has left comes back as somebody else.
+func TestLeaseSaysWhichDescriptionIsTheLatest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeRegistry{started: time.Now(), renew: time.Minute}
+		l := testLease(f)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { l.Run(ctx); close(done) }()
+
+		time.Sleep(90 * time.Second) // two check-ins that are the same
+		l.update(state(registry.Healthy))
+		synctest.Wait()
+		f.mu.Lock()
+		f.known = &api.Instance{Incarnation: l.said.Incarnation, Sequence: 7, State: registry.Draining}
+		f.mu.Unlock()
+		l.update(state(registry.Starting))
+		time.Sleep(5 * time.Second) // and once more, above 7
+		f.mu.Lock()
+		f.refusal = &client.Error{Status: http.StatusGone}
+		f.mu.Unlock()
+		l.update(state(registry.Healthy))
+		time.Sleep(5 * time.Second)
+		cancel()
+		<-done
+
+		var got []string
+		for _, i := range f.said {
+			got = append(got, fmt.Sprintf("%v %d %s", i.Incarnation, i.Sequence, i.State))
+		}
+		want := []string{
+			"1-00000000 1 starting", "1-00000000 1 starting", "1-00000000 2 healthy",
+			"1-00000000 3 starting", "1-00000000 8 starting",
+			"1-00000000 9 healthy", "2-00000000 9 healthy",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("check-ins (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestLeaseThatNeverCheckedIn has nothing to leave, least of all somebody else's instance.
+func TestLeaseThatNeverCheckedIn(t *testing.T) {
+	f := &fakeRegistry{away: true}
+	l := checkedIn(f)
+	f.setAway(false)
+	if l.leave(t.Context(), 0) || len(f.left) != 0 {
+		t.Errorf("it said goodbye: %v", f.left)
+	}
+}
+
 func TestLeaseChecksInWhenTheStateChangesAndWhenAskedTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeRegistry{started: time.Now(), renew: time.Minute}
 		l := testLease(f)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { l.run(ctx); close(done) }()
+		go func() { l.Run(ctx); close(done) }()
 
 		time.Sleep(10 * time.Second)
-		l.want(registry.Healthy)
+		l.update(state(registry.Healthy))
 		time.Sleep(90 * time.Second)
 		cancel()
 		<-done
@@ -108,7 +198,7 @@ func TestLeaseComesBackSoonAfterTheServerDoes(t *testing.T) {
 		l := testLease(f)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { l.run(ctx); close(done) }()
+		go func() { l.Run(ctx); close(done) }()
 
 		time.Sleep(10 * time.Minute)
 		if asked, most := f.attempts(), 10*60/int(lastRetry/time.Second)*2+20; asked > most {
@@ -130,7 +220,7 @@ func TestLeaveSaysGoodbyeEvenInAHurry(t *testing.T) {
 		f := &fakeRegistry{leaving: make(chan struct{})}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		testLease(f).leave(ctx, time.Minute)
+		checkedIn(f).leave(ctx, time.Minute)
 		if diff := cmp.Diff([]time.Duration{time.Minute, 0}, f.left); diff != "" {
 			t.Errorf("waits (-want +got):\n%s", diff)
 		}
@@ -140,11 +230,12 @@ func TestLeaveSaysGoodbyeEvenInAHurry(t *testing.T) {
 // TestLeaveOutlastsARestart says goodbye to a server that is away for a moment, and to one that stays away.
 func TestLeaveOutlastsARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fakeRegistry{away: true}
+		f := &fakeRegistry{}
+		l := checkedIn(f)
+		f.setAway(true)
 		back := time.AfterFunc(time.Second, func() { f.setAway(false) })
 		defer back.Stop()
 		log := &output{}
-		l := testLease(f)
 		l.log = slog.New(slog.NewTextHandler(log, nil))
 		l.leave(t.Context(), time.Minute)
 		if !strings.Contains(log.String(), "no proxy calls this instance any more") {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/process"
+	"github.com/doyen-mesh/doyen/internal/registry"
 	registryclient "github.com/doyen-mesh/doyen/internal/registry/client"
 )
 
@@ -113,7 +114,7 @@ func (a *agent) settle(service api.Service) error {
 			return err
 		}
 	}
-	a.state = newConditions(a.Log, a.lease.want, needed...)
+	a.state = newConditions(a.Log, func(s registry.State) { a.lease.update(func(i *registry.Instance) { i.State = s }) }, needed...)
 	return nil
 }
 
@@ -173,7 +174,7 @@ func (a *agent) startChecks() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	group.Go(func() { a.plan.prober.run(ctx, func(err error) { a.state.set(appHealthy, err) }) })
-	group.Go(func() { a.lease.run(ctx) })
+	group.Go(func() { a.lease.Run(ctx) })
 	a.stopChecks = func() {
 		cancel()
 		group.Wait()

@@ -11,15 +11,19 @@ import (
 type Grant struct {
 	Lease
 	Created    bool          // the instance was not known before
+	Displaced  []Claim       // who had one of its addresses until now
+	Rival      *Claim        // who still claims its address, from an earlier start; nil when nobody does
 	RenewAfter time.Duration // when to check in again: the check-in interval less up to a tenth, so that a fleet spreads
 }
 
 // request asks Run for a change: a check-in, or a leave when instance is nil.
 type request struct {
-	key      Key
-	instance *Instance
-	created  bool        // the instance was not known before
-	answer   chan result // has room for the one answer
+	key         Key
+	instance    *Instance
+	incarnation Incarnation // who leaves; zero is whoever is there
+	created     bool        // the instance was not known before
+	admitted    admission   // what becomes of a check-in, since it is with the store
+	answer      chan result // has room for the one answer
 }
 
 type result struct {
@@ -31,41 +35,65 @@ type result struct {
 // and lease, or renews its lease when it is there and described in the same way. When
 // CheckIn returns without an error, the instance is stored and in the current snapshot.
 //
-// Its errors are [Invalid], the store's (see [ErrFull]), [ErrStopped] and those of ctx;
-// after the last, the check-in may or may not have happened. A renewal needs no store and
-// never waits.
+// The instance takes its addresses over from whoever has them from an earlier incarnation. An
+// instance without an incarnation speaks for the one that is known, or begins a new one.
+//
+// Its errors are [Invalid], [ErrLeft], [Taken], the store's (see [ErrFull]), [ErrStopped] and
+// those of ctx; after the last, the check-in may or may not have happened. A renewal needs no
+// store and never waits.
 func (r *Registry) CheckIn(ctx context.Context, instance Instance) (Grant, error) {
 	i := instance.WithDefaults().clone()
 	if found := i.Problems(); len(found) > 0 {
 		return Grant{}, Invalid(found)
 	}
-	if lease, renewed := r.renew(i); renewed {
-		return grant(lease, false), nil
+	if g, renewed := r.renew(i); renewed {
+		return g, nil
+	}
+	if !r.notice(i.Incarnation) {
+		return Grant{}, Invalid{{"incarnation", fmt.Sprintf("%v is far above every one that a server has issued", i.Incarnation), "the one that a server issued"}}
 	}
 	return r.ask(ctx, r.checkIns, &request{key: i.Key, instance: i})
 }
 
 // Leave takes the instance out of the registry: out of the snapshot at once, whatever the
 // store does, for nothing must keep traffic coming to an instance that said goodbye. It
-// returns when the store was told, or failed and will be told later. Its errors are
-// [ErrUnknown] when the instance was not there, [ErrStopped] and those of ctx; after the
-// last, the instance has left as a rule.
-func (r *Registry) Leave(ctx context.Context, key Key) error {
-	_, err := r.ask(ctx, r.leaves, &request{key: key})
+// returns when the store was told, or failed and will be told later.
+//
+// With an incarnation only that one and earlier ones leave, and for good: a check-in of theirs
+// that was on its way is refused ([ErrLeft]). Without, whoever is there leaves.
+//
+// Its errors are [ErrUnknown] when the instance was not there, [ErrStopped] and those of ctx;
+// after the last, the instance has left as a rule.
+func (r *Registry) Leave(ctx context.Context, key Key, incarnation Incarnation) error {
+	if !r.notice(incarnation) {
+		return ErrUnknown
+	}
+	_, err := r.ask(ctx, r.leaves, &request{key: key, incarnation: incarnation})
 	return err
 }
 
-// renew extends the lease of an instance that is described as before.
-func (r *Registry) renew(i *Instance) (Lease, bool) {
+// notice makes sure that incarnations issued from now on are above i. It reports whether i is plausible.
+func (r *Registry) notice(i Incarnation) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.incarnations.plausible(i) {
+		return false
+	}
+	r.incarnations.seen(i)
+	return true
+}
+
+// renew extends the lease of an instance that is described as before, by the same incarnation.
+func (r *Registry) renew(i *Instance) (Grant, bool) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := r.leases.byKey[i.Key]
-	if l == nil || !l.instance.Equal(i) {
-		return Lease{}, false
+	if l == nil || !l.instance.Equal(i) || !i.Incarnation.IsZero() && !l.instance.sameVersion(i) {
+		return Grant{}, false
 	}
 	l.renew(now)
-	return Lease{l.instance, l.expires}, true
+	return l.grant(now), true
 }
 
 // ask hands q to Run and waits for its answer.
@@ -93,7 +121,18 @@ func (r *Registry) ask(ctx context.Context, run chan<- *request, q *request) (Gr
 	}
 }
 
-func grant(l Lease, created bool) Grant {
-	interval := l.CheckInInterval()
-	return Grant{l, created, interval - rand.N(interval/10)}
+// grant answers a check-in that renewed l.
+func (l *lease) grant(now time.Time) Grant {
+	interval := l.instance.CheckInInterval()
+	g := Grant{Lease: Lease{l.instance, l.expires}, RenewAfter: interval - rand.N(interval/10)}
+	if now.Sub(l.rivalSince) < 2*interval {
+		rival := l.rival
+		g.Rival = &rival
+	}
+	return g
+}
+
+// sameVersion reports whether i and j are of the same incarnation and sequence.
+func (i *Instance) sameVersion(j *Instance) bool {
+	return i.Incarnation == j.Incarnation && i.Sequence == j.Sequence
 }

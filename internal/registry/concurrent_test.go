@@ -33,7 +33,7 @@ func TestConcurrentCalls(t *testing.T) {
 					last[n] = true
 					continue
 				}
-				if err := r.Leave(t.Context(), i.Key); (err == nil) != last[n] || err != nil && !errors.Is(err, registry.ErrUnknown) {
+				if err := r.Leave(t.Context(), i.Key, registry.Incarnation{}); (err == nil) != last[n] || err != nil && !errors.Is(err, registry.ErrUnknown) {
 					t.Errorf("leaving of %v, which was there: %t: %v", i.Key, last[n], err)
 				}
 				last[n] = false

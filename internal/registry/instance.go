@@ -2,6 +2,7 @@ package registry
 
 import (
 	"cmp"
+	"iter"
 	"maps"
 	"net/netip"
 	"time"
@@ -57,6 +58,24 @@ type Instance struct {
 	// Proxy is the xDS node ID of the Envoy in front of the instance, at most MaxProxy bytes; "" when it has
 	// none. It says which proxies are expected to be connected.
 	Proxy string
+	// Incarnation says which start of the instance's agent describes it so, Sequence how often that
+	// agent has changed the description: of two descriptions the later one counts.
+	Incarnation Incarnation
+	Sequence    uint64
+}
+
+// endpoints yields every address at which callers reach i: no two instances share one.
+func (i *Instance) endpoints() iter.Seq[netip.AddrPort] {
+	return func(yield func(netip.AddrPort) bool) {
+		if !yield(i.Address) {
+			return
+		}
+		for _, port := range i.Ports {
+			if !yield(netip.AddrPortFrom(i.Address.Addr(), uint16(port))) {
+				return
+			}
+		}
+	}
 }
 
 // CheckInInterval is how often the instance is expected to check in.
@@ -70,8 +89,7 @@ func (i Instance) WithDefaults() Instance {
 	return i
 }
 
-// Equal reports whether i and j describe the same instance in the same way; a check-in
-// that is equal to the last one only renews the lease.
+// Equal reports whether i and j describe the same instance in the same way, whoever says so.
 func (i *Instance) Equal(j *Instance) bool {
 	return i.Key == j.Key && i.Zone == j.Zone && i.Weight == j.Weight && i.State == j.State &&
 		i.Lease == j.Lease && i.Identity == j.Identity && i.Proxy == j.Proxy &&

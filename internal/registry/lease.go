@@ -25,6 +25,9 @@ type lease struct {
 	expires  time.Time
 	look     time.Time // when to look whether it is missing; never too late
 	index    int       // in the queue; -1 while it is missing
+
+	rival      Claim     // an earlier incarnation that still claims the address
+	rivalSince time.Time // when it last did; zero when none has
 }
 
 func newLeases() leases {

@@ -1,10 +1,13 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,18 +45,21 @@ type Registry struct {
 	current atomic.Pointer[Snapshot]
 
 	// Owned by Run.
-	waiting []*request       // for the store, in order
-	leaving []*request       // have left the snapshot; wait until the store is told
-	saving  batch            // what the store is being told
-	busy    bool             // it is
-	owed    map[Key]struct{} // removed, and the store is not told yet
-	retry   bool             // tell it now
-	failing bool             // its last answer was an error
+	waiting []*request             // for the store, in order
+	leaving []*request             // have left the snapshot; wait until the store is told
+	saving  batch                  // what the store is being told
+	busy    bool                   // it is
+	owed    map[Key]struct{}       // removed, and the store is not told yet
+	retry   bool                   // tell it now
+	holders map[netip.AddrPort]Key // who has each address
+	failing bool                   // its last answer was an error
 
 	// Guarded by mu, which is a leaf: held for memory work only.
-	mu     sync.Mutex
-	leases leases
-	doubts doubts
+	mu           sync.Mutex
+	leases       leases
+	doubts       doubts
+	incarnations incarnations
+	departed     departed
 }
 
 // Lease is the registry's belief in one instance at one moment.
@@ -74,6 +80,8 @@ func New(ctx context.Context, options Options) (*Registry, error) {
 		saved:     make(chan error, 1),
 		stopped:   make(chan struct{}),
 		owed:      make(map[Key]struct{}),
+		holders:   make(map[netip.AddrPort]Key),
+		departed:  newDeparted(),
 		leases:    newLeases(),
 		doubts:    newDoubts(options.Skeptic.withDefaults()),
 	}
@@ -92,16 +100,54 @@ func (r *Registry) load(ctx context.Context) error {
 		return fmt.Errorf("registry: %w", err)
 	}
 	now := time.Now()
+	slices.SortFunc(loaded, laterFirst)
 	changes := make([]Change, 0, len(loaded))
 	for _, i := range loaded {
 		if found := i.Problems(); len(found) > 0 {
 			return fmt.Errorf("registry: stored instance %v: %w", i.Key, found[0])
 		}
+		if holder, taken := r.holds(i); taken {
+			r.log.Warn("stored instance is left out: another one has its address", "instance", i.Key.String(), "other", holder.String())
+			r.owed[i.Key] = struct{}{}
+			continue
+		}
 		changes = append(changes, Change{i.Key, i})
+		r.hold(i)
 		r.leases.put(i, now)
+		r.incarnations.seen(i.Incarnation)
 	}
 	r.current.Store(newSnapshot().with(changes))
 	return nil
+}
+
+// laterFirst orders instances by incarnation, the latest first, in the same way on every start.
+func laterFirst(a, b *Instance) int {
+	return cmp.Or(b.Incarnation.Compare(a.Incarnation), cmp.Compare(a.Service, b.Service), a.Address.Compare(b.Address))
+}
+
+// hold notes that i has its addresses; holds returns who already has one of them.
+func (r *Registry) hold(i *Instance) {
+	for address := range i.endpoints() {
+		r.holders[address] = i.Key
+	}
+}
+
+func (r *Registry) holds(i *Instance) (Key, bool) {
+	for address := range i.endpoints() {
+		if key, taken := r.holders[address]; taken {
+			return key, true
+		}
+	}
+	return Key{}, false
+}
+
+// release notes that i does not have its addresses any more.
+func (r *Registry) release(i *Instance) {
+	for address := range i.endpoints() {
+		if r.holders[address] == i.Key {
+			delete(r.holders, address)
+		}
+	}
 }
 
 // Snapshot returns the registry as it is now.

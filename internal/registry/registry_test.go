@@ -31,9 +31,13 @@ func run(t testing.TB, options registry.Options) *registry.Registry {
 	return r
 }
 
-// instance returns instance number n of a service.
+// instance returns instance number n of a service, at an address that no other has.
 func instance(service mesh.ServiceName, n int) registry.Instance {
-	ip := netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)})
+	subnet := byte(0)
+	for i := range len(service) {
+		subnet = subnet*31 + service[i]
+	}
+	ip := netip.AddrFrom4([4]byte{10, subnet, byte(n >> 8), byte(n)})
 	return registry.Instance{Key: registry.Key{Service: service, Address: netip.AddrPortFrom(ip, 9211)}}
 }
 
@@ -119,14 +123,14 @@ func TestLeave(t *testing.T) {
 		r := run(t, registry.Options{})
 		checkIn(t, r, instance("users", 1))
 		checkIn(t, r, instance("users", 2))
-		if err := r.Leave(t.Context(), instance("users", 1).Key); err != nil {
+		if err := r.Leave(t.Context(), instance("users", 1).Key, registry.Incarnation{}); err != nil {
 			t.Fatal(err)
 		}
 		got := r.Snapshot().Instances("users")
 		if len(got) != 1 || got[0].Key != instance("users", 2).Key {
 			t.Errorf("left are %v, want number 2 alone", got)
 		}
-		if err := r.Leave(t.Context(), instance("users", 1).Key); !errors.Is(err, registry.ErrUnknown) {
+		if err := r.Leave(t.Context(), instance("users", 1).Key, registry.Incarnation{}); !errors.Is(err, registry.ErrUnknown) {
 			t.Errorf("leaving again: %v, want ErrUnknown", err)
 		}
 	})

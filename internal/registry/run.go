@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -76,12 +77,28 @@ func (r *Registry) take(q *request) {
 		r.waiting = append(r.waiting, q)
 		return
 	}
-	if r.Snapshot().Instance(q.key) == nil {
+	if r.depart(q) {
+		r.leaving = append(r.leaving, q)
+	}
+}
+
+// depart takes an instance out of the snapshot because it leaves. When it is not there, depart
+// answers and reports false.
+func (r *Registry) depart(q *request) bool {
+	known := r.Snapshot().Instance(q.key)
+	incarnation := q.incarnation
+	if known != nil && incarnation.IsZero() {
+		incarnation = known.Incarnation
+	}
+	r.mu.Lock()
+	r.departed.add(q.key.Address, incarnation, time.Now())
+	r.mu.Unlock()
+	if known == nil || known.Incarnation.Compare(incarnation) > 0 {
 		q.answer <- result{err: ErrUnknown}
-		return
+		return false
 	}
 	r.drop(q.key)
-	r.leaving = append(r.leaving, q)
+	return true
 }
 
 // concerned reports whether a request for the instance waits or is with the store.
@@ -112,10 +129,21 @@ func (r *Registry) drop(keys ...Key) {
 
 // apply makes changes (no key twice) the current state, as one snapshot.
 func (r *Registry) apply(changes []Change) {
+	old := r.Snapshot()
+	changes = slices.DeleteFunc(changes, func(c Change) bool { return c.Instance == nil && old.Instance(c.Key) == nil })
 	if len(changes) == 0 {
 		return
 	}
-	old := r.Snapshot()
+	for _, c := range changes {
+		if known := old.Instance(c.Key); known != nil {
+			r.release(known)
+		}
+	}
+	for _, c := range changes {
+		if c.Instance != nil {
+			r.hold(c.Instance)
+		}
+	}
 	fresh := old.with(changes)
 	now := time.Now()
 	r.mu.Lock()

@@ -2,6 +2,8 @@ package registry
 
 import (
 	"context"
+	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -10,9 +12,10 @@ const saveTimeout = 10 * time.Second
 
 // batch is what the store is told at once, and who waits for that.
 type batch struct {
-	changes  []Change
-	requests []*request
-	keys     map[Key]struct{} // of requests and changes
+	changes   []Change
+	requests  []*request
+	keys      map[Key]struct{}            // of requests and changes
+	addresses map[netip.AddrPort]struct{} // of the instances in changes
 }
 
 // save tells the store what there is to tell, unless it is busy. What comes while it is
@@ -37,19 +40,23 @@ func (r *Registry) save(ctx context.Context) {
 // nextBatch takes what goes into one Save: those who leave, then those who wait, up to the
 // second request for one instance, then removals that are owed.
 func (r *Registry) nextBatch() batch {
-	b := batch{keys: make(map[Key]struct{})}
+	b := batch{keys: make(map[Key]struct{}), addresses: make(map[netip.AddrPort]struct{})}
 	for len(r.leaving) > 0 && len(b.changes) < MaxBatch {
-		b.add(r.leaving[0], Change{Key: r.leaving[0].key})
+		b.add(r.leaving[0], []Change{{Key: r.leaving[0].key}})
 		r.leaving = r.leaving[1:]
 	}
 	for len(r.waiting) > 0 && len(b.changes) < MaxBatch {
 		q := r.waiting[0]
-		if _, twice := b.keys[q.key]; twice {
+		if b.concerns(q) {
+			break
+		}
+		changes := r.decideOn(q)
+		if b.overlaps(changes) || len(b.changes)+len(changes) > MaxBatch {
 			break
 		}
 		r.waiting = r.waiting[1:]
-		if !r.answered(q) {
-			b.add(q, Change{q.key, q.instance})
+		if len(changes) > 0 {
+			b.add(q, changes)
 		}
 	}
 	for key := range r.owed {
@@ -57,38 +64,70 @@ func (r *Registry) nextBatch() batch {
 			break
 		}
 		if _, twice := b.keys[key]; !twice {
-			b.add(nil, Change{Key: key})
+			b.add(nil, []Change{{Key: key}})
 		}
 	}
 	return b
 }
 
-func (b *batch) add(q *request, c Change) {
-	b.keys[c.Key] = struct{}{}
-	b.changes = append(b.changes, c)
+func (b *batch) add(q *request, changes []Change) {
+	for _, c := range changes {
+		b.keys[c.Key] = struct{}{}
+		if c.Instance != nil {
+			for address := range c.Instance.endpoints() {
+				b.addresses[address] = struct{}{}
+			}
+		}
+	}
+	b.changes = append(b.changes, changes...)
 	if q != nil {
 		b.requests = append(b.requests, q)
 	}
 }
 
-// answered answers a request that the store need not be told: a leave of who is not there,
-// or a check-in that has become a renewal. A leave of who is there has its effect.
-func (r *Registry) answered(q *request) bool {
-	known := r.Snapshot().Instance(q.key)
-	q.created = known == nil
-	switch {
-	case q.instance == nil && known == nil:
-		q.answer <- result{err: ErrUnknown}
-	case q.instance == nil:
-		r.drop(q.key)
-		return false
-	case known == nil || !known.Equal(q.instance):
-		return false
-	default:
-		lease, _ := r.renew(q.instance)
-		q.answer <- result{grant: grant(lease, false)}
+// concerns reports whether b changes something that decides about q.
+func (b *batch) concerns(q *request) bool {
+	if _, twice := b.keys[q.key]; twice || q.instance == nil {
+		return twice
 	}
-	return true
+	for address := range q.instance.endpoints() {
+		if _, twice := b.addresses[address]; twice {
+			return true
+		}
+	}
+	return false
+}
+
+// overlaps reports whether b has a change of one of the same instances.
+func (b *batch) overlaps(changes []Change) bool {
+	return slices.ContainsFunc(changes, func(c Change) bool {
+		_, twice := b.keys[c.Key]
+		return twice
+	})
+}
+
+// decideOn returns what the store has to be told for q. When that is nothing, q is answered: it
+// is refused, or has become a renewal. A leave has its effect at once.
+func (r *Registry) decideOn(q *request) []Change {
+	if q.instance == nil {
+		if r.depart(q) {
+			return []Change{{Key: q.key}}
+		}
+		return nil
+	}
+	q.created = r.Snapshot().Instance(q.key) == nil
+	a := r.admit(q.instance)
+	if a.err != nil {
+		q.answer <- result{err: a.err}
+		return nil
+	}
+	if a.renewal {
+		g, _ := r.renew(a.instance)
+		q.answer <- result{grant: g}
+		return nil
+	}
+	q.admitted = a
+	return a.changes()
 }
 
 // conclude makes what the store has taken current, and answers who waited for it. After an
@@ -96,17 +135,12 @@ func (r *Registry) answered(q *request) bool {
 func (r *Registry) conclude(err error) {
 	r.busy = false
 	r.tell(err)
-	var added []Change
-	for _, c := range r.saving.changes {
-		if err != nil {
-			break
+	if err == nil {
+		for _, c := range r.saving.changes {
+			delete(r.owed, c.Key)
 		}
-		delete(r.owed, c.Key)
-		if c.Instance != nil {
-			added = append(added, c)
-		}
+		r.apply(slices.Clone(r.saving.changes)) // those who left have left before
 	}
-	r.apply(added)
 	for _, q := range r.saving.requests {
 		switch {
 		case q.instance == nil:
@@ -114,12 +148,22 @@ func (r *Registry) conclude(err error) {
 		case err != nil:
 			q.answer <- result{err: err}
 		default:
-			lease, _ := r.renew(q.instance)
-			q.answer <- result{grant: grant(lease, q.created)}
+			g, _ := r.renew(q.admitted.instance)
+			g.Created, g.Displaced = q.created, q.admitted.displaced
+			r.tellDisplaced(q)
+			q.answer <- result{grant: g}
 		}
 	}
 	r.retry = err == nil && len(r.owed) > 0
 	r.saving = batch{}
+}
+
+// tellDisplaced logs who lost an address to q.
+func (r *Registry) tellDisplaced(q *request) {
+	for _, d := range q.admitted.displaced {
+		r.log.Warn("instance took an address over", "instance", q.key.String(), "incarnation", q.admitted.instance.Incarnation.String(),
+			"from", d.Key.String(), "incarnation before", d.Incarnation.String())
+	}
 }
 
 // tell logs when the store begins to fail and when it is well again.

@@ -82,7 +82,7 @@ func TestRestart(t *testing.T) {
 		checkIn(t, first, instance("users", 1))
 		checkIn(t, first, instance("users", 2))
 		checkIn(t, first, instance("users", 3))
-		if err := first.Leave(ctx, instance("users", 3).Key); err != nil {
+		if err := first.Leave(ctx, instance("users", 3).Key, registry.Incarnation{}); err != nil {
 			t.Fatal(err)
 		}
 		stop()
@@ -146,7 +146,7 @@ func TestFullStore(t *testing.T) {
 			t.Error("a refused check-in made a snapshot")
 		}
 		checkIn(t, r, instance("users", 1)) // a renewal needs no room
-		if err := r.Leave(t.Context(), instance("users", 2).Key); err != nil {
+		if err := r.Leave(t.Context(), instance("users", 2).Key, registry.Incarnation{}); err != nil {
 			t.Errorf("leaving: %v, want nothing to keep traffic coming", err)
 		}
 		if n := r.Snapshot().Size(); n != 1 || store.size() != 2 {
@@ -168,7 +168,7 @@ func TestOwedLeaveIsNotTheLastWord(t *testing.T) {
 		r := run(t, registry.Options{Store: store})
 		checkIn(t, r, instance("users", 1))
 		store.set(errors.New("broken"), 0)
-		if err := r.Leave(t.Context(), instance("users", 1).Key); err != nil {
+		if err := r.Leave(t.Context(), instance("users", 1).Key, registry.Incarnation{}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := r.CheckIn(t.Context(), instance("users", 1)); err == nil {
@@ -222,7 +222,7 @@ func TestHangingStore(t *testing.T) {
 		time.Sleep(time.Second)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := f.r.Leave(ctx, instance("users", 1).Key); !errors.Is(err, context.DeadlineExceeded) {
+		if err := f.r.Leave(ctx, instance("users", 1).Key, registry.Incarnation{}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("leaving: %v, want the caller's deadline", err)
 		}
 		f.kill("users", 1)
@@ -253,13 +253,13 @@ func TestLeaveBehindACheckIn(t *testing.T) {
 		calls.Go(func() { checkIn(t, r, instance("users", 1)) })
 		time.Sleep(time.Second)
 		calls.Go(func() {
-			if err := r.Leave(t.Context(), instance("users", 1).Key); err != nil {
+			if err := r.Leave(t.Context(), instance("users", 1).Key, registry.Incarnation{}); err != nil {
 				t.Errorf("leaving: %v", err)
 			}
 		})
 		time.Sleep(time.Second)
 		calls.Go(func() {
-			if err := r.Leave(t.Context(), instance("users", 1).Key); !errors.Is(err, registry.ErrUnknown) {
+			if err := r.Leave(t.Context(), instance("users", 1).Key, registry.Incarnation{}); !errors.Is(err, registry.ErrUnknown) {
 				t.Errorf("leaving twice: %v, want ErrUnknown", err)
 			}
 		})

@@ -41,7 +41,13 @@ func fail(w http.ResponseWriter, err error) {
 	}
 	refused := Error{Error: err.Error()}
 	status := http.StatusServiceUnavailable
-	switch {
+	switch taken := new(registry.Taken); {
+	case errors.As(err, &taken):
+		status = http.StatusConflict
+		refused.Hint = "an address belongs to one instance: give one of them another, or stop one"
+	case errors.Is(err, registry.ErrLeft):
+		status = http.StatusGone
+		refused.Hint = "an instance that still runs asks for another one: POST .../incarnation"
 	case errors.Is(err, registry.ErrUnknown):
 		status = http.StatusNotFound
 	case errors.Is(err, registry.ErrNoDoubt):

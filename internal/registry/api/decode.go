@@ -27,6 +27,8 @@ func fields() []field {
 		{"lease", `a duration of 10s-24h, such as "10m"`, func(v json.RawMessage, i *registry.Instance) error { return json.Unmarshal(v, (*Duration)(&i.Lease)) }, nil},
 		{"identity", `a SPIFFE ID such as "spiffe://example.org/users"`, func(v json.RawMessage, i *registry.Instance) error { return json.Unmarshal(v, &i.Identity) }, nil},
 		{"proxy", `the node ID of an Envoy, such as "sidecar/users/10.0.0.7:9211"`, func(v json.RawMessage, i *registry.Instance) error { return json.Unmarshal(v, &i.Proxy) }, nil},
+		{"incarnation", "what POST .../incarnation answered", func(v json.RawMessage, i *registry.Instance) error { return json.Unmarshal(v, &i.Incarnation) }, nil},
+		{"sequence", "a whole number", func(v json.RawMessage, i *registry.Instance) error { return json.Unmarshal(v, &i.Sequence) }, nil},
 	}
 }
 

@@ -22,7 +22,21 @@ type Instance struct {
 	Lease    Duration              `json:"lease"`
 	Identity string                `json:"identity,omitempty"`
 	Proxy    string                `json:"proxy,omitempty"`
-	Expires  time.Time             `json:"expires"` // when the lease lapses unless it is renewed
+	// Incarnation is the start of the instance's agent that described it so, Sequence how often that
+	// agent had changed the description by then.
+	Incarnation registry.Incarnation `json:"incarnation"`
+	Sequence    uint64               `json:"sequence"`
+	Expires     time.Time            `json:"expires"` // when the lease lapses unless it is renewed
+}
+
+// Describes reports whether i is described as j is.
+func (i Instance) Describes(j *registry.Instance) bool {
+	shown := registry.Instance{
+		Key: registry.Key{Service: i.Service, Address: i.Address}, Ports: i.Ports, Zone: i.Zone, Tags: i.Tags,
+		Weight: i.Weight, State: i.State, Lease: time.Duration(i.Lease), Identity: i.Identity, Proxy: i.Proxy,
+	}
+	said := j.WithDefaults()
+	return shown.Equal(&said)
 }
 
 // CheckIn is the body of PUT /v1/instances/{service}/{address}. What is absent has its default.
@@ -35,6 +49,15 @@ type CheckIn struct {
 	Lease    Duration              `json:"lease,omitzero"`
 	Identity string                `json:"identity,omitempty"`
 	Proxy    string                `json:"proxy,omitempty"`
+	// Incarnation is what POST .../incarnation answered; Sequence grows with every change of the
+	// fields above. Both are absent from whoever does not know of them.
+	Incarnation registry.Incarnation `json:"incarnation,omitzero"`
+	Sequence    uint64               `json:"sequence,omitempty"`
+}
+
+// Incarnation answers POST /v1/instances/{service}/{address}/incarnation.
+type Incarnation struct {
+	Incarnation registry.Incarnation `json:"incarnation"`
 }
 
 // CheckedIn answers a check-in.

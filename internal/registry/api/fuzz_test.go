@@ -35,7 +35,7 @@ func FuzzCheckIn(f *testing.F) {
 		if found := i.Problems(); len(found) > 0 {
 			t.Fatalf("an invalid instance is taken: %v", found)
 		}
-		again, err := json.Marshal(CheckIn{i.Ports, i.Zone, i.Tags, i.Weight, i.State, Duration(i.Lease), i.Identity, i.Proxy})
+		again, err := json.Marshal(CheckIn{i.Ports, i.Zone, i.Tags, i.Weight, i.State, Duration(i.Lease), i.Identity, i.Proxy, i.Incarnation, i.Sequence})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +43,7 @@ func FuzzCheckIn(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%s: %v", again, err)
 		}
-		if back, problems := decodeInstance(key, members); len(problems) > 0 || !back.Equal(&i) {
+		if back, problems := decodeInstance(key, members); len(problems) > 0 || !back.Equal(&i) || back.Incarnation != i.Incarnation || back.Sequence != i.Sequence {
 			t.Errorf("%s became %+v, %v, want %+v", again, back, problems, i)
 		}
 	})

@@ -53,6 +53,7 @@ func (h *handler) routes() map[string]methods {
 			http.MethodPut:    h.checkIn,
 			http.MethodDelete: h.leave,
 		},
+		"/v1/instances/{service}/{address}/incarnation": {http.MethodPost: h.issue},
 		"/v1/expiry":                    {http.MethodGet: h.doubts, http.MethodPost: h.decideAll},
 		"/v1/services/{service}/expiry": {http.MethodPost: h.decide},
 	}

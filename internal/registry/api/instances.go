@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
@@ -35,15 +37,41 @@ func (h *handler) checkIn(w http.ResponseWriter, r *http.Request) {
 	if grant.Created {
 		status = http.StatusCreated
 	}
-	answer(w, status, CheckedIn{form(grant.Lease), Duration(grant.RenewAfter), h.warning(key)})
+	answer(w, status, CheckedIn{form(grant.Lease), Duration(grant.RenewAfter), h.warning(grant)})
 }
 
-// warning says that nobody will call the service yet; "" when it has a manifest.
-func (h *handler) warning(key registry.Key) string {
-	if h.Known == nil || h.Known(key.Service) {
-		return ""
+// issue is POST for a new incarnation. It changes nothing else.
+func (h *handler) issue(w http.ResponseWriter, r *http.Request) {
+	body, ok := readBody(w, r)
+	if !ok {
+		return
 	}
-	return fmt.Sprintf("service %q has no manifest: nobody can call it until it has one", key.Service)
+	_, problems := keyIn(r)
+	_, more := query(r)
+	problems = append(problems, more...)
+	for _, m := range body {
+		problems = append(problems, unknown(m.name, m.name, nil))
+	}
+	if len(problems) > 0 {
+		refuseCall(w, problems)
+		return
+	}
+	answer(w, http.StatusOK, Incarnation{h.Registry.Issue()})
+}
+
+// warning says what is probably not meant: "" when nothing is.
+func (h *handler) warning(g registry.Grant) string {
+	var warnings []string
+	if h.Known != nil && !h.Known(g.Service) {
+		warnings = append(warnings, fmt.Sprintf("service %q has no manifest: nobody can call it until it has one", g.Service))
+	}
+	for _, d := range g.Displaced {
+		warnings = append(warnings, fmt.Sprintf("address taken over from %v, incarnation %v: if that instance still runs, give one of them another address", d.Key, d.Incarnation))
+	}
+	if g.Rival != nil {
+		warnings = append(warnings, fmt.Sprintf("another agent claims the same address, for %v, incarnation %v: give one of them another, or stop one", g.Rival.Key, g.Rival.Incarnation))
+	}
+	return strings.Join(warnings, "; ")
 }
 
 // show is GET of one instance.
@@ -66,13 +94,14 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request) {
 // acknowledged that the instance is gone, or after that time.
 func (h *handler) leave(w http.ResponseWriter, r *http.Request) {
 	key, problems := keyIn(r)
-	values, more := query(r, "wait")
-	wait, evenMore := waitIn(values, 0)
-	if problems = append(append(problems, more...), evenMore...); len(problems) > 0 {
+	values, inQuery := query(r, "wait", "incarnation")
+	wait, inWait := waitIn(values, 0)
+	incarnation, inIncarnation := incarnationIn(values)
+	if problems = slices.Concat(problems, inQuery, inWait, inIncarnation); len(problems) > 0 {
 		refuseCall(w, problems)
 		return
 	}
-	if err := h.Registry.Leave(r.Context(), key); err != nil {
+	if err := h.Registry.Leave(r.Context(), key, incarnation); err != nil {
 		if errors.Is(err, registry.ErrUnknown) {
 			err = fmt.Errorf("%v: %w", key, err)
 		}
@@ -86,6 +115,7 @@ func (h *handler) leave(w http.ResponseWriter, r *http.Request) {
 func form(l registry.Lease) Instance {
 	return Instance{
 		Service: l.Service, Address: l.Address, Ports: l.Ports, Zone: l.Zone, Tags: l.Tags, Weight: l.Weight,
-		State: l.State, Lease: Duration(l.Instance.Lease), Identity: l.Identity, Proxy: l.Proxy, Expires: l.Expires.UTC(),
+		State: l.State, Lease: Duration(l.Instance.Lease), Identity: l.Identity, Proxy: l.Proxy,
+		Incarnation: l.Incarnation, Sequence: l.Sequence, Expires: l.Expires.UTC(),
 	}
 }

@@ -75,14 +75,24 @@ func query(r *http.Request, allowed ...string) (url.Values, []Problem) {
 	return values, problems
 }
 
-// waitIn reads ?wait=; fallback when it is absent.
+// incarnationIn reads ?incarnation=; none when it is absent.
+func incarnationIn(values url.Values) (registry.Incarnation, []Problem) {
+	incarnation, err := registry.ParseIncarnation(values.Get("incarnation"))
+	if err != nil {
+		return incarnation, []Problem{{Field: "?incarnation", Error: err.Error(), Expected: "what POST .../incarnation answered"}}
+	}
+	return incarnation, nil
+}
+
+// waitIn reads ?wait=, at most maxWait; fallback when it is absent. A longer time is no mistake:
+// whoever asks for it is served for as long as the server is willing to.
 func waitIn(values url.Values, fallback time.Duration) (time.Duration, []Problem) {
 	if !values.Has("wait") {
 		return fallback, nil
 	}
 	wait, err := time.ParseDuration(values.Get("wait"))
-	if err != nil || wait < 0 || wait > maxWait {
-		return 0, []Problem{{Field: "?wait", Error: fmt.Sprintf("%.40q is no time to wait", values.Get("wait")), Expected: "a duration of 0s-5m, such as 30s"}}
+	if err != nil || wait < 0 {
+		return 0, []Problem{{Field: "?wait", Error: fmt.Sprintf("%.40q is no time to wait", values.Get("wait")), Expected: "a duration such as 30s"}}
 	}
-	return wait, nil
+	return min(wait, maxWait), nil
 }

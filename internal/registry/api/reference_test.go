@@ -21,7 +21,7 @@ import (
 const reference = "../../../docs/reference/registry-api.md"
 
 // volatile are the values in answers that are never the same twice.
-var volatile = regexp.MustCompile(`"(expires|since|until|renewAfter|waited|version)": ?"[^"]+"`)
+var volatile = regexp.MustCompile(`"(expires|since|until|renewAfter|waited|version|incarnation)": ?"[^"]+"`)
 
 var version = regexp.MustCompile(`"version": ?"([^"]+)"`)
 

@@ -39,17 +39,30 @@ func (c *Client) CheckIn(ctx context.Context, i registry.Instance) (api.CheckedI
 	body := api.CheckIn{
 		Ports: i.Ports, Zone: i.Zone, Tags: i.Tags, Weight: i.Weight,
 		State: i.State, Lease: api.Duration(i.Lease), Identity: i.Identity, Proxy: i.Proxy,
+		Incarnation: i.Incarnation, Sequence: i.Sequence,
 	}
 	var answer api.CheckedIn
 	_, err := c.call(ctx, http.MethodPut, instancePath(i.Key), nil, body, &answer)
 	return answer, err
 }
 
-// Leave takes the instance out of the registry at once. With a wait above zero it returns
+// Issue asks for a new incarnation of the instance: one for each start of its agent. It changes
+// nothing: the incarnation counts from its first check-in.
+func (c *Client) Issue(ctx context.Context, key registry.Key) (registry.Incarnation, error) {
+	var answer api.Incarnation
+	_, err := c.call(ctx, http.MethodPost, instancePath(key)+"/incarnation", nil, struct{}{}, &answer)
+	return answer.Incarnation, err
+}
+
+// Leave takes the incarnation out of the registry at once, and for good; the zero value is
+// whichever is there. With a wait above zero it returns
 // when the callers' proxies have acknowledged that, or after wait. An instance that the
 // server does not know has left already: that is no error.
-func (c *Client) Leave(ctx context.Context, key registry.Key, wait time.Duration) (api.Left, error) {
+func (c *Client) Leave(ctx context.Context, key registry.Key, incarnation registry.Incarnation, wait time.Duration) (api.Left, error) {
 	query := url.Values{}
+	if !incarnation.IsZero() {
+		query.Set("incarnation", incarnation.String())
+	}
 	if wait > 0 {
 		query.Set("wait", wait.String())
 	}

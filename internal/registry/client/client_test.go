@@ -88,7 +88,7 @@ func TestLeave(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // who has left already leaves without an error
-		if left, err := c.Leave(t.Context(), i.Key, time.Second); err != nil || left.Acknowledged || left.Reason == "" {
+		if left, err := c.Leave(t.Context(), i.Key, registry.Incarnation{}, time.Second); err != nil || left.Acknowledged || left.Reason == "" {
 			t.Errorf("left %+v, %v", left, err)
 		}
 	}

@@ -1,8 +1,8 @@
 // Package diskstore keeps the registry's instances in one file on the server's own disk,
 // as a log of changes that is rewritten now and then.
 //
-// The file, instances.log, begins with the line "doyen instances 1"; the number is the
-// version of the format. Frames follow, one for each Save:
+// The file, instances.log, begins with the line "doyen instances 2"; the number is the
+// version of the format. A file of format 1, which has no incarnations, is read and written anew. Frames follow, one for each Save:
 //
 //	mark      4 bytes  ff 64 79 fe; no byte of it can stand in the JSON below
 //	length    4 bytes  of the changes, little endian

@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	// format is the version of the file that this package writes and reads.
-	format   = 1
+	// format is the version of the file that this package writes. It reads those from oldest on.
+	format   = 2
+	oldest   = 1 // without incarnations
 	preamble = "doyen instances "
 
 	frameHead = 12
@@ -40,6 +41,9 @@ func appendFrame(to, changes []byte) []byte {
 func checksum(length, changes []byte) uint32 {
 	return crc32.Update(crc32.Checksum(length, castagnoli), castagnoli, changes)
 }
+
+// isCurrent reports whether content begins with the header that this package writes.
+func isCurrent(content []byte) bool { return bytes.HasPrefix(content, header()) }
 
 // firstFrame returns the changes of the frame that text begins with, and what follows it.
 func firstFrame(text []byte) (changes, rest []byte, ok bool) {
@@ -99,8 +103,8 @@ func afterHeader(content []byte) ([]byte, error) {
 	switch {
 	case !found || !ours || err != nil:
 		return content, fmt.Errorf("it does not begin with %q", header())
-	case version != format:
-		return content, fmt.Errorf("it has format %d, and this doyen knows %d only", version, format)
+	case version < oldest || version > format:
+		return content, fmt.Errorf("it has format %d, and this doyen knows %d to %d only", version, oldest, format)
 	}
 	return content[min(len(content), 64)-len(rest):], nil
 }

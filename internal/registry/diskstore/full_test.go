@@ -36,7 +36,7 @@ func TestFullDisk(t *testing.T) {
 	if _, err := server.CheckIn(t.Context(), *instance(0, "x").Instance); err != nil {
 		t.Errorf("a renewal with a full disk: %v", err)
 	}
-	if _, err := server.Leave(t.Context(), instance(1, "x").Key, 0); err != nil {
+	if _, err := server.Leave(t.Context(), instance(1, "x").Key, registry.Incarnation{}, 0); err != nil {
 		t.Errorf("leaving with a full disk: %v", err)
 	}
 	wantSize(t, server, known-1)

@@ -51,7 +51,7 @@ func (c *caller) call(server *child) {
 func ask(server *child, n int, weight uint32) error {
 	i := *instance(n, "x").Instance
 	if i.Weight = weight; weight == 0 {
-		_, err := server.Leave(context.Background(), i.Key, 0)
+		_, err := server.Leave(context.Background(), i.Key, registry.Incarnation{}, 0)
 		return err
 	}
 	_, err := server.CheckIn(context.Background(), i)

@@ -11,7 +11,8 @@ import (
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
 
-// record is one change as the file holds it. Another field is another format.
+// record is one change as the file holds it. Another field is another format. Format 1 has no
+// incarnation and no sequence.
 type record struct {
 	Service  mesh.ServiceName      `json:"service"`
 	Address  netip.AddrPort        `json:"address"`
@@ -24,6 +25,9 @@ type record struct {
 	Lease    time.Duration         `json:"lease,omitempty"` // ns
 	Identity string                `json:"identity,omitempty"`
 	Proxy    string                `json:"proxy,omitempty"`
+
+	Incarnation registry.Incarnation `json:"incarnation,omitzero"`
+	Sequence    uint64               `json:"sequence,omitempty"`
 }
 
 func recordOf(c registry.Change) record {
@@ -31,7 +35,7 @@ func recordOf(c registry.Change) record {
 	if i == nil {
 		return record{Service: c.Service, Address: c.Address, Gone: true}
 	}
-	return record{c.Service, c.Address, false, i.Ports, i.Zone, i.Tags, i.Weight, i.State, i.Lease, i.Identity, i.Proxy}
+	return record{c.Service, c.Address, false, i.Ports, i.Zone, i.Tags, i.Weight, i.State, i.Lease, i.Identity, i.Proxy, i.Incarnation, i.Sequence}
 }
 
 func (r record) change() registry.Change {
@@ -41,6 +45,7 @@ func (r record) change() registry.Change {
 	}
 	return registry.Change{Key: key, Instance: &registry.Instance{
 		Key: key, Ports: r.Ports, Zone: r.Zone, Tags: r.Tags, Weight: r.Weight, State: r.State, Lease: r.Lease, Identity: r.Identity, Proxy: r.Proxy,
+		Incarnation: r.Incarnation, Sequence: r.Sequence,
 	}}
 }
 

@@ -96,7 +96,13 @@ func (s *Store) start() error {
 	if s.file, err = s.open(s.path(logName), os.O_WRONLY|os.O_APPEND); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	return s.cut(content[end:])
+	if err := s.cut(content[end:]); err != nil {
+		return err
+	}
+	if !isCurrent(content) {
+		return s.writeAnew() // what is appended would not be of the format that the header names
+	}
+	return nil
 }
 
 // replay makes the changes of a file's content and returns where its last whole frame ends.

@@ -156,7 +156,7 @@ func TestForeignFiles(t *testing.T) {
 	for name, test := range map[string]struct{ content, want string }{
 		"empty":         {"", "does not begin with"},
 		"other program": {"\x00\x01\x02 something else entirely that is rather longer than a line of ours would be", "does not begin with"},
-		"later format":  {"doyen instances 2\n", "has format 2, and this doyen knows 1 only"},
+		"later format":  {"doyen instances 3\n", "has format 3, and this doyen knows 1 to 2 only"},
 		"another field": {string(appendFrame(header(), []byte(`[{"service":"users","address":"10.0.0.1:1","colour":"red"}]`))), "colour"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -165,6 +165,30 @@ func TestForeignFiles(t *testing.T) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
 		})
+	}
+}
+
+// TestFirstFormat reads what a release without incarnations wrote, and goes on with it in today's format.
+func TestFirstFormat(t *testing.T) {
+	old := appendFrame([]byte("doyen instances 1\n"), []byte(`[{"service":"users","address":"10.0.0.1:9211","ports":{"admin":9212},"weight":7,"state":"draining","lease":90000000000}]`))
+	dir := folder(t, old)
+	s := open(t, dir)
+	if !bytes.HasPrefix(read(t, dir), header()) {
+		t.Errorf("the file still begins with %.20q", read(t, dir))
+	}
+	second := instance(2, "two")
+	incarnation, err := registry.ParseIncarnation("7-9f86d081")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.Instance.Incarnation, second.Instance.Sequence = incarnation, 3
+	save(t, s, second)
+	loaded := reopened(t, s)
+	if i := loaded[instance(1, "").Key]; i == nil || i.Weight != 7 || i.Lease != 90*time.Second || !i.Incarnation.IsZero() {
+		t.Errorf("the instance of the old file is %+v", i)
+	}
+	if i := loaded[second.Key]; i == nil || i.Incarnation != incarnation || i.Sequence != 3 {
+		t.Errorf("the new instance is %+v", i)
 	}
 }
 

@@ -1,0 +1,137 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// ErrLeft is the error of a check-in by an incarnation that said goodbye before: it was on its
+// way meanwhile. Whoever still runs asks for another incarnation ([Registry.Issue]).
+var ErrLeft = errors.New("this incarnation has left")
+
+// Taken is the error of a check-in at an address that a later incarnation has.
+type Taken struct {
+	Address netip.AddrPort // what both claim
+	By      Claim          // who has it
+}
+
+// Claim is an instance's claim to its address.
+type Claim struct {
+	Key
+	Incarnation Incarnation
+}
+
+// Error names the address and who has it.
+func (t *Taken) Error() string {
+	return fmt.Sprintf("%v belongs to %s, incarnation %v, which started later", t.Address, t.By.Service, t.By.Incarnation)
+}
+
+// Issue returns a new incarnation, above every one that this registry has seen. Issuing changes
+// nothing else: an incarnation counts from its first check-in.
+func (r *Registry) Issue() Incarnation {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.incarnations.issue()
+}
+
+// admission is what a check-in changes, or its answer when it changes nothing.
+type admission struct {
+	instance  *Instance // as it will be stored
+	displaced []Claim   // who had one of its addresses
+	renewal   bool      // nothing to store
+	err       error
+}
+
+// admit decides on a check-in by what is known of its addresses. The later incarnation wins;
+// within one incarnation the higher sequence does.
+func (r *Registry) admit(i *Instance) admission {
+	known := r.Snapshot().Instance(i.Key)
+	i, renewal := r.identify(i, known)
+	switch {
+	case renewal:
+		return admission{instance: known, renewal: true}
+	case r.hasLeft(i):
+		return admission{err: fmt.Errorf("%v, incarnation %v: %w", i.Key, i.Incarnation, ErrLeft)}
+	case known != nil && known.Incarnation.Compare(i.Incarnation) > 0:
+		return admission{err: r.contest(i, known, i.Address)}
+	case known != nil && known.Incarnation == i.Incarnation && known.Sequence >= i.Sequence:
+		return admission{instance: known, renewal: true} // overtaken by a later check-in
+	}
+	a := admission{instance: i}
+	for address := range i.endpoints() {
+		holder := r.holderOf(address)
+		switch {
+		case holder == nil || holder.Key == i.Key:
+		case holder.Incarnation.Compare(i.Incarnation) > 0:
+			return admission{err: r.contest(i, holder, address)}
+		default:
+			a.displace(holder)
+		}
+	}
+	return a
+}
+
+// identify completes a check-in by somebody who does not know of incarnations: it speaks for
+// the incarnation that is known, or begins one. It reports whether the check-in renews a lease.
+func (r *Registry) identify(i, known *Instance) (_ *Instance, renewal bool) {
+	if !i.Incarnation.IsZero() {
+		return i, false
+	}
+	if known == nil {
+		return i.as(r.Issue(), 1), false
+	}
+	return i.as(known.Incarnation, known.Sequence+1), known.Equal(i)
+}
+
+// as returns a copy of i with that incarnation and sequence.
+func (i Instance) as(incarnation Incarnation, sequence uint64) *Instance {
+	i.Incarnation, i.Sequence = incarnation, sequence
+	return &i
+}
+
+func (r *Registry) hasLeft(i *Instance) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.departed.includes(i.Address, i.Incarnation)
+}
+
+// holderOf is the instance that has address; nil when none has.
+func (r *Registry) holderOf(address netip.AddrPort) *Instance {
+	key, found := r.holders[address]
+	if !found {
+		return nil
+	}
+	return r.Snapshot().Instance(key)
+}
+
+// contest refuses i because holder has its address, and remembers that for holder's next renewal.
+func (r *Registry) contest(i, holder *Instance, address netip.AddrPort) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l := r.leases.byKey[holder.Key]; l != nil {
+		l.rival, l.rivalSince = Claim{i.Key, i.Incarnation}, time.Now()
+	}
+	return &Taken{address, Claim{holder.Key, holder.Incarnation}}
+}
+
+// displace notes once that holder loses its address.
+func (a *admission) displace(holder *Instance) {
+	claim := Claim{holder.Key, holder.Incarnation}
+	for _, d := range a.displaced {
+		if d == claim {
+			return
+		}
+	}
+	a.displaced = append(a.displaced, claim)
+}
+
+// changes are what the store is told.
+func (a *admission) changes() []Change {
+	changes := []Change{{a.instance.Key, a.instance}}
+	for _, d := range a.displaced {
+		changes = append(changes, Change{Key: d.Key})
+	}
+	return changes
+}
