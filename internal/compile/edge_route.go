@@ -14,10 +14,9 @@ import (
 
 // destination is one port of a service that an edge's routes lead to.
 type destination struct {
-	service *config.Service
-	port    int              // index in the service's ports
-	traffic []config.Traffic // of the routes, in the order of the document
-	origin  mesh.Origin      // of the first of them
+	callee
+	routes []*config.Traffic // of the routes, in the order of the document
+	origin mesh.Origin       // of the first of them
 }
 
 // edgeRoutes resolves the routes of an edge, by host, and everything that they lead to.
@@ -35,12 +34,12 @@ func edgeRoutes(docs *documents, doc *config.Edge) ([]ir.VirtualHost, []ir.Upstr
 		target := serviceTarget(service, port)
 		d := destinations[target]
 		if d == nil {
-			d = &destination{service: service, port: port, origin: r.Origin}
+			d = &destination{callee: servicePort(service, port), origin: r.Origin}
 			destinations[target] = d
 		}
-		d.traffic = append(d.traffic, r.Traffic)
-		resolved := config.Resolve(r.Traffic, service.Traffic, docs.mesh().Defaults)
-		addRoute(hosts, r, route(trimSlash(r.Path), target, service.Ports[port].Protocol, resolved, r.Origin))
+		d.routes = append(d.routes, r.Traffic)
+		traffic := d.settings(docs, r.Traffic)
+		addRoute(hosts, r, d.routeOf(trimSlash(r.Path), &traffic, r.Origin))
 	}
 	return sortedHosts(hosts), destinationUpstreams(docs, destinations), nil
 }
@@ -86,8 +85,8 @@ func sortedHosts(hosts map[string]*ir.VirtualHost) []ir.VirtualHost {
 func destinationUpstreams(docs *documents, destinations map[ir.Target]*destination) []ir.Upstream {
 	var all []ir.Upstream
 	for _, d := range destinations {
-		layers := append(slices.Clip(d.traffic), d.service.Traffic, docs.mesh().Defaults)
-		all = append(all, serviceUpstream(d.service, d.port, config.Resolve(layers...), d.origin))
+		traffic := d.settings(docs, slices.Clip(d.routes)...)
+		all = append(all, d.upstreamOf(&traffic, d.origin))
 	}
 	slices.SortFunc(all, byTarget)
 	return all

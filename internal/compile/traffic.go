@@ -1,46 +1,62 @@
 package compile
 
 import (
+	"fmt"
+	"reflect"
+
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/ir"
-	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// route is how requests below path are sent to target.
-func route(path string, target ir.Target, protocol mesh.Protocol, t config.Effective, origin mesh.Origin) ir.Route {
-	if protocol == mesh.TCP {
-		return ir.Route{Path: path, Target: target, Protocol: protocol, Origin: origin}
-	}
-	return ir.Route{
-		Path: path, Target: target, Protocol: protocol,
-		Timeout: t.Timeout.Value, Retries: retries(t.Retries), Origin: origin,
-	}
+// assignment leads from a setting of documents to the field of ir that has its path in a setting tag.
+type assignment struct {
+	from config.Setting
+	to   []int
 }
 
-func retries(r config.EffectiveRetries) *ir.Retries {
-	if r.Attempts.Value == 0 || len(r.On.Value) == 0 {
-		return nil
+var (
+	upstreamSettings = assignmentsOf(reflect.TypeFor[ir.Upstream]())
+	routeSettings    = assignmentsOf(reflect.TypeFor[ir.Route]())
+)
+
+// assignmentsOf finds the tagged fields of a struct and of the structs that it points to. It panics on a tag that is
+// no setting: tags are written by us.
+func assignmentsOf(t reflect.Type) (all []assignment) {
+	for f := range t.Fields() {
+		if path, ok := f.Tag.Lookup("setting"); ok {
+			all = append(all, assignment{settingNamed(path), f.Index})
+		} else if f.Type.Kind() == reflect.Pointer && f.Type.Elem().Kind() == reflect.Struct {
+			for _, inner := range assignmentsOf(f.Type.Elem()) {
+				all = append(all, assignment{inner.from, append(append([]int{}, f.Index...), inner.to...)})
+			}
+		}
 	}
-	return &ir.Retries{Attempts: r.Attempts.Value, On: r.On.Value, PerTryTimeout: r.PerTryTimeout.Value}
+	return all
 }
 
-func limits(c config.EffectiveCircuitBreaker) *ir.Limits {
-	return &ir.Limits{
-		Connections:     c.Connections.Value,
-		PendingRequests: c.PendingRequests.Value,
-		Requests:        c.Requests.Value,
-		Retries:         c.Retries.Value,
+func settingNamed(path string) config.Setting {
+	for _, s := range config.Settings() {
+		if s.Path == path {
+			return s
+		}
 	}
+	panic(fmt.Sprintf("compile: there is no setting %q", path))
 }
 
-func outliers(o config.EffectiveOutliers) *ir.Outliers {
-	if o.ConsecutiveErrors.Value == 0 {
-		return nil
-	}
-	return &ir.Outliers{
-		ConsecutiveErrors: o.ConsecutiveErrors.Value,
-		Interval:          o.Interval.Value,
-		EjectFor:          o.EjectFor.Value,
-		MaxEjectedPercent: o.MaxEjectedPercent.Value,
+// apply sets the fields of ir that to points to, and the structs on the way to them, to resolved settings.
+func apply(assignments []assignment, to any, t *config.Traffic) {
+	for _, a := range assignments {
+		at := reflect.ValueOf(to).Elem()
+		for _, i := range a.to {
+			if at.Kind() == reflect.Pointer {
+				if at.IsNil() {
+					at.Set(reflect.New(at.Type().Elem()))
+				}
+				at = at.Elem()
+			}
+			at = at.Field(i)
+		}
+		value, _ := a.from.Of(t)
+		at.Set(value.Convert(at.Type()))
 	}
 }

@@ -60,8 +60,8 @@ type EdgeRoute struct {
 	// The service's port, by name. Without it requests go to the main port.
 	Port mesh.PortName `json:"port,omitzero" format:"port" example:"admin"`
 
-	// What this route wants otherwise than the service's manifest says.
-	Traffic Traffic `json:"traffic,omitzero" example:"{timeout: 2s, retries: 1}"`
+	// The settings in which this route differs from the service's manifest.
+	Traffic *Traffic `json:"traffic,omitzero" example:"{timeout: 2s, retries: 1}"`
 
 	Origin mesh.Origin `json:"-"`
 }

@@ -75,10 +75,10 @@ func TestShopEffective(t *testing.T) {
 			t.Errorf("%s: decided at %s: want %s", test.what, test.got, test.want)
 		}
 	}
-	if e.Timeout.Value != time.Second || e.Retries.Attempts.Value != 0 || e.Outliers.EjectFor.Value != 10*time.Second {
+	if time.Duration(e.Timeout.Value) != time.Second || e.Retries.Attempts.Value != 0 || time.Duration(e.Outliers.EjectFor.Value) != 10*time.Second {
 		t.Errorf("effective %+v", e)
 	}
-	if !e.ConnectTimeout.BuiltIn() || e.ConnectTimeout.Value != time.Second {
+	if !e.ConnectTimeout.BuiltIn() || time.Duration(e.ConnectTimeout.Value) != time.Second {
 		t.Errorf("connect timeout %+v: want the built-in second", e.ConnectTimeout)
 	}
 }

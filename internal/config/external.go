@@ -30,7 +30,7 @@ type External struct {
 	TLS *ExternalTLS `json:"tls,omitempty" example:"{ca: /etc/doyen/tls/ledger-ca.pem}"`
 
 	// How callers treat the host, unless a call says otherwise.
-	Traffic Traffic `json:"traffic,omitzero" example:"{connectTimeout: 500ms}"`
+	Traffic *Traffic `json:"traffic,omitzero" example:"{connectTimeout: 500ms}"`
 }
 
 // ExternalTLS is what a proxy expects of an external host's certificate.

@@ -22,7 +22,7 @@ type Service struct {
 	Calls []Call `json:"calls,omitempty" example:"[payments, {to: ledger-db, localPort: 15432}]"`
 
 	// How callers treat this service, unless a call says otherwise.
-	Traffic Traffic `json:"traffic,omitzero" example:"{timeout: 2s, retries: 1}"`
+	Traffic *Traffic `json:"traffic,omitzero" example:"{timeout: 2s, retries: 1}"`
 }
 
 // Port is one port that a service serves. A number alone is an http port; 9090/grpc is a grpc port.
@@ -73,8 +73,8 @@ type Call struct {
 	// their host is the name.
 	LocalPort int `json:"localPort,omitzero" range:"1-65535" example:"15432"`
 
-	// What this caller wants otherwise than the called document says.
-	Traffic Traffic `json:"traffic,omitzero" example:"{timeout: 2s, retries: 1}"`
+	// The settings in which this caller differs from the called document.
+	Traffic *Traffic `json:"traffic,omitzero" example:"{timeout: 2s, retries: 1}"`
 
 	Origin mesh.Origin `json:"-"`
 }

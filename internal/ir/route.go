@@ -14,13 +14,13 @@ type VirtualHost struct {
 	Origin mesh.Origin `json:"origin"`
 }
 
-// Route leads the requests below one path to a target.
+// Route leads the requests below one path to a target. The setting tags are as in [Upstream].
 type Route struct {
 	Path     string        `json:"path"` // it and everything below it, at the boundary of a segment; "/" is everything
 	Target   Target        `json:"target"`
-	Protocol mesh.Protocol `json:"protocol"`          // of the target
-	Timeout  time.Duration `json:"timeout,omitempty"` // for the whole request, retries included; 0 sets none
-	Retries  *Retries      `json:"retries,omitempty"` // nil is none
+	Protocol mesh.Protocol `json:"protocol"`                            // of the target
+	Timeout  time.Duration `json:"timeout,omitempty" setting:"timeout"` // for the whole request, retries included; 0 sets none
+	Retries  *Retries      `json:"retries,omitempty"`                   // nil is none
 	// Host replaces the request's host; "" leaves it.
 	Host   string      `json:"host,omitempty"`
 	Origin mesh.Origin `json:"origin"`
@@ -28,7 +28,7 @@ type Route struct {
 
 // Retries say when a request is tried again.
 type Retries struct {
-	Attempts      int           `json:"attempts"` // after the first, at least 1
-	On            []string      `json:"on"`       // the words of the documents, in their order
-	PerTryTimeout time.Duration `json:"perTryTimeout,omitempty"`
+	Attempts      int           `json:"attempts" setting:"retries.attempts"` // after the first, at least 1
+	On            []string      `json:"on" setting:"retries.on"`             // the words of the documents, in their order
+	PerTryTimeout time.Duration `json:"perTryTimeout,omitempty" setting:"retries.perTryTimeout"`
 }

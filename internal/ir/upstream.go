@@ -8,6 +8,8 @@ import (
 )
 
 // Upstream is one target and how connections to it are made and limited.
+//
+// A field with a setting tag holds the value of that setting of the documents; the compiler fills it in by its tag.
 type Upstream struct {
 	Target   Target        `json:"target"`
 	Protocol mesh.Protocol `json:"protocol"`
@@ -17,7 +19,7 @@ type Upstream struct {
 	Addresses []netip.AddrPort `json:"addresses,omitempty"`
 
 	TLS            *UpstreamTLS  `json:"tls,omitempty"` // nil is plain text
-	ConnectTimeout time.Duration `json:"connectTimeout"`
+	ConnectTimeout time.Duration `json:"connectTimeout" setting:"connectTimeout"`
 	Health         *Health       `json:"health,omitempty"`   // nil is no active checks
 	Limits         *Limits       `json:"limits,omitempty"`   // nil is no limits
 	Outliers       *Outliers     `json:"outliers,omitempty"` // nil is no detection
@@ -49,16 +51,16 @@ type Health struct {
 
 // Limits are how much one proxy may have under way to one target.
 type Limits struct {
-	Connections     int `json:"connections"`
-	PendingRequests int `json:"pendingRequests"`
-	Requests        int `json:"requests"`
-	Retries         int `json:"retries"`
+	Connections     int `json:"connections" setting:"circuitBreaker.connections"`
+	PendingRequests int `json:"pendingRequests" setting:"circuitBreaker.pendingRequests"`
+	Requests        int `json:"requests" setting:"circuitBreaker.requests"`
+	Retries         int `json:"retries" setting:"circuitBreaker.retries"`
 }
 
 // Outliers say when an endpoint is left out because of what this proxy has seen of it.
 type Outliers struct {
-	ConsecutiveErrors int           `json:"consecutiveErrors"` // at least 1
-	Interval          time.Duration `json:"interval"`
-	EjectFor          time.Duration `json:"ejectFor"`
-	MaxEjectedPercent int           `json:"maxEjectedPercent"` // one endpoint may always be ejected
+	ConsecutiveErrors int           `json:"consecutiveErrors" setting:"outliers.consecutiveErrors"` // at least 1
+	Interval          time.Duration `json:"interval" setting:"outliers.interval"`
+	EjectFor          time.Duration `json:"ejectFor" setting:"outliers.ejectFor"`
+	MaxEjectedPercent int           `json:"maxEjectedPercent" setting:"outliers.maxEjectedPercent"` // one endpoint may always be ejected
 }

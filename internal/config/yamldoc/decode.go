@@ -5,8 +5,6 @@ import (
 	"reflect"
 
 	"go.yaml.in/yaml/v4"
-
-	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
 // Rule says what is wrong with a text; nil means nothing. The problem has no place yet.
@@ -58,11 +56,6 @@ type decoder struct {
 	*Document
 	*Reader
 	problems *Problems
-
-	// Inside of a struct with Origins, whose absent fields stay absent: where to note the places of its
-	// fields, and the path that led here.
-	origins map[string]mesh.Origin
-	path    string
 }
 
 // report adds a problem with a node.
@@ -92,6 +85,13 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, f field) bool {
 	if w := foreign(n, f); w != nil {
 		d.report(n, w)
 		return false
+	}
+	if isSetting(v.Type()) {
+		ok := d.value(n, v.Field(settingValue), f)
+		if ok {
+			give(v, d.origin(n))
+		}
+		return ok
 	}
 	switch v.Kind() {
 	case reflect.Pointer:

@@ -70,15 +70,6 @@ func Describe(docs map[string]string, kinds ...reflect.Type) (described, groups 
 	return described, groups
 }
 
-// core is the type of a field without pointer and list.
-func core(t reflect.Type) reflect.Type {
-	t = deref(t)
-	if t.Kind() == reflect.Slice {
-		t = deref(t.Elem())
-	}
-	return t
-}
-
 func describe(t reflect.Type, docs map[string]string) Group {
 	g := Group{Name: t.Name(), Doc: docs[t.Name()]}
 	if s, ok := reflect.New(t).Interface().(Shorthand); ok {
@@ -93,7 +84,7 @@ func describe(t reflect.Type, docs map[string]string) Group {
 
 func (f field) describe(doc string) Field {
 	d := Field{
-		Name: f.name, Doc: doc, List: f.Type.Kind() == reflect.Slice, Required: f.required,
+		Name: f.name, Doc: doc, List: valueType(f.Type).Kind() == reflect.Slice, Required: f.required,
 		Default: f.Tag.Get("default"), Unit: f.Tag.Get("unit"), Example: f.Tag.Get("example"), Format: f.format, Words: f.words,
 	}
 	d.Low, d.High, _ = strings.Cut(f.bounds.text, "-")

@@ -102,10 +102,7 @@ func (b bounds) hold(n int64) bool { return b.text == "" || b.low <= n && n <= b
 
 // expected says in words what the field takes.
 func (f field) expected() string {
-	t := deref(f.Type)
-	if t.Kind() == reflect.Slice {
-		t = deref(t.Elem())
-	}
+	t := core(f.Type)
 	low, high, _ := strings.Cut(f.bounds.text, "-")
 	s, hasShort := reflect.New(t).Interface().(Shorthand)
 	switch {

@@ -7,18 +7,11 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/suggest"
 )
 
 // structure reads a group of fields, or the plain value that stands for one.
 func (d *decoder) structure(n *yaml.Node, v reflect.Value, f field) bool {
-	if at := v.FieldByName("Origins"); at.IsValid() {
-		inner := *d
-		inner.origins, inner.path = map[string]mesh.Origin{}, ""
-		at.Set(reflect.ValueOf(inner.origins))
-		d = &inner
-	}
 	if at := v.FieldByName("Origin"); at.IsValid() {
 		at.Set(reflect.ValueOf(d.origin(n)))
 	}
@@ -33,7 +26,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, f field) bool {
 	default:
 		d.report(n, &Problem{Message: fmt.Sprintf("%s is %s", f.name, form(n)), Expected: f.expected()})
 	}
-	if d.origins == nil && ok {
+	if ok {
 		d.setDefaults(v, d.fields[v.Type()], given)
 	}
 	if c, is := v.Addr().Interface().(Completer); is && ok {
@@ -49,18 +42,20 @@ func (d *decoder) expand(n *yaml.Node, v reflect.Value, pairs [][2]string, given
 		f, _ := fieldNamed(d.fields[v.Type()], pair[0])
 		given[f.name] = true
 		at := v.FieldByIndex(f.Index)
-		to := reflect.New(deref(f.Type)).Elem()
+		to := reflect.New(valueType(f.Type)).Elem()
 		w := d.setScalar(to, f, pair[1])
-		if w != nil {
+		switch {
+		case w != nil:
 			d.report(n, w)
 			ok = false
-			continue
+		case at.Kind() == reflect.Pointer:
+			at.Set(to.Addr())
+		case isSetting(at.Type()):
+			at.Field(settingValue).Set(to)
+			give(at, d.origin(n))
+		default:
+			at.Set(to)
 		}
-		if at.Kind() == reflect.Pointer {
-			to = to.Addr()
-		}
-		at.Set(to)
-		d.note(f.name, n)
 	}
 	return ok
 }
@@ -90,7 +85,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, given map[string]bool) 
 			ok = false
 		default:
 			keys[key.Value], given[key.Value] = key, true
-			ok = d.field(n.Content[i+1], v.FieldByIndex(f.Index), f) && ok
+			ok = d.value(n.Content[i+1], v.FieldByIndex(f.Index), f) && ok
 		}
 	}
 	return d.missing(n, fields, given) && ok
@@ -106,24 +101,6 @@ func (d *decoder) missing(n *yaml.Node, fields []field, given map[string]bool) b
 		}
 	}
 	return ok
-}
-
-// field reads the value of one field, and notes its place.
-func (d *decoder) field(n *yaml.Node, v reflect.Value, f field) bool {
-	inner := *d
-	inner.path = d.path + f.name + "."
-	ok := inner.value(n, v, f)
-	if ok && deref(f.Type).Kind() != reflect.Struct {
-		d.note(f.name, n)
-	}
-	return ok
-}
-
-// note keeps the place of a field for the Origins around it.
-func (d *decoder) note(name string, n *yaml.Node) {
-	if d.origins != nil {
-		d.origins[d.path+name] = d.origin(n)
-	}
 }
 
 // unknown says what is wrong with a name that is no field of t, and which field was most likely meant.
@@ -162,8 +139,8 @@ func inside(t reflect.Type, name string) (near []string) {
 func paths(t reflect.Type) (all []string) {
 	for _, f := range fieldsOf(t) {
 		all = append(all, f.name)
-		if deref(f.Type).Kind() == reflect.Struct {
-			for _, path := range paths(deref(f.Type)) {
+		if valueType(f.Type).Kind() == reflect.Struct {
+			for _, path := range paths(valueType(f.Type)) {
 				all = append(all, f.name+"."+path)
 			}
 		}
@@ -178,11 +155,4 @@ func fieldNamed(fields []field, name string) (field, bool) {
 		}
 	}
 	return field{}, false
-}
-
-func deref(t reflect.Type) reflect.Type {
-	if t.Kind() == reflect.Pointer {
-		return t.Elem()
-	}
-	return t
 }

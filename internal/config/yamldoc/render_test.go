@@ -15,7 +15,7 @@ import (
 
 var problem = Problem{
 	Origin:   mesh.Origin{File: "team/users.yaml", Line: 12, Column: 4, Owner: "identity@example.com"},
-	Message:  "timeout 90s is beyond the mesh's bound of 60s",
+	Message:  "timeout 90s is above the mesh's bound of 60s",
 	Expected: "at most 60s",
 	Hint:     "ask for less",
 	Related:  mesh.Origin{File: "mesh.yaml", Line: 7, Column: 15, Owner: "network@example.com"},
@@ -25,7 +25,7 @@ var problem = Problem{
 
 func TestRenderPlain(t *testing.T) {
 	// The tab stays a tab, so that the mark is below the text however wide a terminal makes it.
-	want := `team/users.yaml:12:4: timeout 90s is beyond the mesh's bound of 60s
+	want := `team/users.yaml:12:4: timeout 90s is above the mesh's bound of 60s
  12 | 	ü: 90s
     | 	  ^^^
     expected: at most 60s
@@ -118,7 +118,7 @@ func TestRenderPassesErrorsOn(t *testing.T) {
 }
 
 func TestProblemOnOneLine(t *testing.T) {
-	want := "team/users.yaml:12:4: timeout 90s is beyond the mesh's bound of 60s; expected at most 60s; ask for less; see mesh.yaml:7:15"
+	want := "team/users.yaml:12:4: timeout 90s is above the mesh's bound of 60s; expected at most 60s; ask for less; see mesh.yaml:7:15"
 	if got := problem.Error(); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
@@ -131,7 +131,7 @@ func TestProblemJSON(t *testing.T) {
 		want    string
 	}{
 		{problem, `{"file":"team/users.yaml","line":12,"column":4,"owner":"identity@example.com",` +
-			`"message":"timeout 90s is beyond the mesh's bound of 60s","expected":"at most 60s","hint":"ask for less",` +
+			`"message":"timeout 90s is above the mesh's bound of 60s","expected":"at most 60s","hint":"ask for less",` +
 			`"related":{"file":"mesh.yaml","line":7,"column":15,"owner":"network@example.com"},"source":"\tü: 90s","length":3}`},
 		{Problem{Origin: mesh.Origin{File: "a.yaml"}, Message: "the file holds no document"},
 			`{"file":"a.yaml","message":"the file holds no document"}`},

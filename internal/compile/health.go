@@ -6,7 +6,6 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/ir"
-	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
 // The health check of services whose manifests have none: a connection, as often and as patiently as
@@ -15,19 +14,6 @@ const (
 	defaultHealthInterval = 5 * time.Second
 	defaultHealthTimeout  = time.Second
 )
-
-// serviceUpstream is how callers connect to the i-th port of a service.
-func serviceUpstream(s *config.Service, i int, t config.Effective, origin mesh.Origin) ir.Upstream {
-	return ir.Upstream{
-		Target:         serviceTarget(s, i),
-		Protocol:       s.Ports[i].Protocol,
-		ConnectTimeout: t.ConnectTimeout.Value,
-		Health:         health(s, i),
-		Limits:         limits(t.CircuitBreaker),
-		Outliers:       outliers(t.Outliers),
-		Origin:         origin,
-	}
-}
 
 // health is how callers of a service's i-th port ask for its health. Without a word in the manifest
 // they see whether a connection can be made: an instance that was killed must not be tried again each
