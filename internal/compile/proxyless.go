@@ -1,6 +1,10 @@
 package compile
 
 import (
+	"slices"
+	"strings"
+
+	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
@@ -22,6 +26,8 @@ func proxyless(docs *documents, node mesh.Node) (ir.Proxy, error) {
 			p.Unreachable = append(p.Unreachable, ir.Unreachable{Target: target, Why: why, Origin: origin})
 			continue
 		}
+		p.NotApplied = append(p.NotApplied, notAppliedByGRPC(c)...)
+		c.route.Retries = grpcRetries(c.route.Retries)
 		p.Channels = append(p.Channels, ir.Channel{Target: target, Route: c.route, Origin: origin})
 		p.Upstreams = append(p.Upstreams, c.upstream)
 	}
@@ -41,4 +47,47 @@ func beyondGRPC(u ir.Upstream) string {
 	default:
 		return ""
 	}
+}
+
+// ignoredByGRPC are the settings that no gRPC program honors, with the reason. A setting that the encoder for gRPC
+// does not encode must be here.
+var ignoredByGRPC = map[string]string{
+	"connectTimeout":                 "a gRPC program uses the connect timeout of its own channel",
+	"retries.perTryTimeout":          "gRPC has no time limit for one attempt (gRFC A44)",
+	"circuitBreaker.connections":     "gRPC limits requests only (gRFC A32)",
+	"circuitBreaker.pendingRequests": "gRPC limits requests only (gRFC A32)",
+	"circuitBreaker.retries":         "gRPC limits requests only (gRFC A32); its retry throttling is set in the program",
+}
+
+// grpcRetryWords are the conditions on which gRPC programs retry (gRFC A44).
+var grpcRetryWords = []string{"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"}
+
+// notAppliedByGRPC lists the settings of a call that a document decided and a gRPC program does not honor.
+func notAppliedByGRPC(c call) (all []ir.NotApplied) {
+	for _, s := range config.Settings() {
+		value, origin := s.Of(&c.traffic)
+		why := ignoredByGRPC[s.Path]
+		if on, ok := value.Interface().([]string); ok && slices.ContainsFunc(on, unknownToGRPC) {
+			why = "gRPC retries on " + strings.Join(grpcRetryWords, ", ") + " only (gRFC A44)"
+		}
+		if why != "" && origin != (mesh.Origin{}) {
+			all = append(all, ir.NotApplied{Target: c.upstream.Target, Setting: s.Path, Why: why, Origin: origin})
+		}
+	}
+	return all
+}
+
+func unknownToGRPC(word string) bool { return !slices.Contains(grpcRetryWords, word) }
+
+// grpcRetries keeps the conditions that gRPC programs know; nil if none is left. Without them they still repeat
+// requests that no server has seen (gRFC A6, transparent retries).
+func grpcRetries(r *ir.Retries) *ir.Retries {
+	if r == nil {
+		return nil
+	}
+	known := slices.DeleteFunc(slices.Clone(r.On), unknownToGRPC)
+	if len(known) == 0 {
+		return nil
+	}
+	return &ir.Retries{Attempts: r.Attempts, On: known}
 }

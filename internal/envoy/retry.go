@@ -1,7 +1,6 @@
 package envoy
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -22,9 +21,6 @@ const (
 // otherHostAttempts is how often a retry looks for an instance that has not failed this request yet.
 const otherHostAttempts = 5
 
-// grpcRetryWords are the conditions that gRPC clients know (gRFC A44).
-var grpcRetryWords = [...]string{"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"}
-
 // envoyRetries is a retry policy that prefers instances not tried before. The documents' words are Envoy's.
 func envoyRetries(r *ir.Retries) *routev3.RetryPolicy {
 	if r == nil {
@@ -44,22 +40,12 @@ func envoyRetries(r *ir.Retries) *routev3.RetryPolicy {
 	return policy
 }
 
-// grpcRetries is a retry policy of the words that gRPC clients know, nil if none is left. Requests that no
-// server has seen they repeat by themselves (gRFC A6, transparent retries).
+// grpcRetries is a retry policy. Its conditions are those that gRPC programs know.
 func grpcRetries(r *ir.Retries) *routev3.RetryPolicy {
 	if r == nil {
 		return nil
 	}
-	var known []string
-	for _, word := range r.On {
-		if slices.Contains(grpcRetryWords[:], word) {
-			known = append(known, word)
-		}
-	}
-	if len(known) == 0 {
-		return nil
-	}
-	return retryPolicy(r.Attempts, known)
+	return retryPolicy(r.Attempts, r.On)
 }
 
 func retryPolicy(attempts int, on []string) *routev3.RetryPolicy {

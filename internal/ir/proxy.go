@@ -19,6 +19,8 @@ type Proxy struct {
 	Upstreams []Upstream `json:"upstreams,omitempty"`
 	// Unreachable is what the manifest calls and this kind of client cannot, with the reason.
 	Unreachable []Unreachable `json:"unreachable,omitempty"`
+	// NotApplied is what documents set for a target and this kind of client does not honor, with the reason.
+	NotApplied []NotApplied `json:"notApplied,omitempty"` // by target, then in the order of the settings
 }
 
 // Egress is where an application sends its HTTP requests. The host of a request chooses the target.
@@ -87,4 +89,12 @@ type Unreachable struct {
 	Target Target      `json:"target"`
 	Why    string      `json:"why"`
 	Origin mesh.Origin `json:"origin"`
+}
+
+// NotApplied is a setting that a document has for a target and that this kind of client does not honor.
+type NotApplied struct {
+	Target  Target      `json:"target"`
+	Setting string      `json:"setting"` // as in documents: retries.perTryTimeout
+	Why     string      `json:"why"`
+	Origin  mesh.Origin `json:"origin"` // where it is set
 }

@@ -1,0 +1,101 @@
+package envoy_test
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/doyen-mesh/doyen/internal/compile"
+	"github.com/doyen-mesh/doyen/internal/config"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// TestEverySettingIsAppliedOrReported sets each setting of the documents, one at a time, to the example of the
+// reference. For each kind of client, the resources change or the setting is reported as not applied, so that an
+// encoder that leaves out a new setting has to say so.
+func TestEverySettingIsAppliedOrReported(t *testing.T) {
+	examples := settingExamples(reflect.TypeFor[config.Traffic](), "")
+	for _, node := range []mesh.Node{
+		{Role: mesh.Sidecar, Service: "web"},
+		{Role: mesh.EdgeProxy, Edge: "public"},
+		{Role: mesh.Proxyless, Service: "web"},
+	} {
+		before, _ := resourcesWith(t, node, "")
+		for _, s := range config.Settings() {
+			group, name, nested := strings.Cut(s.Path, ".")
+			text := fmt.Sprintf("%s: %s", s.Path, examples[s.Path])
+			if nested {
+				text = fmt.Sprintf("%s: {%s: %s}", group, name, examples[s.Path])
+			}
+			after, notApplied := resourcesWith(t, node, text)
+			if cmp.Equal(before, after) && notApplied[s.Path] == "" {
+				t.Errorf("%s of role %s is neither applied nor reported as not applied", s.Path, node.Role)
+			}
+			if node.Role != mesh.Proxyless && len(notApplied) > 0 {
+				t.Errorf("role %s does not apply %v: an Envoy can apply every setting", node.Role, notApplied)
+			}
+		}
+	}
+}
+
+// settingExamples are the examples of all settings in a group of fields, by path.
+func settingExamples(group reflect.Type, path string) map[string]string {
+	examples := map[string]string{}
+	for f := range group.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if _, isSetting := f.Type.FieldByName("Given"); isSetting {
+			examples[path+name] = f.Tag.Get("example")
+			continue
+		}
+		for inner, example := range settingExamples(f.Type, path+name+".") {
+			examples[inner] = example
+		}
+	}
+	return examples
+}
+
+// resourcesWith compiles a small mesh in which the called service sets traffic. Retries by gRPC statuses are the
+// default there, so that a gRPC program has any.
+func resourcesWith(t *testing.T, node mesh.Node, traffic string) (versions, notApplied map[string]string) {
+	t.Helper()
+	snapshot, problems := config.Parse(config.Files{"mesh.yaml": []byte(`
+kind: Mesh
+name: m
+defaults: {retries: {on: [unavailable, cancelled]}}
+---
+kind: Service
+name: web
+calls: [users]
+---
+kind: Service
+name: users
+ports: 80/grpc
+traffic: {` + traffic + `}
+---
+kind: Edge
+name: public
+listeners: 8000
+routes: {to: users}
+`)})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	p, err := compile.Compile(&snapshot.Documents, mesh.View{Node: node})
+	if err != nil {
+		t.Fatal(err)
+	}
+	versions, notApplied = map[string]string{}, map[string]string{}
+	for _, r := range mustResources(t, p) {
+		versions[r.Type()+" "+r.Name()] = r.Version()
+	}
+	for _, n := range p.NotApplied {
+		if n.Why == "" || n.Origin.Line == 0 || n.Target.Name != "users" {
+			t.Errorf("not applied: %+v", n)
+		}
+		notApplied[n.Setting] = n.Why
+	}
+	return versions, notApplied
+}
