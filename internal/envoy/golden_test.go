@@ -207,12 +207,23 @@ func shorten(key string, v any) any {
 			v[k] = shorten(k, v[k])
 		}
 	case float64:
-		switch key {
-		case "timeout", "connectTimeout", "perTryTimeout", "interval", "ejectFor":
+		if isDuration(key) {
 			return time.Duration(v).String()
 		}
 	}
 	return v
+}
+
+// isDuration reports whether the values of key are durations: those of settings, and of health checks.
+func isDuration(key string) bool {
+	resolved := config.Resolve()
+	for _, s := range config.Settings() {
+		v, _ := s.Of(&resolved)
+		if _, ok := v.Interface().(config.Duration); ok && s.Path[strings.LastIndexByte(s.Path, '.')+1:] == key {
+			return true
+		}
+	}
+	return key == "interval" || key == "timeout"
 }
 
 // resources are all resources of p and the assignments of the case, as JSON.
