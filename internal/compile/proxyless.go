@@ -57,6 +57,7 @@ var ignoredByGRPC = map[string]string{
 	"circuitBreaker.connections":     "gRPC limits requests only (gRFC A32)",
 	"circuitBreaker.pendingRequests": "gRPC limits requests only (gRFC A32)",
 	"circuitBreaker.retries":         "gRPC limits requests only (gRFC A32); its retry throttling is set in the program",
+	"slowStart":                      "round robin, the one policy that all gRPC clients have, has no slow start",
 }
 
 // grpcRetryWords are the conditions on which gRPC programs retry (gRFC A44).

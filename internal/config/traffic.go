@@ -30,6 +30,10 @@ type Traffic struct {
 	// How much one proxy may have in progress to the service at once. Anything above fails immediately.
 	CircuitBreaker CircuitBreaker `json:"circuitBreaker,omitzero" example:"{requests: 200}"`
 
+	// How long a new instance, or one that is healthy again, takes to get its full share of requests; 0s sends it
+	// the full share at once. During that time its share grows evenly, from a tenth.
+	SlowStart yamldoc.Setting[Duration] `json:"slowStart,omitzero" range:"0s-15m" default:"0s" bound:"maxSlowStart" zero:"off" example:"30s"`
+
 	// When an instance that answers badly is left out for a while. A number alone is consecutiveErrors; 0 is off.
 	Outliers Outliers `json:"outliers,omitzero" example:"{consecutiveErrors: 3, ejectFor: 10s}"`
 }
@@ -88,6 +92,9 @@ type Bounds struct {
 
 	// The most retries that may be asked for; 0 forbids them.
 	MaxRetries yamldoc.Setting[int] `json:"maxRetries,omitzero" unit:"retries" range:"0-10" example:"3"`
+
+	// The longest slow start that may be asked for.
+	MaxSlowStart yamldoc.Setting[Duration] `json:"maxSlowStart,omitzero" range:"0s-15m" example:"5m"`
 }
 
 // IsZero reports whether nothing is set, so that an empty group means the same as an absent one.

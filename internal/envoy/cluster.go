@@ -62,11 +62,21 @@ func (e encoder) cluster(u ir.Upstream) *clusterv3.Cluster {
 	if u.Protocol == mesh.TCP {
 		c.UpstreamConnectionOptions = tcpKeepalive()
 	}
+	if u.SlowStart > 0 {
+		c.LbConfig = slowStart(u.SlowStart)
+	}
 	if e.proxy.Edge != nil {
 		c.PerConnectionBufferLimitBytes = wrapperspb.UInt32(edgeBufferBytes)
 	}
 	e.setEndpoints(c, u)
 	return c
+}
+
+// slowStart lets the share of a new endpoint grow evenly over a window, from Envoy's own minimum of 10 %.
+func slowStart(window time.Duration) *clusterv3.Cluster_LeastRequestLbConfig_ {
+	return &clusterv3.Cluster_LeastRequestLbConfig_{LeastRequestLbConfig: &clusterv3.Cluster_LeastRequestLbConfig{
+		SlowStartConfig: &clusterv3.Cluster_SlowStartConfig{SlowStartWindow: durationpb.New(window)},
+	}}
 }
 
 func tcpKeepalive() *clusterv3.UpstreamConnectionOptions {

@@ -20,9 +20,10 @@ type Upstream struct {
 
 	TLS            *UpstreamTLS  `json:"tls,omitempty"` // nil is plain text
 	ConnectTimeout time.Duration `json:"connectTimeout" setting:"connectTimeout"`
-	Health         *Health       `json:"health,omitempty"`   // nil is no active checks
-	Limits         *Limits       `json:"limits,omitempty"`   // nil is no limits
-	Outliers       *Outliers     `json:"outliers,omitempty"` // nil is no detection
+	Health         *Health       `json:"health,omitempty"`                        // nil is no active checks
+	Limits         *Limits       `json:"limits,omitempty"`                        // nil is no limits
+	Outliers       *Outliers     `json:"outliers,omitempty"`                      // nil is no detection
+	SlowStart      time.Duration `json:"slowStart,omitempty" setting:"slowStart"` // 0 is none
 	Origin         mesh.Origin   `json:"origin"`
 }
 
