@@ -74,6 +74,8 @@ func count(instances []*registry.Instance) api.Instances {
 			n.Healthy++
 		case registry.Starting:
 			n.Starting++
+		case registry.Unhealthy:
+			n.Unhealthy++
 		case registry.Draining:
 			n.Draining++
 		}

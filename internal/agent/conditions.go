@@ -1,10 +1,11 @@
 package agent
 
 import (
-	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 
+	"github.com/doyen-mesh/doyen/internal/printable"
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
 
@@ -16,23 +17,26 @@ const (
 	envoyReady condition = "envoy ready"
 )
 
-var errNotYet = errors.New("not known yet")
-
-// conditions joins what must hold before an instance can take traffic into the state it checks in with.
+// conditions joins what must hold before an instance can take traffic into the state it checks in with:
+// starting until everything has held once, then healthy or unhealthy.
 type conditions struct {
 	log  *slog.Logger
-	tell func(registry.State) // told each change of the state, in order; must not block
+	tell func(registry.State, string) // told each change of the state and its reason, in order; must not block
 
 	mu      sync.Mutex
+	needed  []condition
+	note    string // a reason besides the conditions; "" is none
 	state   registry.State
-	missing map[condition]error // why each that does not hold does not
+	reason  string
+	unmet   map[condition]string // why each that does not hold does not; "" is not known yet
+	started bool                 // everything has held once
 }
 
 // newConditions begins with none of the needed ones holding, and so with an instance that is starting.
-func newConditions(log *slog.Logger, tell func(registry.State), needed ...condition) *conditions {
-	c := &conditions{log: log, tell: tell, state: registry.Starting, missing: map[condition]error{}}
+func newConditions(log *slog.Logger, tell func(registry.State, string), needed ...condition) *conditions {
+	c := &conditions{log: log, tell: tell, needed: needed, state: registry.Starting, unmet: map[condition]string{}}
 	for _, n := range needed {
-		c.missing[n] = errNotYet
+		c.unmet[n] = ""
 	}
 	return c
 }
@@ -42,18 +46,57 @@ func (c *conditions) set(which condition, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {
-		delete(c.missing, which)
+		delete(c.unmet, which)
 		c.log.Info("condition met", "condition", which)
 	} else {
-		c.missing[which] = err
+		c.unmet[which] = err.Error()
 		c.log.Warn("condition not met", "condition", which, "error", err)
 	}
-	state := registry.Healthy
-	if len(c.missing) > 0 {
-		state = registry.Starting
+	c.conclude()
+}
+
+// remark adds to the reason, whatever the state.
+func (c *conditions) remark(note string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.note = note
+	c.conclude()
+}
+
+// conclude tells the state and its reason if either has changed. The caller holds mu.
+func (c *conditions) conclude() {
+	state := registry.Starting
+	switch {
+	case len(c.unmet) == 0:
+		c.started, state = true, registry.Healthy
+	case c.started:
+		state = registry.Unhealthy
 	}
-	if state != c.state {
-		c.state = state
-		c.tell(state)
+	if reason := c.why(); state != c.state || reason != c.reason {
+		c.state, c.reason = state, reason
+		c.tell(state, reason)
 	}
+}
+
+// why joins what is known of the conditions that do not hold, in the order in which they are needed.
+func (c *conditions) why() string {
+	var reasons []string
+	if c.note != "" {
+		reasons = append(reasons, c.note)
+	}
+	for _, n := range c.needed {
+		if reason := c.unmet[n]; reason != "" {
+			reasons = append(reasons, "not "+string(n)+": "+reason)
+		}
+	}
+	return bounded(printable.Text(strings.Join(reasons, "; ")), registry.MaxReason)
+}
+
+// bounded cuts printable text to at most limit bytes.
+func bounded(text string, limit int) string {
+	const cut = "..."
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit-len(cut)], "") + cut
 }

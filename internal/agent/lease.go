@@ -62,6 +62,11 @@ func (l *lease) update(change func(*registry.Instance)) {
 	}
 }
 
+// setState makes state, with the reason for it, what the instance is checked in with.
+func (l *lease) setState(state registry.State, reason string) {
+	l.update(func(i *registry.Instance) { i.State, i.Reason = state, reason })
+}
+
 func (l *lease) wanted() registry.Instance {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -251,18 +251,28 @@ func TestLeaveOutlastsARestart(t *testing.T) {
 }
 
 func TestConditionsJoinIntoAState(t *testing.T) {
-	var told []registry.State
-	c := newConditions(slog.New(slog.DiscardHandler), func(s registry.State) { told = append(told, s) }, appHealthy, envoyReady)
+	var told []string
+	c := newConditions(slog.New(slog.DiscardHandler), func(s registry.State, why string) { told = append(told, strings.TrimSuffix(string(s)+": "+why, ": ")) }, appHealthy, envoyReady)
 	broken := errors.New("broken")
 	for _, step := range []struct {
 		which condition
 		err   error
 	}{
-		{appHealthy, nil}, {envoyReady, nil}, {envoyReady, broken}, {appHealthy, broken}, {envoyReady, nil}, {appHealthy, nil},
+		{appHealthy, broken}, {appHealthy, nil}, {envoyReady, nil}, {envoyReady, broken}, {appHealthy, broken}, {envoyReady, nil}, {appHealthy, nil},
 	} {
 		c.set(step.which, step.err)
 	}
-	want := []registry.State{registry.Healthy, registry.Starting, registry.Healthy}
+	c.remark("a\u202estranger " + strings.Repeat("x", registry.MaxReason))
+	if last := told[len(told)-1]; len(last) != len("healthy: ")+registry.MaxReason || !strings.HasSuffix(last, "...") {
+		t.Errorf("a long remark is told as %q", last)
+	}
+	told = told[:len(told)-1]
+	want := []string{
+		"starting: not application healthy: broken", "starting", "healthy",
+		"unhealthy: not envoy ready: broken",
+		"unhealthy: not application healthy: broken; not envoy ready: broken",
+		"unhealthy: not application healthy: broken", "healthy",
+	}
 	if diff := cmp.Diff(want, told); diff != "" {
 		t.Errorf("states (-want +got):\n%s", diff)
 	}

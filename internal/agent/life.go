@@ -2,16 +2,21 @@ package agent
 
 import (
 	"context"
+	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/process"
-	"github.com/doyen-mesh/doyen/internal/registry"
 	registryclient "github.com/doyen-mesh/doyen/internal/registry/client"
 )
+
+// strangerTimeout bounds the look at the application's ports before it is started.
+const strangerTimeout = 500 * time.Millisecond
 
 // run starts everything and ends everything.
 func (a *agent) run(ctx context.Context) (int, error) {
@@ -26,7 +31,7 @@ func (a *agent) run(ctx context.Context) (int, error) {
 	if ctx.Err() != nil {
 		return 0, nil
 	}
-	app, err := a.startApp()
+	app, err := a.startApp(ctx)
 	if err != nil {
 		return 1, err
 	}
@@ -114,12 +119,32 @@ func (a *agent) settle(service api.Service) error {
 			return err
 		}
 	}
-	a.state = newConditions(a.Log, func(s registry.State) { a.lease.update(func(i *registry.Instance) { i.State = s }) }, needed...)
+	a.state = newConditions(a.Log, a.lease.setState, needed...)
+	a.state.remark(a.stranger)
 	return nil
 }
 
+// lookForStrangers notes who listens at the application's ports before it is started: health checks and
+// requests would reach that program.
+func (a *agent) lookForStrangers(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, strangerTimeout)
+	defer cancel()
+	ports := slices.Sorted(maps.Values(a.listeningPorts()))
+	for _, port := range slices.Compact(ports) {
+		address := netip.AddrPortFrom(a.listensOn(), uint16(port)).String()
+		if askTCP(ctx, address) == nil {
+			a.stranger = "another program answered at " + address + " before the application was started"
+			a.Log.Error("another program answers at the application's port, before the application is started", "address", address)
+		}
+	}
+	if a.state != nil {
+		a.state.remark(a.stranger)
+	}
+}
+
 // startApp starts the application.
-func (a *agent) startApp() (*process.Process, error) {
+func (a *agent) startApp(ctx context.Context) (*process.Process, error) {
+	a.lookForStrangers(ctx)
 	if a.Proxyless {
 		if err := a.writeGRPCBootstrap(); err != nil {
 			return nil, err

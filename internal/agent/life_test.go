@@ -80,11 +80,53 @@ func TestRegistryKnowsWhenTheApplicationIsUnwell(t *testing.T) {
 	if err := os.WriteFile(unwell, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	m.becomes(registry.Starting)
+	m.becomes(registry.Unhealthy)
 	if err := os.Remove(unwell); err != nil {
 		t.Fatal(err)
 	}
 	m.becomes(registry.Healthy)
+}
+
+// TestStrangerAtTheApplicationsPort: the health check passes, and it is not the application that passes it.
+func TestStrangerAtTheApplicationsPort(t *testing.T) {
+	m := newTestMesh(t, usersManifest)
+	m.start()
+	o := m.options("stubborn")
+	stranger := &http.Server{Addr: fmt.Sprintf("127.0.0.1:%d", o.AppPorts[""]), Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
+	listener, err := net.Listen("tcp", stranger.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	go func() { _ = stranger.Serve(listener) }()
+	r := m.run(o)
+	m.healthy()
+	if reason := m.instance().Reason; !strings.Contains(reason, "another program answered at "+stranger.Addr) || !strings.Contains(r.log.String(), "another program answers") {
+		t.Errorf("the reason is %q, and the log\n%s", reason, r.log)
+	}
+	r.end()
+	close(r.hurry)
+	r.wait(128 + int(syscall.SIGKILL))
+}
+
+// TestWrongApplicationPort: the registry says what was asked, and what came of it.
+func TestWrongApplicationPort(t *testing.T) {
+	m := newTestMesh(t, usersManifest)
+	m.start()
+	o := m.options("web")
+	right := o.AppPorts[""]
+	wrong := newPortChooser().choose("wrong", "", "127.0.0.1", 0)
+	t.Setenv("ANOTHER_PORT", fmt.Sprint(right))
+	o.AppPorts[""] = wrong
+	r := m.run(o)
+	want := fmt.Sprintf("GET http://127.0.0.1:%d/healthz: ", wrong)
+	eventually(t, "the registry says why", func() bool {
+		i := m.instance()
+		return i != nil && i.State == registry.Starting && strings.Contains(i.Reason, want) && strings.Contains(i.Reason, "refused")
+	})
+	if !strings.Contains(r.log.String(), want) {
+		t.Errorf("the log does not say %q:\n%s", want, r.log)
+	}
 }
 
 func TestEnvoyIsStartedAgain(t *testing.T) {
@@ -98,7 +140,7 @@ func TestEnvoyIsStartedAgain(t *testing.T) {
 	if err := syscall.Kill(readPID(t, pidFile), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	m.becomes(registry.Starting)
+	m.becomes(registry.Unhealthy)
 	m.becomes(registry.Healthy)
 	eventually(t, "the new Envoy answers", func() bool {
 		_, err := get(t, url+"/")

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"os"
@@ -34,7 +35,7 @@ func stubborn() int {
 	return 1
 }
 
-// web serves HTTP on PORT until SIGTERM: / says which service it is, /slow takes half a second after making
+// web serves HTTP on PORT, or ANOTHER_PORT, until SIGTERM: / says which service it is, /slow takes half a second after making
 // the file SLOW, /exit ends it with status 7, /environment shows what the agent told it, and /healthz is 200
 // unless the file UNHEALTHY exists.
 func web() int {
@@ -51,7 +52,7 @@ func web() int {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
-	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: mux}
+	server := &http.Server{Addr: "127.0.0.1:" + cmp.Or(os.Getenv("ANOTHER_PORT"), os.Getenv("PORT")), Handler: mux}
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM)
 	go func() {

@@ -155,7 +155,7 @@ func (m *testMesh) instance() *registry.Instance {
 		return nil
 	}
 	in := answer.Instances[0]
-	return &registry.Instance{Key: registry.Key{Service: in.Service, Address: in.Address}, State: in.State, Ports: in.Ports, Zone: in.Zone}
+	return &registry.Instance{Key: registry.Key{Service: in.Service, Address: in.Address}, State: in.State, Reason: in.Reason, Ports: in.Ports, Zone: in.Zone}
 }
 
 // healthy waits until the instance takes traffic and returns its URL.

@@ -27,6 +27,13 @@ const eagerProbe = 200 * time.Millisecond
 // unwellAfter is how many failures in a row it takes: one may be an accident.
 const unwellAfter = 2
 
+// How long something may be unwell from the start before that is told, and how long the same reason stays told
+// before another one is: it may need some time to start, and reasons may differ each time.
+const (
+	firstFailureTold = 5 * time.Second
+	nextFailureTold  = 30 * time.Second
+)
+
 // prober asks something on this machine, again and again, whether it is well.
 type prober struct {
 	ask      func(ctx context.Context) error // one probe; the error says what is wrong
@@ -60,9 +67,10 @@ func newAppProber(h *api.Health, address string) prober {
 }
 
 // run asks until ctx ends and tells of every change: nil when it became well, else what is wrong. It
-// begins unwell, untold.
+// begins unwell, which is told when it goes on; so is another reason.
 func (p prober) run(ctx context.Context, tell func(error)) {
 	well, failures := false, 0
+	told, nextTold := "", time.Now().Add(firstFailureTold)
 	for {
 		err := p.once(ctx)
 		if ctx.Err() != nil {
@@ -73,9 +81,13 @@ func (p prober) run(ctx context.Context, tell func(error)) {
 		} else {
 			failures++
 		}
-		if now := err == nil || well && failures < unwellAfter; now != well {
+		now := err == nil || well && failures < unwellAfter
+		if now != well || !now && err.Error() != told && !time.Now().Before(nextTold) {
 			well = now
 			tell(err)
+			if err != nil {
+				told, nextTold = err.Error(), time.Now().Add(nextFailureTold)
+			}
 		}
 		if !sleep(ctx, p.pause(well)) {
 			return
@@ -106,12 +118,12 @@ func askHTTP(ctx context.Context, url string) error {
 	request.Header.Set("User-Agent", "doyen-agent")
 	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
 	if err != nil {
-		return err
+		return fmt.Errorf("GET %s: %w", url, err)
 	}
 	defer response.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s, want 200", url, response.Status)
+		return fmt.Errorf("GET %s answers %s, want 200", url, response.Status)
 	}
 	return nil
 }
@@ -125,10 +137,10 @@ func askGRPC(ctx context.Context, address, service string) error {
 	defer conn.Close()
 	answer, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{Service: service})
 	if err != nil {
-		return err
+		return fmt.Errorf("gRPC health check of %s, service %q: %w", address, service, err)
 	}
 	if answer.Status != healthv1.HealthCheckResponse_SERVING {
-		return fmt.Errorf("grpc health of %q is %s, want SERVING", service, answer.Status)
+		return fmt.Errorf("gRPC health check of %s, service %q: %s, want SERVING", address, service, answer.Status)
 	}
 	return nil
 }

@@ -94,3 +94,23 @@ func TestProberTellsOfChangesAndForgivesOneFailure(t *testing.T) {
 		}
 	})
 }
+
+// TestProberTellsWhatNeverWorked: what is unwell from the start is told, and another reason too, but not each time.
+func TestProberTellsWhatNeverWorked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		started, told := time.Now(), []string{}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		p := prober{eager: time.Second, interval: 5 * time.Second, timeout: time.Second, ask: func(context.Context) error {
+			if since := time.Since(started); since < 10*time.Second {
+				return errors.New("refused")
+			} else {
+				return errors.New("refused after " + since.String())
+			}
+		}}
+		p.run(ctx, func(err error) { told = append(told, err.Error()) })
+		if diff := cmp.Diff([]string{"refused", "refused after 35s"}, told); diff != "" {
+			t.Errorf("told (-want +got):\n%s", diff)
+		}
+	})
+}

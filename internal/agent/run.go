@@ -46,6 +46,7 @@ type agent struct {
 	proxy *proxy // nil for a proxyless application
 	state *conditions
 
+	stranger              string // what was at the application's ports before it was started; "" is nothing
 	stopProxy, stopChecks func() // wait for the end of what they stop; never nil
 }
 

@@ -133,7 +133,8 @@ func (r rendering) sets(cmd *cobra.Command, docs *config.Documents) ([]ir.Endpoi
 		set := ir.EndpointSet{Target: port.Target, Endpoints: r.endpoints.take(port.Target)}
 		for _, in := range instances {
 			if e, ok := port.Endpoint(in.Address, in.Ports); ok && in.Service == port.Target.Name && in.State != registry.Starting {
-				e.Zone, e.Weight, e.Draining = in.Zone, in.Weight, in.State == registry.Draining
+				e.Zone, e.Weight = in.Zone, in.Weight
+				e.Draining, e.Unhealthy = in.State == registry.Draining, in.State == registry.Unhealthy
 				set.Endpoints = append(set.Endpoints, e)
 			}
 		}

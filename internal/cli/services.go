@@ -85,7 +85,7 @@ func instancesInWords(n api.Instances) string {
 	for _, part := range []struct {
 		count int
 		word  string
-	}{{n.Healthy, "healthy"}, {n.Starting, "starting"}, {n.Draining, "draining"}} {
+	}{{n.Healthy, "healthy"}, {n.Unhealthy, "unhealthy"}, {n.Starting, "starting"}, {n.Draining, "draining"}} {
 		if part.count > 0 {
 			words = append(words, fmt.Sprintf("%d %s", part.count, part.word))
 		}

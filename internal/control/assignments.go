@@ -72,6 +72,7 @@ func serviceAssignments(s *config.Service, instances *registry.Snapshot) (made [
 // endpoint is one port of an instance. Instances that still start are none.
 func endpoint(port compile.ServedPort, i *registry.Instance) (ir.Endpoint, bool) {
 	e, ok := port.Endpoint(i.Address, i.Ports)
-	e.Zone, e.Weight, e.Draining, e.Identity = i.Zone, i.Weight, i.State == registry.Draining, i.Identity
+	e.Zone, e.Weight, e.Identity = i.Zone, i.Weight, i.Identity
+	e.Draining, e.Unhealthy = i.State == registry.Draining, i.State == registry.Unhealthy
 	return e, ok && i.State != registry.Starting
 }

@@ -20,6 +20,11 @@ import (
 //
 // All zones have one priority. Draining endpoints stay in it, marked: requests that they already have
 // are finished, and no new ones come. gRPC clients drop marked endpoints and let their calls end.
+//
+// Unhealthy endpoints are marked too. When no endpoint is healthy, the mark says more about the check
+// than about the endpoints, and they are UNKNOWN: gRPC clients drop everything but HEALTHY and UNKNOWN
+// and would have nobody left to call (gRFC A27), and Envoy treats UNKNOWN as healthy, where its panic mode
+// would also send requests to endpoints that drain.
 func Assignment(set ir.EndpointSet) (*xds.Resource, error) {
 	name := AssignmentName(set.Target)
 	r, err := newResource(xds.EndpointType, name, assignment(name, set.Endpoints), mesh.Origin{})
@@ -28,12 +33,16 @@ func Assignment(set ir.EndpointSet) (*xds.Resource, error) {
 
 func assignment(name string, endpoints []ir.Endpoint) *endpointv3.ClusterLoadAssignment {
 	zones := map[mesh.ZoneName][]ir.Endpoint{}
+	unhealthy := corev3.HealthStatus_UNKNOWN
 	for _, e := range distinct(endpoints) {
 		zones[e.Zone] = append(zones[e.Zone], e)
+		if !e.Draining && !e.Unhealthy {
+			unhealthy = corev3.HealthStatus_UNHEALTHY
+		}
 	}
 	cla := &endpointv3.ClusterLoadAssignment{ClusterName: name}
 	for _, zone := range slices.Sorted(maps.Keys(zones)) {
-		cla.Endpoints = append(cla.Endpoints, locality(zone, zones[zone]))
+		cla.Endpoints = append(cla.Endpoints, locality(zone, zones[zone], unhealthy))
 	}
 	return cla
 }
@@ -47,13 +56,14 @@ func distinct(endpoints []ir.Endpoint) []ir.Endpoint {
 }
 
 // locality is the endpoints of one zone. The locality is always set, even where no zone is known, and its
-// weight is never 0: gRPC clients refuse the one and ignore the other. Draining endpoints take no share.
-func locality(zone mesh.ZoneName, endpoints []ir.Endpoint) *endpointv3.LocalityLbEndpoints {
+// weight is never 0: gRPC clients refuse the one and ignore the other. Endpoints that get no requests take no share.
+func locality(zone mesh.ZoneName, endpoints []ir.Endpoint, unhealthy corev3.HealthStatus) *endpointv3.LocalityLbEndpoints {
 	l := &endpointv3.LocalityLbEndpoints{Locality: &corev3.Locality{Zone: string(zone)}}
 	var sum uint64
 	for _, e := range endpoints {
-		l.LbEndpoints = append(l.LbEndpoints, lbEndpoint(e))
-		if !e.Draining {
+		status := healthStatus(e, unhealthy)
+		l.LbEndpoints = append(l.LbEndpoints, lbEndpoint(e, status))
+		if status == corev3.HealthStatus_HEALTHY || status == corev3.HealthStatus_UNKNOWN {
 			sum += uint64(weight(e))
 		}
 	}
@@ -61,20 +71,28 @@ func locality(zone mesh.ZoneName, endpoints []ir.Endpoint) *endpointv3.LocalityL
 	return l
 }
 
-func lbEndpoint(e ir.Endpoint) *endpointv3.LbEndpoint {
+// healthStatus is the status of e; unhealthy is that of endpoints that are.
+func healthStatus(e ir.Endpoint, unhealthy corev3.HealthStatus) corev3.HealthStatus {
+	switch {
+	case e.Draining:
+		return corev3.HealthStatus_DRAINING
+	case e.Unhealthy:
+		return unhealthy
+	default:
+		return corev3.HealthStatus_HEALTHY
+	}
+}
+
+func lbEndpoint(e ir.Endpoint, status corev3.HealthStatus) *endpointv3.LbEndpoint {
 	endpoint := &endpointv3.Endpoint{Address: tcpAddress(e.Address)}
 	if e.HealthPort != 0 {
 		endpoint.HealthCheckConfig = &endpointv3.Endpoint_HealthCheckConfig{PortValue: uint32(e.HealthPort)}
 	}
-	lb := &endpointv3.LbEndpoint{
+	return &endpointv3.LbEndpoint{
 		HostIdentifier:      &endpointv3.LbEndpoint_Endpoint{Endpoint: endpoint},
-		HealthStatus:        corev3.HealthStatus_HEALTHY,
+		HealthStatus:        status,
 		LoadBalancingWeight: wrapperspb.UInt32(weight(e)),
 	}
-	if e.Draining {
-		lb.HealthStatus = corev3.HealthStatus_DRAINING
-	}
-	return lb
 }
 
 func weight(e ir.Endpoint) uint32 { return cmp.Or(e.Weight, 1) }

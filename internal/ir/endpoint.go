@@ -12,13 +12,14 @@ type EndpointSet struct {
 	Endpoints []Endpoint `json:"endpoints,omitempty"` // in any order; of two with one address the first counts
 }
 
-// Endpoint is one place where a target is reached. Instances that are still starting are no endpoints.
+// Endpoint is one address where a target is reached. Instances that are still starting are no endpoints.
 type Endpoint struct {
 	Address netip.AddrPort `json:"address"`
 	// HealthPort is where health checks are sent, at the same address; 0 is the port of Address.
 	HealthPort int           `json:"healthPort,omitempty"`
 	Zone       mesh.ZoneName `json:"zone,omitempty"`
-	Weight     uint32        `json:"weight,omitempty"`   // relative to the others; 0 counts as 1
-	Draining   bool          `json:"draining,omitempty"` // finishes what it has, gets nothing new
-	Identity   string        `json:"identity,omitempty"` // the SPIFFE ID, once there is one
+	Weight     uint32        `json:"weight,omitempty"`    // relative to the others; 0 counts as 1
+	Draining   bool          `json:"draining,omitempty"`  // finishes what it has, gets nothing new
+	Unhealthy  bool          `json:"unhealthy,omitempty"` // fails its health check; used only while no endpoint is healthy
+	Identity   string        `json:"identity,omitempty"`  // the SPIFFE ID, once there is one
 }

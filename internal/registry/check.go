@@ -24,6 +24,7 @@ const (
 	MaxTags     = 32
 	MaxTagKey   = 63   // bytes
 	MaxTagValue = 255  // bytes
+	MaxReason   = 512  // bytes
 	MaxProxy    = 512  // bytes
 	MaxIdentity = 2048 // bytes, the limit of the SPIFFE-ID standard, section 2.3
 )
@@ -71,7 +72,10 @@ func (i *Instance) Problems() []Problem {
 		add("weight", fmt.Sprintf("%d is out of range", i.Weight), "1-%d", MaxWeight)
 	}
 	if !slices.Contains(States[:], i.State) {
-		add("state", fmt.Sprintf("%q is no state", i.State), "one of starting, healthy, draining")
+		add("state", fmt.Sprintf("%q is no state", i.State), "one of starting, healthy, unhealthy, draining")
+	}
+	if len(i.Reason) > MaxReason || !isText(i.Reason) {
+		add("reason", fmt.Sprintf("%d bytes are too long or not printable", len(i.Reason)), "at most %d bytes of printable UTF-8", MaxReason)
 	}
 	if i.Lease < MinLease || i.Lease > MaxLease {
 		add("lease", fmt.Sprintf("%v is out of range", i.Lease), "a duration of 10s-24h")

@@ -35,13 +35,14 @@ type State string
 
 // The states an instance can have.
 const (
-	Starting State = "starting" // known, not sent traffic
-	Healthy  State = "healthy"
-	Draining State = "draining" // finishes what it has, gets nothing new
+	Starting  State = "starting" // known, not sent traffic
+	Healthy   State = "healthy"
+	Unhealthy State = "unhealthy" // was healthy; sent traffic only while no instance of its service is healthy
+	Draining  State = "draining"  // finishes what it has, gets nothing new
 )
 
 // States lists every state in the order of an instance's life.
-var States = [...]State{Starting, Healthy, Draining}
+var States = [...]State{Starting, Healthy, Unhealthy, Draining}
 
 // Instance is one running copy of a service, as it describes itself at check-in. Immutable
 // once it is in the registry; [Instance.Problems] says whether it is valid.
@@ -52,6 +53,8 @@ type Instance struct {
 	Tags   map[string]string     // free words for people, filters and routing; at most MaxTags
 	Weight uint32                // share of traffic relative to other instances, 1-MaxWeight; default 100
 	State  State
+	// Reason says why the instance is in that state, in its agent's words; at most MaxReason bytes.
+	Reason string
 	Lease  time.Duration // how long a check-in is believed, MinLease-MaxLease; default 600 s
 	// Identity is the workload's SPIFFE ID once it has one, "spiffe://...".
 	Identity string
@@ -91,7 +94,7 @@ func (i Instance) WithDefaults() Instance {
 
 // Equal reports whether i and j describe the same instance in the same way, whoever says so.
 func (i *Instance) Equal(j *Instance) bool {
-	return i.Key == j.Key && i.Zone == j.Zone && i.Weight == j.Weight && i.State == j.State &&
+	return i.Key == j.Key && i.Zone == j.Zone && i.Weight == j.Weight && i.State == j.State && i.Reason == j.Reason &&
 		i.Lease == j.Lease && i.Identity == j.Identity && i.Proxy == j.Proxy &&
 		maps.Equal(i.Ports, j.Ports) && maps.Equal(i.Tags, j.Tags)
 }

@@ -37,7 +37,7 @@ func TestAgentTellsHealth(t *testing.T) {
 	if err := os.WriteFile(sick, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the sick instance gets no traffic", func() string { return m.stateOf("users", i.ingress, "starting") })
+	eventually(t, "the sick instance gets no traffic", func() string { return m.stateOf("users", i.ingress, "unhealthy") })
 	if err := os.Remove(sick); err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestEnvoyIsStartedAgain(t *testing.T) {
 	if err := syscall.Kill(i.envoy(t), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "callers leave the instance alone", func() string { return m.stateOf("users", i.ingress, "starting") })
+	eventually(t, "callers leave the instance alone", func() string { return m.stateOf("users", i.ingress, "unhealthy") })
 	eventually(t, "the instance is back", func() string { return m.stateOf("users", i.ingress, "healthy") })
 	traffic.reset()
 	eventually(t, "users-1 gets traffic", func() string { return answered(traffic, "users-1") })

@@ -34,12 +34,46 @@ func TestSickApplication(t *testing.T) {
 				t.Fatal(err)
 			}
 			eventually(t, "the sick instance gets no traffic", func() string {
-				return m.stateOf("users", first.ingress, "starting") + want("answers of ten by the other", ofTen(call, "users-2"), 10, 10)
+				return m.stateOf("users", first.ingress, "unhealthy") + want("answers of ten by the other", ofTen(call, "users-2"), 10, 10)
 			})
 			if err := os.Remove(sick); err != nil {
 				t.Fatal(err)
 			}
 			eventually(t, "the well instance gets traffic", func() string { return want("answers of ten", ofTen(call, "users-1"), 1, 9) })
+		})
+	}
+}
+
+// TestEveryApplicationIsSick lets the check of every instance of a service fail while their applications
+// go on answering: a broken check does not take the service away from anybody.
+func TestEveryApplicationIsSick(t *testing.T) {
+	for _, c := range []struct{ kind, port, health string }{
+		{"http", "8080", "{http: /healthz, interval: 200ms, timeout: 200ms}"},
+		{"grpc", "8080/grpc", `{grpc: "", interval: 200ms, timeout: 200ms}`},
+	} {
+		t.Run(c.kind, func(t *testing.T) {
+			t.Parallel()
+			m := newMesh(t, map[string]string{
+				"users.yaml": fmt.Sprintf("kind: Service\nname: users\nports: [%s]\nhealth: %s\n", c.port, c.health),
+				"web.yaml":   "kind: Service\nname: web\nports: [8081]\ncalls: [users]\n",
+			})
+			sick := filepath.Join(t.TempDir(), "sick")
+			o := options{env: []string{kindVariable + "=" + c.kind, "UNHEALTHY=" + sick}}
+			first, second := m.startInstance("users", "users-1", o), m.startInstance("users", "users-2", o)
+			call := m.caller(c.kind)
+			eventually(t, "users-1 answers", func() string { return want("answers of ten", ofTen(call, "users-1"), 1, 9) })
+			traffic := startRequests(t, call)
+			if err := os.WriteFile(sick, nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "both are unhealthy", func() string {
+				return m.stateOf("users", first.ingress, "unhealthy") + m.stateOf("users", second.ingress, "unhealthy")
+			})
+			eventually(t, "both are still called", func() string {
+				return want("answers of ten", ofTen(call, "users-1"), 1, 9) + want("answers of ten", ofTen(call, "users-2"), 1, 9)
+			})
+			m.inSync()
+			traffic.mustNotFail(t)
 		})
 	}
 }

@@ -44,7 +44,8 @@ type Call struct {
 
 // Instances counts the instances of a service by state.
 type Instances struct {
-	Healthy  int `json:"healthy"`
-	Starting int `json:"starting"`
-	Draining int `json:"draining"`
+	Healthy   int `json:"healthy"`
+	Starting  int `json:"starting"`
+	Unhealthy int `json:"unhealthy"`
+	Draining  int `json:"draining"`
 }

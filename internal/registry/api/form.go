@@ -19,6 +19,7 @@ type Instance struct {
 	Tags     map[string]string     `json:"tags,omitempty"`
 	Weight   uint32                `json:"weight"`
 	State    registry.State        `json:"state"`
+	Reason   string                `json:"reason,omitempty"` // for the state, in the agent's words
 	Lease    Duration              `json:"lease"`
 	Identity string                `json:"identity,omitempty"`
 	Proxy    string                `json:"proxy,omitempty"`
@@ -33,7 +34,7 @@ type Instance struct {
 func (i Instance) Describes(j *registry.Instance) bool {
 	shown := registry.Instance{
 		Key: registry.Key{Service: i.Service, Address: i.Address}, Ports: i.Ports, Zone: i.Zone, Tags: i.Tags,
-		Weight: i.Weight, State: i.State, Lease: time.Duration(i.Lease), Identity: i.Identity, Proxy: i.Proxy,
+		Weight: i.Weight, State: i.State, Reason: i.Reason, Lease: time.Duration(i.Lease), Identity: i.Identity, Proxy: i.Proxy,
 	}
 	said := j.WithDefaults()
 	return shown.Equal(&said)
@@ -46,6 +47,7 @@ type CheckIn struct {
 	Tags     map[string]string     `json:"tags,omitempty"`
 	Weight   uint32                `json:"weight,omitempty"`
 	State    registry.State        `json:"state,omitempty"`
+	Reason   string                `json:"reason,omitempty"`
 	Lease    Duration              `json:"lease,omitzero"`
 	Identity string                `json:"identity,omitempty"`
 	Proxy    string                `json:"proxy,omitempty"`

@@ -35,7 +35,7 @@ func FuzzCheckIn(f *testing.F) {
 		if found := i.Problems(); len(found) > 0 {
 			t.Fatalf("an invalid instance is taken: %v", found)
 		}
-		again, err := json.Marshal(CheckIn{i.Ports, i.Zone, i.Tags, i.Weight, i.State, Duration(i.Lease), i.Identity, i.Proxy, i.Incarnation, i.Sequence})
+		again, err := json.Marshal(CheckIn{i.Ports, i.Zone, i.Tags, i.Weight, i.State, i.Reason, Duration(i.Lease), i.Identity, i.Proxy, i.Incarnation, i.Sequence})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -115,7 +115,7 @@ func (h *handler) leave(w http.ResponseWriter, r *http.Request) {
 func form(l registry.Lease) Instance {
 	return Instance{
 		Service: l.Service, Address: l.Address, Ports: l.Ports, Zone: l.Zone, Tags: l.Tags, Weight: l.Weight,
-		State: l.State, Lease: Duration(l.Instance.Lease), Identity: l.Identity, Proxy: l.Proxy,
+		State: l.State, Reason: l.Reason, Lease: Duration(l.Instance.Lease), Identity: l.Identity, Proxy: l.Proxy,
 		Incarnation: l.Incarnation, Sequence: l.Sequence, Expires: l.Expires.UTC(),
 	}
 }

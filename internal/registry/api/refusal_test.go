@@ -85,8 +85,8 @@ func TestBadCalls(t *testing.T) {
 		{"PUT", users, `{"weight":1.5}`, 400, `weight|a number: 1.5`},
 		{"PUT", users, `{"weight":99999999999}`, 400, `weight|1-1000`},
 		{"PUT", users, `{"weight":null}`, 400, `weight|null`},
-		{"PUT", users, `{"state":"gone"}`, 400, `state|starting, healthy, draining`},
-		{"PUT", users, `{"state":""}`, 400, `state|starting, healthy, draining`},
+		{"PUT", users, `{"state":"gone"}`, 400, `state|starting, healthy, unhealthy, draining`},
+		{"PUT", users, `{"state":""}`, 400, `state|starting, healthy, unhealthy, draining`},
 		{"PUT", users, `{"lease":600}`, 400, `lease|a number: 600|10s-24h`},
 		{"PUT", users, `{"lease":"ten minutes"}`, 400, `lease|10s-24h`},
 		{"PUT", users, `{"lease":"0s"}`, 400, `lease|10s-24h`},
@@ -104,6 +104,7 @@ func TestBadCalls(t *testing.T) {
 		{"PUT", users, `{"tags":{"a":"\u0007"}}`, 400, `tags.a|printable`},
 		{"PUT", users, `{"tags":{"a":"` + strings.Repeat("x", 256) + `"}}`, 400, `tags.a|255 bytes`},
 		{"PUT", users, `{"tags":` + many(33, "t%d", `""`) + `}`, 400, `tags|at most 32`},
+		{"PUT", users, `{"reason":"a\u0007b"}`, 400, `reason|printable`},
 		{"PUT", users, `{"identity":"users"}`, 400, `identity|spiffe://`},
 		{"PUT", users, `{"colour":1,"weight":0,"state":7,"zone":"A","ports":{"x":0}}`, 400, `5 things are wrong|colour|weight|state|zone|ports.x`},
 		// Expiry.

@@ -38,7 +38,7 @@ func New(base string, h *http.Client) (*Client, error) {
 func (c *Client) CheckIn(ctx context.Context, i registry.Instance) (api.CheckedIn, error) {
 	body := api.CheckIn{
 		Ports: i.Ports, Zone: i.Zone, Tags: i.Tags, Weight: i.Weight,
-		State: i.State, Lease: api.Duration(i.Lease), Identity: i.Identity, Proxy: i.Proxy,
+		State: i.State, Reason: i.Reason, Lease: api.Duration(i.Lease), Identity: i.Identity, Proxy: i.Proxy,
 		Incarnation: i.Incarnation, Sequence: i.Sequence,
 	}
 	var answer api.CheckedIn

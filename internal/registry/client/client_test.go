@@ -52,7 +52,7 @@ func user(address string) registry.Instance {
 	return registry.Instance{
 		Key:   registry.Key{Service: "users", Address: netip.MustParseAddrPort(address)},
 		Ports: map[mesh.PortName]int{"admin": 9212}, Zone: "a", Tags: map[string]string{"build": "<&>"},
-		Weight: 7, State: registry.Starting, Lease: 90 * time.Second, Identity: "spiffe://mesh/users", Proxy: "sidecar/users/1",
+		Weight: 7, State: registry.Starting, Reason: "no answer", Lease: 90 * time.Second, Identity: "spiffe://mesh/users", Proxy: "sidecar/users/1",
 	}
 }
 

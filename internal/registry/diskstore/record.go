@@ -22,6 +22,7 @@ type record struct {
 	Tags     map[string]string     `json:"tags,omitempty"`
 	Weight   uint32                `json:"weight,omitempty"`
 	State    registry.State        `json:"state,omitempty"`
+	Reason   string                `json:"reason,omitempty"`
 	Lease    time.Duration         `json:"lease,omitempty"` // ns
 	Identity string                `json:"identity,omitempty"`
 	Proxy    string                `json:"proxy,omitempty"`
@@ -35,7 +36,7 @@ func recordOf(c registry.Change) record {
 	if i == nil {
 		return record{Service: c.Service, Address: c.Address, Gone: true}
 	}
-	return record{c.Service, c.Address, false, i.Ports, i.Zone, i.Tags, i.Weight, i.State, i.Lease, i.Identity, i.Proxy, i.Incarnation, i.Sequence}
+	return record{c.Service, c.Address, false, i.Ports, i.Zone, i.Tags, i.Weight, i.State, i.Reason, i.Lease, i.Identity, i.Proxy, i.Incarnation, i.Sequence}
 }
 
 func (r record) change() registry.Change {
@@ -44,7 +45,7 @@ func (r record) change() registry.Change {
 		return registry.Change{Key: key}
 	}
 	return registry.Change{Key: key, Instance: &registry.Instance{
-		Key: key, Ports: r.Ports, Zone: r.Zone, Tags: r.Tags, Weight: r.Weight, State: r.State, Lease: r.Lease, Identity: r.Identity, Proxy: r.Proxy,
+		Key: key, Ports: r.Ports, Zone: r.Zone, Tags: r.Tags, Weight: r.Weight, State: r.State, Reason: r.Reason, Lease: r.Lease, Identity: r.Identity, Proxy: r.Proxy,
 		Incarnation: r.Incarnation, Sequence: r.Sequence,
 	}}
 }

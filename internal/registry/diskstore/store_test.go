@@ -22,7 +22,7 @@ func instance(n int, build string) registry.Change {
 	i := &registry.Instance{
 		Key:   registry.Key{Service: "users", Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), 9211)},
 		Ports: map[mesh.PortName]int{"admin": 9212}, Zone: "a", Tags: map[string]string{"build": build},
-		Weight: 7, State: registry.Draining, Lease: 90 * time.Second, Identity: "spiffe://mesh/users", Proxy: "sidecar/users/1",
+		Weight: 7, State: registry.Draining, Reason: "it stops", Lease: 90 * time.Second, Identity: "spiffe://mesh/users", Proxy: "sidecar/users/1",
 	}
 	return registry.Change{Key: i.Key, Instance: i}
 }
