@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/admin/client"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/printable"
 	registryapi "github.com/doyen-mesh/doyen/internal/registry/api"
 	registryclient "github.com/doyen-mesh/doyen/internal/registry/client"
 )
@@ -133,9 +135,17 @@ func (i Invocation) printInstances(instances []registryapi.Instance, now time.Ti
 		return err
 	}
 	w := tabwriter.NewWriter(i.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SERVICE\tADDRESS\tSTATE\tZONE\tWEIGHT\tLEASE")
+	fmt.Fprint(w, "SERVICE\tADDRESS\tSTATE\tZONE\tWEIGHT\tLEASE")
+	if slices.ContainsFunc(instances, func(in registryapi.Instance) bool { return in.Reason != "" }) {
+		fmt.Fprint(w, "\tREASON")
+	}
+	fmt.Fprintln(w)
 	for _, in := range instances {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", in.Service, in.Address, in.State, cmp.Or(string(in.Zone), "-"), in.Weight, leaseInWords(in.Expires, now))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s", in.Service, in.Address, in.State, cmp.Or(string(in.Zone), "-"), in.Weight, leaseInWords(in.Expires, now))
+		if in.Reason != "" {
+			fmt.Fprintf(w, "\t%s", printable.Text(in.Reason))
+		}
+		fmt.Fprintln(w)
 	}
 	return w.Flush()
 }
