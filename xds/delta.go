@@ -17,17 +17,15 @@ func (p *place) receiveDelta(r *request) error {
 	subscribe := canonicalNames(withoutWildcard(r.names))
 	drop := canonicalNames(withoutWildcard(r.drop))
 	before := p.asked
-	names := subscribe
-	if len(before) > 0 {
-		names = canonicalNames(append(without(before, drop), subscribe...))
-	}
-	shrunk := p.wildcard && !wildcard || len(drop) > 0
+	names := mergeNames(without(before, drop), subscribe)
+	wasWildcard := p.wildcard
+	shrunk := wasWildcard && !wildcard || len(drop) > 0
 	p.owed = p.owed || first && wildcard || slices.Contains(r.names, wildcardName)
 	if err := p.ask(wildcard, names); err != nil {
 		return err
 	}
 	if shrunk {
-		p.drop(before, drop)
+		p.drop(before, drop, wasWildcard && !wildcard)
 	}
 	if first {
 		p.initial = canonicalVersions(r.initial)
@@ -37,11 +35,18 @@ func (p *place) receiveDelta(r *request) error {
 }
 
 // drop forgets names the client no longer asks for. Of a name that is still covered by the
-// wildcard it is told the state once more (C078).
-func (p *place) drop(before, drop []string) {
-	p.limitAll()
+// wildcard it is told the state once more (C078). everything says that the wildcard was dropped.
+func (p *place) drop(before, drop []string, everything bool) {
+	if everything {
+		p.limitAll(nil)
+	} else {
+		p.limitAll(drop)
+	}
 	if !p.wildcard {
-		p.again = without(p.again, drop)
+		p.again = slices.DeleteFunc(p.again, func(name string) bool {
+			_, dropped := slices.BinarySearch(drop, name)
+			return dropped
+		})
 		return
 	}
 	for _, name := range drop {
@@ -117,15 +122,4 @@ func (p *place) recall() {
 	if len(equal) > 0 || len(p.gone) > 0 {
 		p.owed = false
 	}
-}
-
-// without returns the sorted names that are not in the sorted list drop.
-func without(names, drop []string) []string {
-	kept := make([]string, 0, len(names))
-	for _, name := range names {
-		if _, dropped := slices.BinarySearch(drop, name); !dropped {
-			kept = append(kept, name)
-		}
-	}
-	return kept
 }

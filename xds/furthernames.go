@@ -53,6 +53,19 @@ func (t *table) named(name string) iter.Seq[*Resource] {
 	}
 }
 
+// anyNamed yields the resources that a client means by any of names, perhaps more than once.
+func (t *table) anyNamed(names []string) iter.Seq[*Resource] {
+	return func(yield func(*Resource) bool) {
+		for _, name := range names {
+			for r := range t.named(name) {
+				if !yield(r) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // find returns the first resource that a client means by a canonical name, nil when there is none.
 func (t *table) find(name string) *Resource {
 	for r := range t.named(name) {

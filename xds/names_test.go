@@ -54,6 +54,43 @@ func TestAnySpellingIsTaken(t *testing.T) {
 	}
 }
 
+func TestListsOfNames(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 7))
+	list := func() []string {
+		var names []string
+		for range random.IntN(8) {
+			names = append(names, fmt.Sprint(random.IntN(10)))
+		}
+		return canonicalNames(names)
+	}
+	for range 500 {
+		a, b := list(), list()
+		var either, onlyA, onlyB []string
+		for i := range 10 {
+			name := fmt.Sprint(i)
+			inA, inB := slices.Contains(a, name), slices.Contains(b, name)
+			if inA || inB {
+				either = append(either, name)
+			}
+			if inA && !inB {
+				onlyA = append(onlyA, name)
+			}
+			if inB && !inA {
+				onlyB = append(onlyB, name)
+			}
+		}
+		if got := mergeNames(a, b); !slices.Equal(got, either) {
+			t.Fatalf("mergeNames(%v, %v) = %v", a, b, got)
+		}
+		if got := without(a, b); !slices.Equal(got, onlyA) {
+			t.Fatalf("without(%v, %v) = %v", a, b, got)
+		}
+		if added, dropped := differenceOf(a, b); !slices.Equal(added, onlyB) || !slices.Equal(dropped, onlyA) {
+			t.Fatalf("differenceOf(%v, %v) = %v, %v", a, b, added, dropped)
+		}
+	}
+}
+
 func TestGlobsOf(t *testing.T) {
 	for name, want := range map[string][]string{
 		"a/b":                   nil,

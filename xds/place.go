@@ -18,7 +18,7 @@ type place struct {
 	asked     []string     // names, canonical, besides the wildcard
 	last      encodedNames // of the last request, in state-of-the-world
 	parts     []*subscription
-	slot      []slot
+	slot      []*slot
 	initial   map[string]string // versions the client knew when it connected, until used
 
 	// What there is for it; set by the group's load.
@@ -87,7 +87,10 @@ func (p *place) attach() {
 		if len(old) == 0 || len(p.parts) == 0 || old[0].collection.pool != p.parts[0].collection.pool {
 			p.position = 0 // positions of different pools do not compare
 		}
-		p.contents, p.merged, p.idle = make([]*content, len(p.parts)), nil, nil
+		p.idle = nil
+		if !slices.Equal(old, p.parts) { // else they only ask for other names now
+			p.contents, p.merged = make([]*content, len(p.parts)), nil
+		}
 	}
 }
 
@@ -178,17 +181,8 @@ func (p *place) merge() {
 		p.elsewhere = p.want.table
 		return
 	}
+	p.want = mergeContents(p.want, p.merged, p.contents)
 	p.merged = slices.Clone(p.contents)
-	var all []*Resource
-	var position uint64
-	var undecided []string
-	for _, c := range p.contents {
-		all = slices.AppendSeq(all, c.all())
-		position += c.position
-		undecided = append(undecided, c.undecided...)
-	}
-	slices.Sort(undecided)
-	p.want = &content{table: newTable(all), position: position, undecided: undecided}
 	p.elsewhere = p.want.table
 }
 
@@ -207,32 +201,38 @@ func (p *place) named(name string) bool {
 	return slices.ContainsFunc(p.parts, func(s *subscription) bool { return s.hasName(name) })
 }
 
-// limit returns c without what the client no longer asks for.
-func (p *place) limit(c *content) *content {
-	var dropped []change
-	for r := range c.all() {
+// limit returns c without what the client no longer asks for, of what it means by the names in
+// dropped, or of everything when that is nil.
+func (p *place) limit(c *content, dropped []string) *content {
+	candidates := c.all()
+	if dropped != nil {
+		candidates = c.anyNamed(dropped)
+	}
+	var gone []change
+	for r := range candidates {
 		if !p.asksFor(r) {
-			dropped = append(dropped, change{name: r.name})
+			gone = append(gone, change{name: r.name})
 		}
 	}
-	if len(dropped) == 0 {
+	if len(gone) == 0 {
 		return c
 	}
-	return &content{table: c.with(dropped), position: c.position}
+	return &content{table: c.with(gone), position: c.position}
 }
 
 // limitAll lets the client forget what it no longer asks for, as it does itself. What is in
-// flight it may still take, if it asks again before it reads it: settle looks at that.
-func (p *place) limitAll() {
+// flight it may still take, if it asks again before it reads it: settle looks at that. dropped are the
+// names it let go of, nil when that may be any.
+func (p *place) limitAll(dropped []string) {
 	if p.flight != nil {
 		p.flight.shrunk = true
 	}
 	sent := p.sent
-	p.sent = p.limit(sent)
+	p.sent = p.limit(sent, dropped)
 	if p.acked == sent {
 		p.acked = p.sent
 	} else {
-		p.acked = p.limit(p.acked)
+		p.acked = p.limit(p.acked, dropped)
 	}
 }
 

@@ -97,8 +97,8 @@ func watchersOf(affected []*subscription) []waker {
 	}
 	watchers := make([]waker, 0, total)
 	for _, s := range affected {
-		for _, place := range s.watchers {
-			watchers = append(watchers, place.session.waker)
+		for _, at := range s.watchers {
+			watchers = append(watchers, at.place.session.waker)
 		}
 	}
 	return watchers

@@ -25,7 +25,7 @@ func (p *place) receiveSotW(r *request) error {
 		return err
 	}
 	if shrunk {
-		p.limitAll()
+		p.limitAll(nil)
 	}
 	switch {
 	case first:

@@ -8,14 +8,16 @@ import (
 
 // A subscription is a canonical set of names, including names that do not exist (yet), and
 // whether it wants everything besides. Equal sets in one collection are one object for all
-// streams, counted. All fields are guarded by the pool's lock; content is replaced, never changed.
+// streams, counted. All fields are guarded by the pool's lock; content and names are replaced, never
+// changed. names may be read without the lock by who watches the subscription: they are replaced only
+// by the one place that watches it.
 type subscription struct {
 	collection *collection
 	key        uint64
 	wildcard   bool
 	names      []string // canonical, sorted, each once; without the wildcard
 	content    *content
-	watchers   []*place
+	watchers   []*slot
 }
 
 // waker runs a session. Its methods must not block.
@@ -24,44 +26,72 @@ type waker interface {
 	rejected(Rejection) // the client refused a response; called with the group's lock held
 }
 
-// subscribe returns the subscription to canonical names, sorted, each once, made if there is none
-// like it, and lets place watch it. unsubscribe ends that.
+// slot is where a place stands among a subscription's watchers. The pool's lock guards index.
+type slot struct {
+	place        *place
+	subscription *subscription
+	index        int
+}
+
+// subscribe returns the subscription to canonical names, sorted, each once, and lets place watch
+// it. unsubscribe ends that. It is the subscription that exists for these names, or the one that
+// only this place watches, changed to these names, or a new one.
 func (p *pool) subscribe(typeURL string, wildcard bool, names []string, watcher *place) *subscription {
 	p.mu.Lock()
 	c := p.collection(typeURL)
-	key := subscriptionKey(wildcard, names)
+	old := watcher.watched(c)
+	var key uint64
+	var added, dropped []string
+	if old != nil && old.wildcard == wildcard {
+		added, dropped = differenceOf(old.names, names)
+		key = old.key + namesKey(added) - namesKey(dropped)
+	} else {
+		old, added, key = nil, names, subscriptionKey(wildcard, names)
+	}
 	s := c.find(key, wildcard, names)
 	var unknown []string
 	if s == nil {
-		unknown = c.unknownNames(names)
-		s = c.add(key, wildcard, names)
+		unknown = c.unknownNames(added)
 	}
-	watcher.slot = append(watcher.slot, slot{s, len(s.watchers)})
-	s.watchers = append(s.watchers, watcher)
-	p.subscribers++
+	if s == nil && old != nil && len(old.watchers) == 1 {
+		c.edit(old, key, added, dropped)
+		s = old
+	} else {
+		if s == nil {
+			s = c.add(key, wildcard, names)
+		}
+		at := &slot{watcher, s, len(s.watchers)}
+		watcher.slot = append(watcher.slot, at)
+		s.watchers = append(s.watchers, at)
+		p.subscribers++
+	}
 	p.mu.Unlock()
 	p.demand(typeURL, unknown)
 	return s
 }
 
-// slot is where a place stands among a subscription's watchers.
-type slot struct {
-	subscription *subscription
-	index        int
+// watched returns a subscription in c that the place watches, nil when there is none.
+func (p *place) watched(c *collection) *subscription {
+	for _, at := range p.slot {
+		if at.subscription.collection == c {
+			return at.subscription
+		}
+	}
+	return nil
 }
 
 // unsubscribe lets place no longer watch s, and forgets s when nobody does.
 func (s *subscription) unsubscribe(watcher *place) {
 	p := s.collection.pool
+	i := slices.IndexFunc(watcher.slot, func(at *slot) bool { return at.subscription == s })
+	at := watcher.slot[i]
+	watcher.slot = slices.Delete(watcher.slot, i, i+1)
 	p.mu.Lock()
-	at := watcher.slotOf(s)
 	last := len(s.watchers) - 1
 	moved := s.watchers[last]
-	s.watchers[at.index] = moved
-	moved.slotOf(s).index = at.index
+	s.watchers[at.index], moved.index = moved, at.index
 	s.watchers[last] = nil
 	s.watchers = s.watchers[:last]
-	watcher.slot = slices.DeleteFunc(watcher.slot, func(o slot) bool { return o.subscription == s })
 	if last == 0 {
 		s.collection.remove(s)
 	}
@@ -73,29 +103,23 @@ func (s *subscription) unsubscribe(watcher *place) {
 	}
 }
 
-// slotOf returns the place's slot in s. The caller holds the lock of the pool of s.
-func (p *place) slotOf(s *subscription) *slot {
-	for i := range p.slot {
-		if p.slot[i].subscription == s {
-			return &p.slot[i]
-		}
-	}
-	return nil
-}
-
 var hashSeed = maphash.MakeSeed()
 
 func subscriptionKey(wildcard bool, names []string) uint64 {
-	var h maphash.Hash
-	h.SetSeed(hashSeed)
+	key := namesKey(names)
 	if wildcard {
-		h.WriteByte(1)
+		key++
 	}
+	return key
+}
+
+// namesKey is a hash of a set of names: that of a larger set is found by adding.
+func namesKey(names []string) uint64 {
+	var key uint64
 	for _, name := range names {
-		h.WriteString(name)
-		h.WriteByte(0)
+		key += maphash.String(hashSeed, name)
 	}
-	return h.Sum64()
+	return key
 }
 
 func (c *collection) find(key uint64, wildcard bool, names []string) *subscription {
@@ -120,6 +144,39 @@ func (c *collection) add(key uint64, wildcard bool, names []string) *subscriptio
 	}
 	c.subscriptions[key] = append(c.subscriptions[key], s)
 	return s
+}
+
+// edit changes what s asks for. But for copying the list of names, that costs what is added and dropped.
+func (c *collection) edit(s *subscription, key uint64, added, dropped []string) {
+	c.unlist(s)
+	s.key, s.names = key, mergeNames(without(s.names, dropped), added)
+	c.subscriptions[key] = append(c.subscriptions[key], s)
+	for _, name := range added {
+		i, _ := slices.BinarySearch(s.names, name)
+		s.names[i] = c.enlist(name, s)
+	}
+	for _, name := range dropped {
+		c.delist(name, s)
+	}
+	undecided := c.onlyUndecided(mergeNames(without(s.content.undecided, dropped), added))
+	if s.wildcard {
+		s.content = c.wildcardContent().undecidedAs(undecided)
+		return
+	}
+	var changes []change
+	for _, name := range dropped {
+		for r := range s.content.named(name) {
+			if !s.contains(r) {
+				changes = append(changes, change{name: r.name})
+			}
+		}
+	}
+	for _, name := range added {
+		for r := range c.table.named(name) {
+			changes = append(changes, change{name: r.name, new: r})
+		}
+	}
+	s.content = &content{table: s.content.table.with(changes), position: c.pool.position, undecided: undecided}
 }
 
 // enlist enters s in the index and returns the index's own copy of name, so that
@@ -162,15 +219,24 @@ func (c *collection) selected(s *subscription) *table {
 
 func (c *collection) remove(s *subscription) {
 	for _, name := range s.names {
-		delete(c.index[name], s)
-		if len(c.index[name]) == 0 {
-			delete(c.index, name)
-			delete(c.undecided, name)
-		}
+		c.delist(name, s)
 	}
-	isIt := func(o *subscription) bool { return o == s }
-	c.wildcards = slices.DeleteFunc(c.wildcards, isIt)
-	c.subscriptions[s.key] = slices.DeleteFunc(c.subscriptions[s.key], isIt)
+	c.wildcards = slices.DeleteFunc(c.wildcards, func(o *subscription) bool { return o == s })
+	c.unlist(s)
+}
+
+// delist is the opposite of enlist.
+func (c *collection) delist(name string, s *subscription) {
+	delete(c.index[name], s)
+	if len(c.index[name]) == 0 {
+		delete(c.index, name)
+		delete(c.undecided, name)
+	}
+}
+
+// unlist takes s out of the subscriptions by key.
+func (c *collection) unlist(s *subscription) {
+	c.subscriptions[s.key] = slices.DeleteFunc(c.subscriptions[s.key], func(o *subscription) bool { return o == s })
 	if len(c.subscriptions[s.key]) == 0 {
 		delete(c.subscriptions, s.key)
 	}
@@ -186,26 +252,4 @@ func (s *subscription) contains(r *Resource) bool {
 func (s *subscription) hasName(name string) bool {
 	_, found := slices.BinarySearch(s.names, name)
 	return found
-}
-
-// canonicalNames returns names sorted, each once, in canonical spelling.
-func canonicalNames(names []string) []string {
-	if slices.ContainsFunc(names, isXdstp) {
-		names = slices.Clone(names)
-		for i, name := range names {
-			names[i] = canonicalName(name)
-		}
-	}
-	strictly := true
-	for i := 1; i < len(names); i++ {
-		if names[i-1] >= names[i] {
-			strictly = false
-			break
-		}
-	}
-	if strictly {
-		return names
-	}
-	names = slices.Sorted(slices.Values(names))
-	return slices.Compact(names)
 }

@@ -59,7 +59,7 @@ func (p *place) settle(now time.Time, r *request) {
 // and perhaps asked for them again.
 func (p *place) taken(f *flight) *content {
 	if p.sendsWhole() {
-		return p.limit(f.result)
+		return p.limit(f.result, nil)
 	}
 	var added []change
 	for _, ch := range f.list.changes {

@@ -167,3 +167,64 @@ func TestFirstSyncWorkWithHolds(t *testing.T) {
 		t.Errorf("%d sent and %d held, want %d and %d", sent, len(p.holds), n-held, held)
 	}
 }
+
+// A client that asks for one more name keeps its subscription, which is changed in place, and what
+// it contains shares its chunks with what it contained.
+func TestOneMoreNameWork(t *testing.T) {
+	const n = 2000
+	cache := NewLinearCache(ClusterType)
+	names := numbered("c", n)
+	cache.Put(resourcesOf(ClusterType, names, []byte("1"))...)
+	for _, wildcard := range []string{"c0000000", "*"} {
+		s := testSession(cache, true, "n")
+		exchange(t, s, &request{typeURL: ClusterType, names: append([]string{wildcard}, names[:n/2]...)})
+		p := s.place(ClusterType)
+		subscription := p.parts[0]
+		for _, change := range []request{{names: names[n-1:]}, {names: []string{"none"}}, {drop: names[7:8]}, {names: names[7:8], drop: names[8:9]}} {
+			before := p.want.table
+			change.typeURL = ClusterType
+			exchange(t, s, &change)
+			if p.parts[0] != subscription {
+				t.Errorf("%s: another subscription after %v, %v", wildcard, change.names, change.drop)
+			}
+			if n := unshared(p.want.table, before); n > 2*chunkSize {
+				t.Errorf("%s: %d resources were looked up after %v, %v", wildcard, n, change.names, change.drop)
+			}
+		}
+	}
+}
+
+// A mux that chooses sources by name merges what changed, and starts from the largest content.
+func TestMuxByNameWork(t *testing.T) {
+	large, small := NewLinearCache(ClusterType), NewLinearCache(ClusterType)
+	large.Put(resourcesOf(ClusterType, numbered("a", 10_000), []byte("1"))...)
+	small.Put(resourcesOf(ClusterType, numbered("b", 3), []byte("1"))...)
+	s := testSession(twoSources(large, small), true, "n")
+	exchange(t, s, &request{typeURL: ClusterType, names: []string{"*", "b0000001", "b0000002"}})
+	p := s.place(ClusterType)
+	if n := unshared(p.want.table, large.table); n > 2*chunkSize {
+		t.Errorf("%d of %d resources were merged", n, p.want.count)
+	}
+	for _, change := range []func(){
+		func() { large.Put(NewResource(ClusterType, "a0000007", []byte("2"), ResourceOptions{})) },
+		func() { small.Delete("b0000001") },
+		func() { exchange(t, s, &request{typeURL: ClusterType, names: []string{"b0000000"}}) },
+	} {
+		before := p.want.table
+		change()
+		exchange(t, s, nil)
+		if n := unshared(p.want.table, before); n == 0 || n > 2*chunkSize {
+			t.Errorf("%d of %d resources were merged", n, p.want.count)
+		}
+	}
+}
+
+// twoSources sends the names that begin with "b" to the second source.
+func twoSources(first, second Source) *Mux {
+	return NewMux(MuxOptions{Types: map[string]Source{ClusterType: first}, Names: map[string]func(string) Source{ClusterType: func(name string) Source {
+		if name[0] == 'b' {
+			return second
+		}
+		return nil
+	}}})
+}
