@@ -96,7 +96,7 @@ func ingress(service *config.Service, node mesh.Node, i int) (ir.Ingress, ir.Ups
 	if !address.IsValid() {
 		address = netip.IPv6Unspecified()
 	}
-	target := ir.Target{Kind: ir.Local, Name: mesh.ServiceName(service.Name), Port: port.Name}
+	target := ir.Target{Kind: ir.Local, Port: port.Name}
 	in := ir.Ingress{
 		Port: port.Name, Protocol: port.Protocol, Target: target, Origin: port.Origin,
 		Bind: netip.AddrPortFrom(address, uint16(cmp.Or(node.Ports.Ingress[port.Name], mesh.DefaultIngressPort+i))),

@@ -8,6 +8,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/doyen-mesh/doyen/internal/ir"
@@ -27,8 +28,10 @@ import (
 // would also send requests to endpoints that drain.
 func Assignment(set ir.EndpointSet) (*xds.Resource, error) {
 	name := AssignmentName(set.Target)
-	r, err := newResource(xds.EndpointType, name, assignment(name, set.Endpoints), mesh.Origin{})
-	return r.Resource, err
+	return part{
+		Ref:   xds.Ref{Type: xds.EndpointType, Name: name},
+		build: func() (proto.Message, []xds.Ref) { return assignment(name, set.Endpoints), nil },
+	}.encode()
 }
 
 func assignment(name string, endpoints []ir.Endpoint) *endpointv3.ClusterLoadAssignment {

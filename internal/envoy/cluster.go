@@ -7,6 +7,7 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -29,13 +30,27 @@ const (
 )
 
 // clusters are all clusters of the proxy.
-func (e encoder) clusters() []message {
-	var all []message
+func (e encoder) clusters() []part {
+	kind := "sidecar"
+	if e.proxy.Edge != nil {
+		kind = "edge"
+	}
+	all := make([]part, 0, len(e.proxy.Upstreams))
 	for _, u := range e.proxy.Upstreams {
-		c := e.cluster(u)
-		all = append(all, message{xds.ClusterType, c.Name, c, u.Origin})
+		all = append(all, part{
+			Ref: xds.Ref{Type: xds.ClusterType, Name: ClusterName(u.Target)}, origin: u.Origin, kind: kind, from: []any{u},
+			build: func() (proto.Message, []xds.Ref) { return e.cluster(u), clusterReferences(u) },
+		})
 	}
 	return all
+}
+
+// clusterReferences is the assignment of a cluster whose endpoints come by discovery.
+func clusterReferences(u ir.Upstream) []xds.Ref {
+	if u.DNS != nil || len(u.Addresses) > 0 {
+		return nil
+	}
+	return []xds.Ref{{Type: xds.EndpointType, Name: AssignmentName(u.Target)}}
 }
 
 func (e encoder) cluster(u ir.Upstream) *clusterv3.Cluster {

@@ -6,31 +6,38 @@ import (
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// grpcResources are the resources of a gRPC program: only what the xDS clients of grpc-go, grpc-java, grpc-js and
+// grpcParts are the resources of a gRPC program: only what the xDS clients of grpc-go, grpc-java, grpc-js and
 // grpcio all take. They refuse a cluster for one field they cannot honour, and silently ignore others.
-func grpcResources(p ir.Proxy) ([]Resource, error) {
-	var all []message
+func grpcParts(p ir.Proxy) []part {
+	var all []part
+	add := func(typeURL, name string, from any, origin mesh.Origin, build func() (proto.Message, []xds.Ref)) {
+		all = append(all, part{Ref: xds.Ref{Type: typeURL, Name: name}, origin: origin, kind: "grpc", from: []any{from}, build: build})
+	}
 	for _, u := range p.Upstreams {
-		c := grpcCluster(u)
-		all = append(all, message{xds.ClusterType, c.Name, c, u.Origin})
+		add(xds.ClusterType, ClusterName(u.Target), u, u.Origin,
+			func() (proto.Message, []xds.Ref) { return grpcCluster(u), clusterReferences(u) })
 	}
 	for _, c := range p.Channels {
 		for _, host := range c.Target.Hosts() {
-			all = append(all, message{xds.ListenerType, host, grpcListener(host, c), c.Origin})
+			add(xds.ListenerType, host, c.Target, c.Origin,
+				func() (proto.Message, []xds.Ref) { return grpcListener(host, c), routeReference(ChannelName(c.Target)) })
 		}
 	}
 	for _, c := range p.Channels {
 		name := ChannelName(c.Target)
-		all = append(all, message{xds.RouteType, name, grpcRoutes(name, c.Route), c.Origin})
+		add(xds.RouteType, name, c.Route, c.Origin,
+			func() (proto.Message, []xds.Ref) { return grpcRoutes(name, c.Route), clusterReference(c.Route.Target) })
 	}
-	return encodeAll(all)
+	return all
 }
 
 // grpcListener is an API listener: it has no address, and a gRPC program finds it under the name it dials (gRFC A27).

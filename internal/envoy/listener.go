@@ -7,6 +7,7 @@ import (
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tcpproxyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -16,26 +17,48 @@ import (
 )
 
 // listeners are all listeners of the proxy.
-func (e encoder) listeners() []message {
-	var all []message
-	add := func(l *listenerv3.Listener, origin mesh.Origin) {
-		all = append(all, message{xds.ListenerType, l.Name, l, origin})
+func (e encoder) listeners() []part {
+	var all []part
+	add := func(name, kind string, from any, origin mesh.Origin, references []xds.Ref, build func() *listenerv3.Listener) {
+		all = append(all, part{
+			Ref: xds.Ref{Type: xds.ListenerType, Name: name}, origin: origin, kind: kind, from: []any{from},
+			build: func() (proto.Message, []xds.Ref) { return build(), references },
+		})
 	}
-	if e.proxy.Egress != nil {
-		add(e.egressListener(*e.proxy.Egress), e.proxy.Egress.Origin)
+	if egress := e.proxy.Egress; egress != nil {
+		add(EgressName, "egress", egress.Bind, egress.Origin, routeReference(EgressName),
+			func() *listenerv3.Listener { return e.egressListener(*egress) })
 	}
 	for _, t := range e.proxy.Tunnels {
-		add(tunnelListener(t), t.Origin)
+		add(TunnelName(t.Target), "tunnel", t, t.Origin, clusterReference(t.Target),
+			func() *listenerv3.Listener { return tunnelListener(t) })
 	}
 	for _, in := range e.proxy.Ingress {
-		add(ingressListener(in), in.Origin)
+		add(IngressName(in.Port), "ingress", in, in.Origin, clusterReference(in.Target),
+			func() *listenerv3.Listener { return ingressListener(in) })
 	}
 	if e.proxy.Edge != nil {
 		for _, l := range e.proxy.Edge.Listeners {
-			add(e.edgeListener(l), l.Origin)
+			add(EdgeListenerName(l.Name), "edge", l, l.Origin, edgeListenerReferences(l),
+				func() *listenerv3.Listener { return e.edgeListener(l) })
 		}
 	}
 	return all
+}
+
+func clusterReference(t ir.Target) []xds.Ref {
+	return []xds.Ref{{Type: xds.ClusterType, Name: ClusterName(t)}}
+}
+
+func routeReference(name string) []xds.Ref { return []xds.Ref{{Type: xds.RouteType, Name: name}} }
+
+// edgeListenerReferences are the routes that all listeners of an edge share, and the listener's certificate.
+func edgeListenerReferences(l ir.EdgeListener) []xds.Ref {
+	references := routeReference(EdgeName)
+	if l.TLS != nil {
+		references = append(references, xds.Ref{Type: xds.SecretType, Name: CertificateName(l.Name)})
+	}
+	return references
 }
 
 func (e encoder) egressListener(egress ir.Egress) *listenerv3.Listener {

@@ -19,7 +19,7 @@ func TestNames(t *testing.T) {
 	users := ir.Target{Kind: ir.Service, Name: "users"}
 	admin := ir.Target{Kind: ir.Service, Name: "users", Port: "admin"}
 	ledger := ir.Target{Kind: ir.External, Name: "ledger"}
-	local := ir.Target{Kind: ir.Local, Name: "users", Port: "http"}
+	local := ir.Target{Kind: ir.Local, Port: "http"}
 	for want, got := range map[string]string{
 		"users":                        envoy.ClusterName(users),
 		"admin.users":                  envoy.ClusterName(admin),

@@ -8,7 +8,6 @@ import (
 	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/xds"
-	"github.com/doyen-mesh/doyen/xds/envoyrefs"
 )
 
 // Resource is one resource of a view and the place in the documents that caused it.
@@ -18,22 +17,41 @@ type Resource struct {
 }
 
 // Resources encodes a proxy for the kind of client that its role says. Assignments of services are not
-// among them: each is made by Assignment and shared by all views.
+// among them: each is made by Assignment and shared by all views. A server uses a Cache instead.
 //
 // An error means that ir holds what no message can say; it is our bug and not a person's.
-func Resources(p ir.Proxy) ([]Resource, error) {
-	if p.Node.Role == mesh.Proxyless {
-		return grpcResources(p)
-	}
-	return envoyResources(p)
+func Resources(p ir.Proxy) ([]Resource, error) { return NewCache().Resources(p) }
+
+// part is one resource before it is encoded.
+type part struct {
+	xds.Ref
+	origin mesh.Origin
+	// from is everything of ir that decides the bytes. Parts of one kind with equal values of from are the
+	// same resource, on whatever proxy.
+	kind  string
+	from  []any
+	build func() (proto.Message, []xds.Ref) // the message and what it refers to
 }
 
-// newResource encodes m under its name.
-func newResource(typeURL, name string, m proto.Message, origin mesh.Origin) (Resource, error) {
+// parts are the resources that p has, by discovery.
+func parts(p ir.Proxy) []part {
+	if p.Node.Role == mesh.Proxyless {
+		return grpcParts(p)
+	}
+	e := encoder{proxy: p}
+	all := make([]part, 0, 2*len(p.Upstreams))
+	all = append(all, e.clusters()...)
+	all = append(all, e.listeners()...)
+	all = append(all, e.routes()...)
+	return append(all, e.certificates()...)
+}
+
+// encode makes the resource of a part.
+func (p part) encode() (*xds.Resource, error) {
+	m, references := p.build()
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	if err != nil {
-		return Resource{}, fmt.Errorf("%s %q: %w", m.ProtoReflect().Descriptor().Name(), name, err)
+		return nil, fmt.Errorf("%s %q: %w", m.ProtoReflect().Descriptor().Name(), p.Name, err)
 	}
-	options := xds.ResourceOptions{References: envoyrefs.Of(m)}
-	return Resource{xds.NewResource(typeURL, name, body, options), origin}, nil
+	return xds.NewResource(p.Type, p.Name, body, xds.ResourceOptions{References: references}), nil
 }

@@ -1,10 +1,12 @@
 package envoy
 
 import (
+	"slices"
 	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/doyen-mesh/doyen/internal/ir"
@@ -13,15 +15,35 @@ import (
 )
 
 // routes are all route configurations that listeners find by discovery.
-func (e encoder) routes() []message {
+func (e encoder) routes() []part {
 	switch {
 	case e.proxy.Egress != nil:
-		return []message{{xds.RouteType, EgressName, egressRoutes(*e.proxy.Egress), e.proxy.Egress.Origin}}
+		egress := *e.proxy.Egress
+		return []part{{
+			Ref: xds.Ref{Type: xds.RouteType, Name: EgressName}, origin: egress.Origin, from: []any{egress.Hosts, egress.NoRoute},
+			build: func() (proto.Message, []xds.Ref) { return egressRoutes(egress), hostReferences(egress.Hosts) },
+		}}
 	case e.proxy.Edge != nil:
-		return []message{{xds.RouteType, EdgeName, edgeRoutes(*e.proxy.Edge), e.proxy.Edge.Origin}}
+		edge := *e.proxy.Edge
+		return []part{{
+			Ref: xds.Ref{Type: xds.RouteType, Name: EdgeName}, origin: edge.Origin, from: []any{edge.Hosts},
+			build: func() (proto.Message, []xds.Ref) { return edgeRoutes(edge), hostReferences(edge.Hosts) },
+		}}
 	default:
 		return nil
 	}
+}
+
+// hostReferences are the clusters that routes lead to, by name, each once.
+func hostReferences(hosts []ir.VirtualHost) []xds.Ref {
+	var all []xds.Ref
+	for _, h := range hosts {
+		for _, r := range h.Routes {
+			all = append(all, clusterReference(r.Target)...)
+		}
+	}
+	slices.SortFunc(all, func(a, b xds.Ref) int { return strings.Compare(a.Name, b.Name) })
+	return slices.Compact(all)
 }
 
 // egressRoutes are a sidecar's routes by host, and the answer for every other host.

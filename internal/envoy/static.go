@@ -37,11 +37,13 @@ func static(e encoder) (Static, error) {
 		return Static{}, fmt.Errorf("role %s: a gRPC program runs no Envoy", mesh.Proxyless)
 	}
 	var s Static
-	for _, m := range e.listeners() {
-		s.Listeners = append(s.Listeners, m.Message.(*listenerv3.Listener))
+	for _, p := range e.listeners() {
+		m, _ := p.build()
+		s.Listeners = append(s.Listeners, m.(*listenerv3.Listener))
 	}
-	for _, m := range e.clusters() {
-		s.Clusters = append(s.Clusters, m.Message.(*clusterv3.Cluster))
+	for _, p := range e.clusters() {
+		m, _ := p.build()
+		s.Clusters = append(s.Clusters, m.(*clusterv3.Cluster))
 	}
 	return s, nil
 }

@@ -15,15 +15,17 @@ import (
 
 // certificates are the secrets of an edge's listeners. They hold the names of files on the edge's host: keys never
 // travel. Envoy reads the files, and reads them again when another is moved into their place.
-func (e encoder) certificates() []message {
+func (e encoder) certificates() []part {
 	if e.proxy.Edge == nil {
 		return nil
 	}
-	var all []message
+	var all []part
 	for _, l := range e.proxy.Edge.Listeners {
 		if l.TLS != nil {
-			secret := certificateSecret(l)
-			all = append(all, message{xds.SecretType, secret.Name, secret, l.Origin})
+			all = append(all, part{
+				Ref: xds.Ref{Type: xds.SecretType, Name: CertificateName(l.Name)}, origin: l.Origin, from: []any{l},
+				build: func() (proto.Message, []xds.Ref) { return certificateSecret(l), nil },
+			})
 		}
 	}
 	return all

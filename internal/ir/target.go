@@ -19,7 +19,7 @@ const (
 // Target is where traffic is sent: it names one group of interchangeable endpoints.
 type Target struct {
 	Kind Kind             `json:"kind"`
-	Name mesh.ServiceName `json:"name"`           // the service or external; for Local the proxy's own service
+	Name mesh.ServiceName `json:"name,omitempty"` // the service or external; "" for Local, so that equal applications have one cluster
 	Port mesh.PortName    `json:"port,omitempty"` // "" is the main port; for Local every port has its name
 }
 

@@ -1,0 +1,15 @@
+package envoy
+
+// Encoded is how many resources c has encoded.
+func (c *Cache) Encoded() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.encoded
+}
+
+// Len is how many resources are in c.
+func (c *Cache) Len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.resources)
+}
