@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
@@ -23,7 +24,7 @@ func (a *admin) status(w http.ResponseWriter, _ *http.Request) {
 		Server:  api.Server{Version: a.Version, Started: a.Started},
 		Config:  a.config(),
 		Expiry:  doubts(a.Registry.Doubts()),
-		Proxies: a.proxies(state),
+		Proxies: a.proxies(),
 	}
 	if state.Documents != nil {
 		status.Server.Revision = string(state.Documents.Revision)
@@ -69,13 +70,13 @@ func doubts(all []registry.Doubt) []api.Doubt {
 }
 
 // proxies are all nodes: those connected and those that left a short while ago.
-func (a *admin) proxies(state *control.State) []api.Proxy {
+func (a *admin) proxies() []api.Proxy {
 	shown := []api.Proxy{}
 	for _, n := range a.XDS.Status() {
-		shown = append(shown, connected(state, n))
+		shown = append(shown, connected(a.Control, n))
 	}
 	for _, gone := range a.Control.Gone() {
-		p := describe(state, gone.Node)
+		p := describe(a.Control, gone.Node)
 		p.Since, p.InSync, p.Why = gone.At, false, "not connected; it keeps working with what it has"
 		shown = append(shown, p)
 	}
@@ -84,24 +85,24 @@ func (a *admin) proxies(state *control.State) []api.Proxy {
 }
 
 // describe says who a node is, and which view it has.
-func describe(state *control.State, node *xds.Node) api.Proxy {
+func describe(c *control.Control, node *xds.Node) api.Proxy {
 	p := api.Proxy{Node: node.ID, Types: map[string]api.TypeStatus{}}
-	key, n, err := control.Key(node)
+	n, view, known, err := c.View(node)
 	if err != nil {
 		p.Why = "it is sent nothing: " + err.Error()
 		return p
 	}
 	p.Role, p.Service, p.Edge, p.Zone, p.Kind = string(n.Role), string(n.Service), string(n.Edge), string(n.Zone), kind(n.Role)
-	switch view := state.Views[key]; {
-	case view == nil:
+	p.Revision, p.Unreachable = string(view.Revision), unreachable(view.Unreachable)
+	switch {
+	case !known:
 		p.Why = "its configuration is being made"
 	case view.Err != nil && view.Revision == "":
 		p.Why = "it is sent nothing: " + view.Err.Error()
 	case view.Err != nil:
 		p.Why = fmt.Sprintf("it keeps revision %s: %v", view.Revision, view.Err)
-	}
-	if view := state.Views[key]; view != nil {
-		p.Revision, p.Unreachable = string(view.Revision), unreachable(view.Unreachable)
+	case view.Behind:
+		p.Why = "its new configuration is being made"
 	}
 	return p
 }
@@ -121,10 +122,10 @@ func kind(r mesh.Role) string {
 	return "envoy"
 }
 
-func connected(state *control.State, n xds.NodeStatus) api.Proxy {
-	p := describe(state, n.Node)
+func connected(c *control.Control, n xds.NodeStatus) api.Proxy {
+	p := describe(c, n.Node)
 	p.Connected, p.InSync = true, p.Why == ""
-	origins := originsOf(state, n.Node)
+	origins := sync.OnceValue(func() map[xds.Ref]mesh.Origin { return c.Origins(n.Node) })
 	for _, stream := range n.Streams {
 		if p.Since.IsZero() || stream.Opened.Before(p.Since) {
 			p.Since = stream.Opened
@@ -141,20 +142,13 @@ func connected(state *control.State, n xds.NodeStatus) api.Proxy {
 	return p
 }
 
-func originsOf(state *control.State, node *xds.Node) map[xds.Ref]mesh.Origin {
-	key, _, err := control.Key(node)
-	if err != nil || state.Views[key] == nil {
-		return nil
-	}
-	return state.Views[key].Origins
-}
-
-func typeStatus(t xds.TypeStatus, origins map[xds.Ref]mesh.Origin) api.TypeStatus {
+// typeStatus describes one type. origins are asked for only where something was rejected.
+func typeStatus(t xds.TypeStatus, origins func() map[xds.Ref]mesh.Origin) api.TypeStatus {
 	s := api.TypeStatus{Sent: t.Sent, Acknowledged: t.Acknowledged}
 	if r := t.Rejected; r != nil {
 		s.Rejected = &api.Rejection{Message: r.Message, Version: r.Version, Time: r.Time}
 		for _, name := range r.Names {
-			if origin, ok := origins[xds.Ref{Type: r.Type, Name: name}]; ok {
+			if origin, ok := origins()[xds.Ref{Type: r.Type, Name: name}]; ok {
 				s.Rejected.Origins = append(s.Rejected.Origins, origin.String())
 			}
 		}

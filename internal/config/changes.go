@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
@@ -56,4 +57,26 @@ func appendChanges[K comparable, D any](changed []Key, old, fresh map[K]*D, key 
 
 func sameDocument[D any](a, b *D) bool {
 	return a == b || a != nil && b != nil && reflect.DeepEqual(a, b)
+}
+
+// AnyChanged reports whether one of the documents that keys name differs between old and d.
+func (d *Documents) AnyChanged(keys []Key, old *Documents) bool {
+	return d != old && slices.ContainsFunc(keys, func(key Key) bool { return !d.same(key, old) })
+}
+
+// same reports whether the document that key names is the same in both sets.
+func (d *Documents) same(key Key, old *Documents) bool {
+	switch key.Kind {
+	case "Service":
+		name := mesh.ServiceName(key.Name)
+		return sameDocument(d.Services[name], old.Services[name])
+	case "External":
+		name := mesh.ServiceName(key.Name)
+		return sameDocument(d.Externals[name], old.Externals[name])
+	case "Edge":
+		name := mesh.EdgeName(key.Name)
+		return sameDocument(d.Edges[name], old.Edges[name])
+	default:
+		return sameDocument(d.Mesh, old.Mesh)
+	}
 }

@@ -2,64 +2,146 @@ package control
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/doyen-mesh/doyen/internal/compile"
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/envoy"
 	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// assignments are the endpoint resources that may differ between two states, and the names of those
-// that have no service any more. Every port of every service has one, empty without instances: a proxy
-// waits for an assignment that does not exist, and not for one that is empty. One that cannot be encoded
-// is an error, stays as it was, and keeps no other back.
-func assignments(last, next *State) (put []*xds.Resource, remove []string, failed error) {
-	if last.Documents != next.Documents {
-		return allAssignments(last, next)
-	}
-	for service := range next.Instances.Since(last.Instances) {
-		if s := next.Documents.Documents.Services[service]; s != nil {
-			made, err := serviceAssignments(s, next.Instances)
-			put, failed = append(put, made...), errors.Join(failed, err)
-		}
-	}
-	return put, nil, failed
+// assignments keeps the endpoint resources up to date. It belongs to the loop.
+//
+// Every port of every service of every live revision has an assignment, empty without instances: a proxy waits
+// for an assignment that does not exist, and not for one that is empty.
+type assignments struct {
+	endpoints *xds.LinearCache
+	instances *registry.Snapshot
+	services  map[mesh.ServiceName][]servedPort
+	// outdated are the services that have a port which the accepted revision does not have.
+	outdated map[mesh.ServiceName]struct{}
 }
 
-// allAssignments makes those of all services again. What comes out with equal bytes wakes nobody.
-func allAssignments(last, next *State) (put []*xds.Resource, remove []string, failed error) {
-	kept := map[string]bool{}
-	for service, s := range next.Documents.Documents.Services {
-		made, err := serviceAssignments(s, next.Instances)
+// servedPort is one port of a service and how its assignment was last encoded.
+type servedPort struct {
+	compile.ServedPort
+	encoder *envoy.AssignmentEncoder
+}
+
+func newAssignments(endpoints *xds.LinearCache) *assignments {
+	return &assignments{
+		endpoints: endpoints,
+		services:  map[mesh.ServiceName][]servedPort{}, outdated: map[mesh.ServiceName]struct{}{},
+	}
+}
+
+// setInstances publishes the services whose instances differ from the last ones. An assignment that cannot be
+// encoded is an error, stays as it was and keeps no other back.
+func (a *assignments) setInstances(instances *registry.Snapshot) error {
+	var put []*xds.Resource
+	var failed error
+	for service := range instances.Since(a.instances) {
+		made, err := encodeAll(a.services[service], instances.Instances(service))
 		put, failed = append(put, made...), errors.Join(failed, err)
-		for _, name := range next.assignmentsOf(service) {
-			kept[name] = true
+	}
+	a.instances = instances
+	a.endpoints.Put(put...)
+	return failed
+}
+
+// setServices takes the ports of those services from the live revisions, of which the first is the accepted
+// one, and publishes what has changed.
+func (a *assignments) setServices(names []mesh.ServiceName, live []*config.Snapshot) error {
+	var put []*xds.Resource
+	var remove []string
+	var failed error
+	for _, name := range names {
+		ports, outdated := a.portsOf(name, live)
+		remove = append(remove, missing(a.services[name], ports)...)
+		made, err := encodeAll(changedPorts(a.services[name], ports), a.instances.Instances(name))
+		put, failed = append(put, made...), errors.Join(failed, err)
+		if a.services[name] = ports; len(ports) == 0 {
+			delete(a.services, name)
+		}
+		if a.outdated[name] = struct{}{}; !outdated {
+			delete(a.outdated, name)
 		}
 	}
-	if last.Documents == nil {
-		return put, nil, failed
-	}
-	for service := range last.Documents.Documents.Services {
-		for _, name := range last.assignmentsOf(service) {
-			if !kept[name] {
-				remove = append(remove, name)
+	a.endpoints.Update(put, remove)
+	return failed
+}
+
+// portsOf returns the ports that a service has in any of the live revisions, each as the first of them has it,
+// and whether the accepted revision lacks one. Ports that stay as they are keep their encoders.
+func (a *assignments) portsOf(name mesh.ServiceName, live []*config.Snapshot) (ports []servedPort, outdated bool) {
+	for i, revision := range live {
+		s := revision.Documents.Services[name]
+		if s == nil {
+			continue
+		}
+		for _, port := range compile.ServedPortsOf(s) {
+			if find(ports, port.Target) != nil {
+				continue
+			}
+			outdated = outdated || i > 0
+			if old := find(a.services[name], port.Target); old != nil && old.ServedPort == port {
+				ports = append(ports, *old)
+			} else {
+				ports = append(ports, servedPort{port, envoy.NewAssignmentEncoder(port.Target)})
 			}
 		}
 	}
-	return put, remove, failed
+	return ports, outdated
 }
 
-func serviceAssignments(s *config.Service, instances *registry.Snapshot) (made []*xds.Resource, failed error) {
-	for _, port := range compile.ServedPortsOf(s) {
+// prune removes the ports that no live revision has any more.
+func (a *assignments) prune(live []*config.Snapshot) error {
+	var names []mesh.ServiceName
+	for name := range a.outdated {
+		names = append(names, name)
+	}
+	return a.setServices(names, live)
+}
+
+func find(ports []servedPort, target ir.Target) *servedPort {
+	for i := range ports {
+		if ports[i].Target == target {
+			return &ports[i]
+		}
+	}
+	return nil
+}
+
+// missing are the names of the assignments of ports that are in old and not in fresh.
+func missing(old, fresh []servedPort) (names []string) {
+	for _, port := range old {
+		if find(fresh, port.Target) == nil {
+			names = append(names, envoy.AssignmentName(port.Target))
+		}
+	}
+	return names
+}
+
+// changedPorts are the ports in fresh that are not in old as they are.
+func changedPorts(old, fresh []servedPort) []servedPort {
+	return slices.DeleteFunc(slices.Clone(fresh), func(port servedPort) bool {
+		same := find(old, port.Target)
+		return same != nil && same.encoder == port.encoder
+	})
+}
+
+func encodeAll(ports []servedPort, instances []*registry.Instance) (made []*xds.Resource, failed error) {
+	for _, port := range ports {
 		set := ir.EndpointSet{Target: port.Target}
-		for _, i := range instances.Instances(port.Target.Name) {
-			if e, ok := endpoint(port, i); ok {
+		for _, i := range instances {
+			if e, ok := endpoint(port.ServedPort, i); ok {
 				set.Endpoints = append(set.Endpoints, e)
 			}
 		}
-		r, err := envoy.Assignment(set)
+		r, err := port.encoder.Encode(set.Endpoints)
 		if err != nil {
 			failed = errors.Join(failed, err)
 			continue

@@ -4,25 +4,14 @@ import (
 	"context"
 	"log/slog"
 	"sync/atomic"
-	"time"
 
 	"github.com/doyen-mesh/doyen/internal/compile"
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/envoy"
-	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/xds"
 )
-
-// keepUnused is how long a view without nodes stays compiled: long enough for a proxy to restart.
-const keepUnused = 10 * time.Minute
-
-// Documents are the accepted documents, now and as they change.
-type Documents interface {
-	// Accepted returns the documents in force and a channel that closes when they are not any more.
-	Accepted() (*config.Snapshot, <-chan struct{})
-}
 
 // Instances is the registry, now and as it changes.
 type Instances interface {
@@ -38,9 +27,10 @@ type Control struct {
 	snapshots *xds.SnapshotCache
 	endpoints *xds.LinearCache
 	source    *xds.Mux
+	cache     *envoy.Cache
+	views     *views
 	ready     chan struct{}
 
-	views   views
 	current atomic.Pointer[State]
 }
 
@@ -49,15 +39,16 @@ func New(documents Documents, instances Instances, log *slog.Logger) *Control {
 	c := &Control{
 		documents: documents, instances: instances, log: log,
 		endpoints: xds.NewLinearCache(xds.EndpointType),
-		ready:     make(chan struct{}),
+		cache:     envoy.NewCache(),
 		views:     newViews(),
+		ready:     make(chan struct{}),
 	}
-	c.snapshots = xds.NewSnapshotCache(xds.SnapshotCacheOptions{View: c.views.of})
+	c.snapshots = xds.NewSnapshotCache(xds.SnapshotCacheOptions{View: c.views.keyOf})
 	c.source = xds.NewMux(xds.MuxOptions{
 		Types:   map[string]xds.Source{xds.EndpointType: c.endpoints},
 		Default: c.snapshots,
 	})
-	c.current.Store(newState(nil, nil))
+	c.current.Store(&State{stale: make(chan struct{})})
 	return c
 }
 
@@ -68,10 +59,10 @@ func (c *Control) Source() xds.Source { return c.source }
 func (c *Control) Callbacks() xds.Callbacks {
 	return xds.Callbacks{
 		StreamOpen: func(_ context.Context, s xds.StreamInfo) error {
-			c.views.hold(s.Node)
+			c.views.open(s.Node)
 			return nil
 		},
-		StreamClose: func(s xds.StreamInfo, _ error) { c.views.release(s.Node) },
+		StreamClose: func(s xds.StreamInfo, _ error) { c.views.close(s.Node) },
 	}
 }
 
@@ -79,8 +70,42 @@ func (c *Control) Callbacks() xds.Callbacks {
 // Streams served earlier would be told of an emptier mesh than there is.
 func (c *Control) Ready() <-chan struct{} { return c.ready }
 
-// State is what is published now. Safe to call from anywhere.
+// State is the input that is published now. Safe to call from anywhere.
 func (c *Control) State() *State { return c.current.Load() }
+
+// View returns who a node says it is and what is known of the view it has. It is not ok when there is none
+// yet. An error says why the node is sent nothing.
+func (c *Control) View(node *xds.Node) (n mesh.Node, view View, ok bool, err error) {
+	id := c.views.identity(node)
+	if id.err != nil {
+		return mesh.Node{}, View{}, false, id.err
+	}
+	key, _ := c.views.viewKey(node, id)
+	view, _, ok = c.views.get(key)
+	return id.node, view, ok, nil
+}
+
+// Origins are the places in documents that caused the resources that a node has. They are worked out anew by
+// each call, which costs what compiling the view does.
+func (c *Control) Origins(node *xds.Node) map[xds.Ref]mesh.Origin {
+	id := c.views.identity(node)
+	if id.err != nil {
+		return nil
+	}
+	key, _ := c.views.viewKey(node, id)
+	_, from, _ := c.views.get(key)
+	if from == nil {
+		return nil
+	}
+	proxy, err := compile.Compile(&from.Documents, mesh.View{Node: id.node, Revision: from.Revision})
+	if err != nil {
+		return nil
+	}
+	return envoy.Origins(proxy)
+}
+
+// Failed is how many views keep an earlier revision because theirs cannot be compiled for them.
+func (c *Control) Failed() int { return c.views.failed() }
 
 // Gone are the nodes that were connected a short while ago and are not now.
 func (c *Control) Gone() []Gone { return c.views.left() }
@@ -102,66 +127,12 @@ func (c *Control) Published(ctx context.Context, service mesh.ServiceName) ([]st
 	}
 }
 
-// Run publishes until ctx ends.
-func (c *Control) Run(ctx context.Context) error {
-	sweep := time.NewTicker(keepUnused / 10)
-	defer sweep.Stop()
-	for first := true; ; first = false {
-		documents, documentsChanged := c.documents.Accepted()
-		instances := c.instances.Snapshot()
-		c.publish(documents, instances)
-		if first {
-			close(c.ready)
-		}
-		select {
-		case <-documentsChanged:
-		case <-instances.Changed():
-		case <-c.views.asked:
-		case <-sweep.C:
-			c.views.sweep(time.Now().Add(-keepUnused))
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// publish makes current whatever differs from what is. New endpoints come first and old ones go last,
-// so that a cluster never stands without its assignment.
-func (c *Control) publish(documents *config.Snapshot, instances *registry.Snapshot) {
-	last := c.current.Load()
-	next := newState(documents, instances)
-	next.Views = last.Views
-	put, remove, err := assignments(last, next)
-	if err != nil {
-		c.log.Error("endpoints cannot be encoded", "error", err)
-	}
-	c.endpoints.Put(put...)
-	if next.Documents != last.Documents {
-		c.views.dropUndescribed(&next.Documents.Documents)
-	}
-	if wanted := c.views.wanted(); next.Documents != last.Documents || !sameViews(wanted, last.Views) {
-		var snapshots map[string]*xds.Snapshot
-		next.Views, snapshots = c.compile(documents, last, wanted)
-		c.snapshots.PublishAll(snapshots)
-	}
-	c.endpoints.Delete(remove...)
-	c.current.Store(next)
-	close(last.stale)
-	if last.Documents != documents {
-		c.log.Info("published", "revision", documents.Revision, "views", len(next.Views))
-	}
-}
-
-// State is everything published at one moment. Immutable.
+// State is the input of one moment, all of whose endpoints are published. Views follow as they are compiled.
+// Immutable.
 type State struct {
-	Documents *config.Snapshot // nil before the first publication
+	Documents *config.Snapshot // accepted; nil before the first publication
 	Instances *registry.Snapshot
-	Views     map[string]*View // by key
-	stale     chan struct{}    // closed when there is a newer one
-}
-
-func newState(documents *config.Snapshot, instances *registry.Snapshot) *State {
-	return &State{Documents: documents, Instances: instances, stale: make(chan struct{})}
+	stale     chan struct{} // closed when there is a newer one
 }
 
 // assignmentsOf are the names of the assignments of a service's ports; none without a manifest.
@@ -175,15 +146,4 @@ func (s *State) assignmentsOf(service mesh.ServiceName) []string {
 		names = append(names, envoy.AssignmentName(port.Target))
 	}
 	return names
-}
-
-// View is one view that some node has, or had a short while ago. Immutable.
-type View struct {
-	Node     mesh.Node
-	Revision mesh.Revision // of the documents its snapshot was made from; "" when there is none
-	// Err says why this revision cannot be compiled for the view, which then keeps its last snapshot.
-	Err     error
-	Origins map[xds.Ref]mesh.Origin
-	// Unreachable is what the documents call and this kind of client cannot reach.
-	Unreachable []ir.Unreachable
 }

@@ -71,7 +71,7 @@ func start(t *testing.T, documents string) *scene {
 	}
 	s := &scene{t: t, documents: &folder{}, registry: r}
 	s.documents.set(t, documents)
-	s.Control = New(s.documents, r, slog.New(slog.DiscardHandler))
+	s.Control = New(Everywhere(s.documents), r, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	var parts sync.WaitGroup
 	parts.Go(func() { _ = r.Run(ctx) })
@@ -107,6 +107,25 @@ func (s *scene) until(what string, fits func(*State) bool) *State {
 	}
 }
 
+// view waits until what is known of a view fits.
+func (s *scene) view(key, what string, fits func(View) bool) View {
+	s.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if view, _, ok := s.views.get(key); ok && fits(view) {
+			return view
+		}
+		if time.Now().After(deadline) {
+			view, _, ok := s.views.get(key)
+			s.t.Fatalf("not within 10 s: %s; the view is %+v, %t", what, view, ok)
+		}
+	}
+}
+
+// upToDate fits a view that has got the documents in force.
+func (s *scene) upToDate(v View) bool {
+	return v.Err == nil && !v.Behind && v.Revision == s.State().Documents.Revision
+}
+
 func sidecar(t *testing.T, service mesh.ServiceName) *xds.Node {
 	t.Helper()
 	proto, err := envoy.NodeProto(mesh.Node{Role: mesh.Sidecar, Service: service}, "1")
@@ -123,30 +142,27 @@ const (
 
 func TestViewIsPublishedWhenAskedFor(t *testing.T) {
 	s := start(t, webCallsUsers)
-	key := s.views.of(sidecar(t, "web"))
-	state := s.until("the view of web", func(s *State) bool { return s.Views[key] != nil })
-	view := state.Views[key]
-	if view.Err != nil || view.Revision != state.Documents.Revision {
-		t.Errorf("the view is %+v", view)
-	}
+	node := sidecar(t, "web")
+	key := s.views.keyOf(node)
+	s.view(key, "the view of web", s.upToDate)
 	users := xds.Ref{Type: xds.ClusterType, Name: "users"}
 	if s.snapshots.Snapshot(key).Get(users) == nil {
 		t.Error("the snapshot has no cluster users")
 	}
-	if origin := view.Origins[users]; origin.File != "mesh.yaml" || origin.Line != 4 {
+	if origin := s.Origins(node)[users]; origin.File != "mesh.yaml" || origin.Line != 4 {
 		t.Errorf("the cluster comes from %v: want the call in mesh.yaml:4", origin)
 	}
 }
 
 func TestServiceWithoutManifestIsSentNothing(t *testing.T) {
 	s := start(t, webAlone)
-	key := s.views.of(sidecar(t, "users"))
-	state := s.until("the view of users", func(s *State) bool { return s.Views[key] != nil })
-	if err := state.Views[key].Err; !errors.Is(err, compile.ErrNoDocument) || s.snapshots.Snapshot(key) != nil {
-		t.Errorf("error %v, snapshot %v: want no document and no snapshot", err, s.snapshots.Snapshot(key))
+	key := s.views.keyOf(sidecar(t, "users"))
+	view := s.view(key, "the view of users", func(v View) bool { return v.Err != nil })
+	if !errors.Is(view.Err, compile.ErrNoDocument) || view.Revision != "" || s.snapshots.Snapshot(key) != nil {
+		t.Errorf("error %v, revision %q, snapshot %v: want no document and no snapshot", view.Err, view.Revision, s.snapshots.Snapshot(key))
 	}
 	s.documents.set(t, webCallsUsers)
-	s.until("the manifest in force", func(s *State) bool { return s.Views[key].Err == nil })
+	s.view(key, "the manifest in force", s.upToDate)
 	if s.snapshots.Snapshot(key) == nil {
 		t.Error("there is no snapshot though there is a manifest")
 	}
@@ -156,35 +172,59 @@ func TestServiceWithoutManifestIsSentNothing(t *testing.T) {
 func TestRemovedServiceWithoutProxies(t *testing.T) {
 	s := start(t, webCallsUsers)
 	node := sidecar(t, "users")
-	key := s.views.of(node)
-	s.views.hold(node)
-	s.until("the view of users", func(s *State) bool { return s.Views[key] != nil })
-	s.views.release(node)
+	s.views.open(node)
+	key := s.views.keyOf(node)
+	s.view(key, "the view of users", s.upToDate)
+	s.views.close(node)
 	s.documents.set(t, webAlone)
-	state := s.until("the removal", func(s *State) bool { return len(s.Documents.Documents.Services) == 1 })
-	if view := state.Views[key]; view != nil {
-		t.Errorf("the view of a service without manifest and proxies stays, with the error %v", view.Err)
+	s.gone(key)
+}
+
+// gone waits until there is no view of that key.
+func (s *scene) gone(key string) {
+	s.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		view, _, ok := s.views.get(key)
+		if !ok && s.snapshots.Snapshot(key) == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("the view is still there after 10 s, with the error %v", view.Err)
+		}
 	}
 }
 
 func TestRemovedServiceKeepsItsProxies(t *testing.T) {
 	s := start(t, webCallsUsers)
 	node := sidecar(t, "users")
-	key := s.views.of(node)
-	s.views.hold(node)
-	before := s.until("the view of users", func(s *State) bool { return s.Views[key] != nil }).Views[key]
+	s.views.open(node)
+	key := s.views.keyOf(node)
+	before := s.view(key, "the view of users", s.upToDate)
 	snapshot := s.snapshots.Snapshot(key)
 	s.documents.set(t, webAlone)
-	after := s.until("the removal", func(s *State) bool { return s.Views[key].Err != nil }).Views[key]
+	after := s.view(key, "the removal", func(v View) bool { return v.Err != nil })
 	if s.snapshots.Snapshot(key) != snapshot || after.Revision != before.Revision {
 		t.Errorf("the proxies of a removed service got revision %s: want them to keep %s", after.Revision, before.Revision)
+	}
+	if s.endpoints.Get("users") == nil {
+		t.Error("the assignment is gone that the proxies of the removed service may still use")
+	}
+	if s.Failed() != 1 {
+		t.Errorf("%d views have failed: want 1", s.Failed())
+	}
+
+	s.documents.set(t, webCallsUsers)
+	s.view(key, "the service again", s.upToDate)
+	if s.Failed() != 0 {
+		t.Errorf("%d views have failed: want none", s.Failed())
 	}
 }
 
 func TestInstancesDoNotCompile(t *testing.T) {
 	s := start(t, webCallsUsers)
-	key := s.views.of(sidecar(t, "web"))
-	view := s.until("the view of web", func(s *State) bool { return s.Views[key] != nil }).Views[key]
+	key := s.views.keyOf(sidecar(t, "web"))
+	s.view(key, "the view of web", s.upToDate)
+	snapshot := s.snapshots.Snapshot(key)
 	empty := s.endpoints.Get("users")
 	if empty == nil || s.endpoints.Get("admin.users") == nil || s.endpoints.Get("web") == nil {
 		t.Fatal("a service without instances has no explicit, empty assignment")
@@ -205,7 +245,7 @@ func TestInstancesDoNotCompile(t *testing.T) {
 	if s.endpoints.Get("users").Version() == empty.Version() {
 		t.Error("a healthy instance is no endpoint")
 	}
-	if s.State().Views[key] != view {
+	if s.snapshots.Snapshot(key) != snapshot {
 		t.Error("an instance made the view be compiled again")
 	}
 }
@@ -222,28 +262,48 @@ func TestRemovedServiceLosesItsAssignments(t *testing.T) {
 func TestUnusedViewsAreForgotten(t *testing.T) {
 	s := start(t, webCallsUsers)
 	first, second := sidecar(t, "web"), sidecar(t, "web")
-	key := s.views.of(first)
-	if other := s.views.of(second); other != key {
+	s.views.open(first)
+	s.views.open(second)
+	key := s.views.keyOf(first)
+	if other := s.views.keyOf(second); other != key {
 		t.Fatalf("equal nodes have the views %s and %s", key, other)
 	}
-	s.views.hold(first)
-	s.views.hold(second)
-	s.views.release(first)
+	s.views.close(first)
 	if len(s.Gone()) != 0 {
 		t.Error("a node with another stream is gone")
 	}
-	s.views.sweep(time.Now().Add(time.Second))
-	if _, kept := s.views.wanted()[key]; !kept {
+	if unused := s.views.sweep(time.Now().Add(time.Second)); len(unused) != 0 {
 		t.Error("a view with a node was forgotten")
 	}
-	s.views.release(second)
+	s.views.close(second)
 	if gone := s.Gone(); len(gone) != 1 || gone[0].Node.ID != second.ID {
 		t.Errorf("gone are %v: want the node", gone)
 	}
-	s.views.sweep(time.Now().Add(time.Second))
-	if _, kept := s.views.wanted()[key]; kept || len(s.Gone()) != 0 {
+	if unused := s.views.sweep(time.Now().Add(time.Second)); len(unused) != 1 || len(s.Gone()) != 0 {
 		t.Error("a view without nodes is kept")
 	}
+}
+
+// TestZoneIsInNoView has nodes that differ only in their zones share a view: the zone changes no resource.
+func TestZoneIsInNoView(t *testing.T) {
+	s := start(t, webCallsUsers)
+	here, there := sidecar(t, "web"), zoned(t, "web", "zone-b")
+	if s.views.keyOf(here) != s.views.keyOf(there) {
+		t.Error("nodes of two zones have different views")
+	}
+	n, _, _, err := s.View(there)
+	if err != nil || n.Zone != "zone-b" {
+		t.Errorf("the node is %+v, %v: want its zone to be known", n, err)
+	}
+}
+
+func zoned(t *testing.T, service mesh.ServiceName, zone mesh.ZoneName) *xds.Node {
+	t.Helper()
+	proto, err := envoy.NodeProto(mesh.Node{Role: mesh.Sidecar, Service: service, Zone: zone}, "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &xds.Node{ID: proto.Id, Proto: proto}
 }
 
 // A fetch has no end that is told: it keeps its view for a while, as one that has just lost its last node.
@@ -251,7 +311,8 @@ func TestFetchHoldsNoView(t *testing.T) {
 	s := start(t, webCallsUsers)
 	server := xds.NewServer(s.Source(), xds.ServerOptions{Callbacks: s.Callbacks()})
 	defer server.Shutdown()
-	body, err := protojson.Marshal(&discoveryv3.DiscoveryRequest{Node: sidecar(t, "web").Proto})
+	node := sidecar(t, "web")
+	body, err := protojson.Marshal(&discoveryv3.DiscoveryRequest{Node: node.Proto})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,19 +322,18 @@ func TestFetchHoldsNoView(t *testing.T) {
 		return answer.Code
 	}
 	fetch()
-	s.until("the view of web", func(s *State) bool { return len(s.Views) == 1 })
+	s.view(identify(node).key, "the view of web", s.upToDate)
 	if status := fetch(); status != http.StatusOK {
 		t.Errorf("the fetch is answered with status %d", status)
 	}
-	s.views.sweep(time.Now().Add(time.Second))
-	if len(s.views.wanted()) != 0 {
+	if unused := s.views.sweep(time.Now().Add(time.Second)); len(unused) != 1 {
 		t.Error("the view of a client that only fetched is kept for ever")
 	}
 }
 
 func TestStrangerHasNoView(t *testing.T) {
 	s := start(t, webCallsUsers)
-	if key := s.views.of(&xds.Node{ID: "stranger"}); key != "" || len(s.views.wanted()) != 0 {
+	if key := s.views.keyOf(&xds.Node{ID: "stranger"}); key != "" || len(s.views.uses) != 0 {
 		t.Errorf("a node that does not say who it is has the view %q", key)
 	}
 }
@@ -285,8 +345,8 @@ func TestWhatAProgramCannotReach(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := s.views.of(&xds.Node{ID: proto.Id, Proto: proto})
-	view := s.until("the view of desk", func(s *State) bool { return s.Views[key] != nil }).Views[key]
+	key := s.views.keyOf(&xds.Node{ID: proto.Id, Proto: proto})
+	view := s.view(key, "the view of desk", s.upToDate)
 	if len(view.Unreachable) != 1 || view.Unreachable[0].Target.Name != "ledger" || view.Err != nil {
 		t.Errorf("unreachable are %+v, error %v: want the ledger", view.Unreachable, view.Err)
 	}

@@ -1,14 +1,21 @@
 // Package control is the loop that joins documents and instances and publishes what the proxies need.
 //
-// One goroutine, in [Control.Run], owns all that changes. Five things can happen to it: the documents
-// change, instances change, a node asks for a view that nobody had, a view has been without a node for
-// long, and the end. Everything it reads is an immutable value with a channel that closes when it is
-// stale, so a burst of changes costs one round and not one each.
+// One goroutine, in [Control.Run], owns all that changes. These things can happen to it: the live revisions
+// change, instances change, a node asks for a view that nobody had, a worker takes a view to compile, a worker
+// has compiled one, a view has been without a node for long, and the end. Everything it reads is an immutable
+// value with a channel that closes when it is stale, so a burst of changes costs one round and not one each.
+//
+// A view is what nodes with the same role, service or edge and ports get from one revision. The loop knows
+// which documents the last compilation of each view read, and has a view compiled again only when one of them
+// changes. Workers compile, on half of the processors; the loop never waits for them, so endpoints are published
+// while views are compiled. A compilation is a pure function of documents and node; parts that several views have
+// are encoded once.
 //
 // Endpoints do not go through the compiler: they are one linear cache that all nodes share, and
 // clusters, listeners and routes are a snapshot per view. A mux joins the two into the one source that
-// package xds serves; references order them across it.
+// package xds serves; references order them across it. The cache has the ports of all live revisions: the accepted
+// one, those that nodes are pinned to, and those that views have until their new snapshot is published.
 //
 // Its one invariant: nothing is published that is emptier than what a person asked for. A view that
-// cannot be compiled keeps what it last had.
+// cannot be compiled keeps what it last had, and the endpoints that it uses.
 package control

@@ -5,21 +5,85 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/envoy"
+	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// views knows which views connected nodes have. The xDS server's streams write it, the loop reads it.
-type views struct {
-	asked chan struct{} // one slot: there is a view that the loop has not seen
+// maxViews bounds the views that there are at a time. Nodes choose what they say of themselves, so that one
+// client could ask for any number of them. Beyond the bound a node is sent nothing and keeps what it has.
+const maxViews = 1 << 16
 
-	mu   sync.Mutex
-	use  map[string]*use // by key
-	gone map[string]Gone // by node ID
+// View is what is known of one view. Immutable.
+type View struct {
+	// Revision is that of the documents its snapshot was made from, or would be made from to the last byte; ""
+	// when it has no snapshot.
+	Revision mesh.Revision
+	// Behind says that the view's documents have changed and its new snapshot is not published yet.
+	Behind bool
+	// Err says why the view's documents cannot be compiled for it. It then keeps its last snapshot.
+	Err error
+	// Unreachable is what the documents call and this kind of client cannot reach.
+	Unreachable []ir.Unreachable
+}
+
+// identity is who a node is, decoded from its metadata, and the name of what nodes like it get.
+type identity struct {
+	node mesh.Node
+	key  string
+	err  error
+}
+
+// identify decodes a node's metadata. Nodes with one key get the same resources from the same documents. The
+// zone is not in the key, since it changes no resource.
+func identify(node *xds.Node) identity {
+	n, err := envoy.NodeFromMetadata(node.Proto)
+	if err != nil {
+		return identity{err: err}
+	}
+	zoneless := n
+	zoneless.Zone = ""
+	key, err := json.Marshal(zoneless) // map keys are sorted, so equal nodes have equal keys
+	return identity{node: n, key: string(key), err: err}
+}
+
+// use is one view, of a node's key and a revision, and who has it.
+type use struct {
+	// Fixed.
+	key    string           // of the view: the node's key, and the revision where it is pinned
+	node   mesh.Node        // as in the node's key
+	pinned *config.Snapshot // nil when the view follows the accepted documents
+
+	// Guarded by the lock of views.
+	streams  int
+	since    time.Time // when it was last asked for, or a stream ended
+	compiled bool
+	view     View             // but for its revision
+	from     *config.Snapshot // what its snapshot was made from, where it is behind or cannot be compiled; nil without one
+}
+
+// member is an open stream's node.
+type member struct {
+	identity
+	use *use // the view that it has; nil until it asks
+}
+
+// views knows which views nodes have. The xDS server's streams write it, the loop reads it.
+type views struct {
+	asked     chan struct{} // one slot: there is a view that the loop has not seen
+	revisions atomic.Pointer[Revisions]
+
+	mu      sync.Mutex
+	uses    map[string]*use // by key
+	added   []*use          // those that the loop has not seen
+	members map[*xds.Node]*member
+	streams map[string]int  // open streams by node ID
+	gone    map[string]Gone // by node ID
 }
 
 // Gone is a node that was connected a short while ago and is not now.
@@ -28,87 +92,109 @@ type Gone struct {
 	At   time.Time
 }
 
-// use is who has a view.
-type use struct {
-	node  mesh.Node
-	nodes map[*xds.Node]bool // one a stream
-	since time.Time          // when it was last asked for, or a node left
-}
-
-func newViews() views {
-	return views{asked: make(chan struct{}, 1), use: map[string]*use{}, gone: map[string]Gone{}}
-}
-
-// Key names the view of a node. Nodes that say the same of themselves have the same. It is an error
-// when the node does not say who it is.
-func Key(node *xds.Node) (string, mesh.Node, error) {
-	n, err := envoy.NodeFromMetadata(node.Proto)
-	if err != nil {
-		return "", n, err
+func newViews() *views {
+	return &views{
+		asked: make(chan struct{}, 1), uses: map[string]*use{}, members: map[*xds.Node]*member{},
+		streams: map[string]int{}, gone: map[string]Gone{},
 	}
-	key, err := json.Marshal(n) // map keys are sorted, so equal nodes have equal keys
-	return string(key), n, err
 }
 
-// of is the view that a node has, whether it asks on a stream or fetches. A node that does not say who it
+// keyOf is the view that a node has, whether it asks on a stream or fetches. A node that does not say who it
 // is has a view that is never published: it is sent nothing and keeps what it has.
-func (v *views) of(node *xds.Node) string {
-	key, n, err := Key(node)
-	if err != nil {
+func (v *views) keyOf(node *xds.Node) string {
+	id := v.identity(node)
+	if id.err != nil {
 		return ""
 	}
+	key, pinned := v.viewKey(node, id)
 	v.mu.Lock()
-	v.useOf(key, n).since = time.Now()
-	v.mu.Unlock()
-	select {
-	case v.asked <- struct{}{}:
-	default:
+	defer v.mu.Unlock()
+	u := v.uses[key]
+	if u == nil {
+		if u = v.add(key, id.node, pinned); u == nil {
+			return ""
+		}
+	}
+	u.since = time.Now()
+	if m := v.members[node]; m != nil && m.use != u {
+		v.leave(m)
+		m.use = u
+		u.streams++
 	}
 	return key
 }
 
-// useOf is the use of a view, begun if need be. The caller holds mu.
-func (v *views) useOf(key string, node mesh.Node) *use {
-	u := v.use[key]
-	if u == nil {
-		u = &use{node: node, nodes: map[*xds.Node]bool{}}
-		v.use[key] = u
+// viewKey names the view that a node has now: what nodes like it get, and the revision if it is pinned to one.
+func (v *views) viewKey(node *xds.Node, id identity) (key string, pinned *config.Snapshot) {
+	if pinned = v.revisions.Load().pin(node, id.node); pinned == nil {
+		return id.key, nil
+	}
+	return id.key + "@" + string(pinned.Revision), pinned
+}
+
+// add makes a view that nobody has had and lets the loop know; nil when there are too many. The caller holds mu.
+func (v *views) add(key string, node mesh.Node, pinned *config.Snapshot) *use {
+	if len(v.uses) >= maxViews {
+		return nil
+	}
+	node.Zone = ""
+	u := &use{key: key, node: node, pinned: pinned}
+	v.uses[key] = u
+	v.added = append(v.added, u)
+	select {
+	case v.asked <- struct{}{}:
+	default:
 	}
 	return u
 }
 
-// hold tells that a stream of node has begun: its view stays until release.
-func (v *views) hold(node *xds.Node) {
-	key, n, err := Key(node)
-	if err != nil {
-		return
+// leave takes a member out of its view. The caller holds mu.
+func (v *views) leave(m *member) {
+	if m.use != nil {
+		m.use.streams--
+		m.use.since = time.Now()
+		m.use = nil
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.useOf(key, n).nodes[node] = true
-	delete(v.gone, node.ID)
 }
 
-// release tells that a stream of node has ended.
-func (v *views) release(node *xds.Node) {
-	key, _, err := Key(node)
-	if err != nil {
+// identity returns who a node is. That of an open stream's node is decoded once.
+func (v *views) identity(node *xds.Node) identity {
+	v.mu.Lock()
+	m := v.members[node]
+	v.mu.Unlock()
+	if m != nil {
+		return m.identity
+	}
+	return identify(node)
+}
+
+// open tells that a stream of node has begun: its view stays until close.
+func (v *views) open(node *xds.Node) {
+	id := identify(node)
+	if id.err != nil {
 		return
 	}
 	v.mu.Lock()
+	v.members[node] = &member{identity: id}
+	v.streams[node.ID]++
+	delete(v.gone, node.ID)
+	v.mu.Unlock()
+}
+
+// close tells that a stream of node has ended.
+func (v *views) close(node *xds.Node) {
+	v.mu.Lock()
 	defer v.mu.Unlock()
-	u := v.use[key]
-	if u == nil {
+	m := v.members[node]
+	if m == nil {
 		return
 	}
-	delete(u.nodes, node)
-	u.since = time.Now()
-	for other := range u.nodes {
-		if other.ID == node.ID {
-			return
-		}
+	v.leave(m)
+	delete(v.members, node)
+	if v.streams[node.ID]--; v.streams[node.ID] == 0 {
+		delete(v.streams, node.ID)
+		v.gone[node.ID] = Gone{Node: node, At: time.Now()}
 	}
-	v.gone[node.ID] = Gone{Node: node, At: u.since}
 }
 
 // left are the nodes that were connected a short while ago and are not now.
@@ -118,47 +204,80 @@ func (v *views) left() []Gone {
 	return slices.Collect(maps.Values(v.gone))
 }
 
-// sweep forgets the views that nobody has had, and the nodes that have been gone, since before.
-func (v *views) sweep(before time.Time) {
+// takeAdded returns the views that were added since the last call.
+func (v *views) takeAdded() []*use {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	maps.DeleteFunc(v.use, func(_ string, u *use) bool { return len(u.nodes) == 0 && u.since.Before(before) })
+	added := v.added
+	v.added = nil
+	return added
+}
+
+// sweep forgets the views that nobody has had, and the nodes that have been gone, since before. It returns the
+// views.
+func (v *views) sweep(before time.Time) []*use {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	maps.DeleteFunc(v.gone, func(_ string, g Gone) bool { return g.At.Before(before) })
-}
-
-// dropUndescribed forgets the views that no node has and that the documents do not describe: they cannot be
-// compiled, and nobody waits for them.
-func (v *views) dropUndescribed(documents *config.Documents) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	maps.DeleteFunc(v.use, func(_ string, u *use) bool {
-		described := documents.Services[u.node.Service] != nil
-		if u.node.Role == mesh.EdgeProxy {
-			described = documents.Edges[u.node.Edge] != nil
+	var unused []*use
+	for key, u := range v.uses {
+		if u.streams == 0 && u.since.Before(before) {
+			delete(v.uses, key)
+			unused = append(unused, u)
 		}
-		return len(u.nodes) == 0 && !described
-	})
+	}
+	return unused
 }
 
-// wanted is every view to keep published, with the node that describes it.
-func (v *views) wanted() map[string]mesh.Node {
+// drop forgets a view if no node has it, and reports whether it did.
+func (v *views) drop(u *use) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	nodes := make(map[string]mesh.Node, len(v.use))
-	for key, u := range v.use {
-		nodes[key] = u.node
-	}
-	return nodes
-}
-
-func sameViews(wanted map[string]mesh.Node, have map[string]*View) bool {
-	if len(wanted) != len(have) {
+	if u.streams > 0 || v.uses[u.key] != u {
 		return false
 	}
-	for key := range wanted {
-		if have[key] == nil {
-			return false
+	delete(v.uses, u.key)
+	return true
+}
+
+// set notes what became of a view. from is what its snapshot was made from where that is not what it should
+// have, nil without a snapshot.
+func (v *views) set(u *use, view View, from *config.Snapshot) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	u.compiled, u.view, u.from = true, view, from
+}
+
+// get returns what is known of the view of that key, and the documents that its snapshot was made from: nil
+// when it has none. It is not ok when there is no such view or it was not compiled yet.
+func (v *views) get(key string) (view View, from *config.Snapshot, ok bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	u := v.uses[key]
+	if u == nil || !u.compiled {
+		return View{}, nil, false
+	}
+	view, from = u.view, u.from
+	if !view.Behind && view.Err == nil { // views that a new revision does not change are not touched when it comes
+		if from = u.pinned; from == nil {
+			from = v.revisions.Load().Accepted
 		}
 	}
-	return true
+	if from != nil {
+		view.Revision = from.Revision
+	}
+	return view, from, true
+}
+
+// failed counts the views whose documents cannot be compiled for them.
+func (v *views) failed() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n := 0
+	for _, u := range v.uses {
+		if u.view.Err != nil {
+			n++
+		}
+	}
+	return n
 }

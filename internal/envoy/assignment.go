@@ -17,7 +17,8 @@ import (
 )
 
 // Assignment encodes the endpoints of one target, for Envoy and gRPC clients alike. Of an empty set it
-// makes an empty assignment and never silence: a cluster is warmed only by an answer (C056).
+// makes an empty assignment and never silence: a cluster is warmed only by an answer (C056). For endpoints that
+// change there is AssignmentEncoder.
 //
 // All zones have one priority. Draining endpoints stay in it, marked: requests that they already have
 // are finished, and no new ones come. gRPC clients drop marked endpoints and let their calls end.
@@ -35,14 +36,12 @@ func Assignment(set ir.EndpointSet) (*xds.Resource, error) {
 }
 
 func assignment(name string, endpoints []ir.Endpoint) *endpointv3.ClusterLoadAssignment {
+	endpoints = distinct(endpoints)
 	zones := map[mesh.ZoneName][]ir.Endpoint{}
-	unhealthy := corev3.HealthStatus_UNKNOWN
-	for _, e := range distinct(endpoints) {
+	for _, e := range endpoints {
 		zones[e.Zone] = append(zones[e.Zone], e)
-		if !e.Draining && !e.Unhealthy {
-			unhealthy = corev3.HealthStatus_UNHEALTHY
-		}
 	}
+	unhealthy := unhealthyStatus(endpoints)
 	cla := &endpointv3.ClusterLoadAssignment{ClusterName: name}
 	for _, zone := range slices.Sorted(maps.Keys(zones)) {
 		cla.Endpoints = append(cla.Endpoints, locality(zone, zones[zone], unhealthy))
@@ -53,25 +52,59 @@ func assignment(name string, endpoints []ir.Endpoint) *endpointv3.ClusterLoadAss
 // distinct sorts endpoints by address and leaves one of each: gRPC clients refuse an assignment that
 // has an address twice.
 func distinct(endpoints []ir.Endpoint) []ir.Endpoint {
+	if isDistinct(endpoints) {
+		return endpoints
+	}
 	sorted := slices.Clone(endpoints)
 	slices.SortStableFunc(sorted, func(a, b ir.Endpoint) int { return a.Address.Compare(b.Address) })
 	return slices.CompactFunc(sorted, func(a, b ir.Endpoint) bool { return a.Address == b.Address })
+}
+
+// isDistinct reports whether endpoints are sorted by address with no address twice, as a registry mostly has them.
+func isDistinct(endpoints []ir.Endpoint) bool {
+	for i := 1; i < len(endpoints); i++ {
+		if endpoints[i-1].Address.Compare(endpoints[i].Address) >= 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // locality is the endpoints of one zone. The locality is always set, even where no zone is known, and its
 // weight is never 0: gRPC clients refuse the one and ignore the other. Endpoints that get no requests take no share.
 func locality(zone mesh.ZoneName, endpoints []ir.Endpoint, unhealthy corev3.HealthStatus) *endpointv3.LocalityLbEndpoints {
 	l := &endpointv3.LocalityLbEndpoints{Locality: &corev3.Locality{Zone: string(zone)}}
-	var sum uint64
+	var total weightSum
 	for _, e := range endpoints {
 		status := healthStatus(e, unhealthy)
 		l.LbEndpoints = append(l.LbEndpoints, lbEndpoint(e, status))
-		if status == corev3.HealthStatus_HEALTHY || status == corev3.HealthStatus_UNKNOWN {
-			sum += uint64(weight(e))
+		total.add(e, status)
+	}
+	l.LoadBalancingWeight = total.value()
+	return l
+}
+
+// weightSum is the weight of a locality.
+type weightSum uint64
+
+func (s *weightSum) add(e ir.Endpoint, status corev3.HealthStatus) {
+	if status == corev3.HealthStatus_HEALTHY || status == corev3.HealthStatus_UNKNOWN {
+		*s += weightSum(weight(e))
+	}
+}
+
+func (s weightSum) value() *wrapperspb.UInt32Value {
+	return wrapperspb.UInt32(uint32(min(max(s, 1), math.MaxUint32)))
+}
+
+// unhealthyStatus is the status of those of endpoints that are unhealthy.
+func unhealthyStatus(endpoints []ir.Endpoint) corev3.HealthStatus {
+	for _, e := range endpoints {
+		if !e.Draining && !e.Unhealthy {
+			return corev3.HealthStatus_UNHEALTHY
 		}
 	}
-	l.LoadBalancingWeight = wrapperspb.UInt32(uint32(min(max(sum, 1), math.MaxUint32)))
-	return l
+	return corev3.HealthStatus_UNKNOWN
 }
 
 // healthStatus is the status of e; unhealthy is that of endpoints that are.

@@ -22,6 +22,15 @@ type Resource struct {
 // An error means that ir holds what no message can say; it is our bug and not a person's.
 func Resources(p ir.Proxy) ([]Resource, error) { return NewCache().Resources(p) }
 
+// Origins are the places in the documents that caused the resources of a proxy.
+func Origins(p ir.Proxy) map[xds.Ref]mesh.Origin {
+	all := map[xds.Ref]mesh.Origin{}
+	for _, part := range parts(p) {
+		all[part.Ref] = part.origin
+	}
+	return all
+}
+
 // part is one resource before it is encoded.
 type part struct {
 	xds.Ref

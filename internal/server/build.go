@@ -60,7 +60,7 @@ func (s *server) build(ctx context.Context) error {
 	if s.registry, err = registry.New(ctx, registry.Options{Store: store, Log: s.Log}); err != nil {
 		return fmt.Errorf("registry: %w", err)
 	}
-	s.control = control.New(s.documents, s.registry, s.Log)
+	s.control = control.New(control.Everywhere(s.documents), s.registry, s.Log)
 	s.metrics = xdsmetrics.New()
 	s.xds = xds.NewServer(s.control.Source(), xds.ServerOptions{
 		Identifier:      "doyen " + s.Version,

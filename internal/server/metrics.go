@@ -99,13 +99,7 @@ func (c *meshCollector) collectDocuments(gauge func(*prometheus.Desc, float64, .
 	gauge(c.problems, float64(len(now.Problems)))
 	gauge(c.held, oneIf(now.Held != nil))
 	gauge(c.unread, oneIf(now.Err != nil))
-	behind := 0
-	for _, view := range c.server.control.State().Views {
-		if view.Err != nil {
-			behind++
-		}
-	}
-	gauge(c.behind, float64(behind))
+	gauge(c.behind, float64(c.server.control.Failed()))
 }
 
 func oneIf(yes bool) float64 {

@@ -1,0 +1,150 @@
+package control
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/config"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/registry"
+)
+
+// keepUnused is how long a view without nodes stays compiled: long enough for a proxy to restart.
+const keepUnused = 10 * time.Minute
+
+// loop is everything that changes while Run runs. One goroutine owns it.
+type loop struct {
+	*Control
+	compiler    *compiler
+	assignments *assignments
+	revisions   *Revisions
+	instances   *registry.Snapshot
+}
+
+// Run publishes until ctx ends.
+func (c *Control) Run(ctx context.Context) error {
+	l := c.newLoop()
+	ctx, cancel := context.WithCancel(ctx)
+	var workers sync.WaitGroup
+	for range cap(l.compiler.done) {
+		workers.Go(func() { l.compiler.work(ctx, c.cache) })
+	}
+	l.run(ctx)
+	cancel()
+	workers.Wait()
+	return nil
+}
+
+func (c *Control) newLoop() *loop {
+	return &loop{
+		Control:     c,
+		compiler:    newCompiler(c.views, c.snapshots, c.log),
+		assignments: newAssignments(c.endpoints),
+	}
+}
+
+func (l *loop) run(ctx context.Context) {
+	sweep := time.NewTicker(keepUnused / 10)
+	defer sweep.Stop()
+	documentsChanged := l.takeDocuments()
+	close(l.ready)
+	for {
+		jobs, next := l.compiler.next()
+		select {
+		case <-documentsChanged:
+			documentsChanged = l.takeDocuments()
+		case <-l.instances.Changed():
+			l.takeInstances()
+		case <-l.views.asked:
+			l.takeViews()
+		case jobs <- next:
+			l.compiler.started(next)
+		case r := <-l.compiler.done:
+			l.compiler.finish(r)
+		case <-sweep.C:
+			l.sweep(time.Now().Add(-keepUnused))
+		case <-ctx.Done():
+			return
+		}
+		l.prune()
+	}
+}
+
+// takeDocuments publishes the live revisions as they are now. What they add to endpoints comes before any view
+// that uses it, and what they do not have any more goes after the last view that used it.
+func (l *loop) takeDocuments() (stale <-chan struct{}) {
+	revisions, stale := l.documents.Revisions()
+	instances := l.Control.instances.Snapshot()
+	last := l.revisions
+	l.revisions = revisions
+	if last == nil {
+		l.instances, l.assignments.instances = instances, instances
+		last = &Revisions{Accepted: &config.Snapshot{}}
+	}
+	accepted := revisions.Accepted
+	if changed := accepted.Documents.ChangesSince(&last.Accepted.Documents); accepted != last.Accepted {
+		affected := l.compiler.accept(accepted, changed)
+		l.report(l.assignments.setServices(servicesOf(changed), l.compiler.live()))
+		l.log.Info("publishing", "revision", accepted.Revision, "documents", len(changed), "views", affected)
+	}
+	l.views.revisions.Store(revisions)
+	l.setState()
+	if revisions.Pinned != nil || last.Pinned != nil {
+		l.snapshots.Reassign()
+	}
+	return stale
+}
+
+func servicesOf(keys []config.Key) (names []mesh.ServiceName) {
+	for _, key := range keys {
+		if key.Kind == "Service" {
+			names = append(names, mesh.ServiceName(key.Name))
+		}
+	}
+	return names
+}
+
+// takeInstances publishes the endpoints as they are now.
+func (l *loop) takeInstances() {
+	l.instances = l.Control.instances.Snapshot()
+	l.report(l.assignments.setInstances(l.instances))
+	l.setState()
+}
+
+// takeViews begins to keep the views that nodes have asked for since the last call.
+func (l *loop) takeViews() {
+	for _, u := range l.views.takeAdded() {
+		l.compiler.add(u)
+		if pinned := u.pinned; pinned != nil && l.compiler.retained[pinned] == 1 {
+			changed := pinned.Documents.ChangesSince(&l.revisions.Accepted.Documents)
+			l.report(l.assignments.setServices(servicesOf(changed), l.compiler.live()))
+		}
+	}
+}
+
+func (l *loop) sweep(before time.Time) {
+	for _, u := range l.views.sweep(before) {
+		l.compiler.forget(u)
+	}
+}
+
+// prune removes the endpoints of revisions that no view has any more.
+func (l *loop) prune() {
+	if l.compiler.dropped {
+		l.compiler.dropped = false
+		l.report(l.assignments.prune(l.compiler.live()))
+	}
+}
+
+func (l *loop) report(err error) {
+	if err != nil {
+		l.log.Error("endpoints cannot be encoded", "error", err)
+	}
+}
+
+func (l *loop) setState() {
+	last := l.current.Load()
+	l.current.Store(&State{Documents: l.revisions.Accepted, Instances: l.instances, stale: make(chan struct{})})
+	close(last.stale)
+}
