@@ -20,15 +20,16 @@ type SnapshotCacheOptions struct {
 // from any goroutine; they return when the change is current and never wait for a client.
 type SnapshotCache struct {
 	o      SnapshotCacheOptions
-	mu     sync.Mutex // guards the rest; taken before a pool's lock
+	mu     sync.Mutex // guards the rest; held for moments only, and taken before a pool's lock
 	views  map[string]*viewPool
 	movers movers
 }
 
-// viewPool is the pool of one view and the snapshot it was last filled from.
+// viewPool is the pool of one view and the snapshot it is filled from.
 type viewPool struct {
 	*pool
-	snapshot *Snapshot
+	publishing sync.Mutex // serializes publications to the view; taken before the cache's lock
+	snapshot   *Snapshot  // guarded by the cache's lock
 }
 
 // NewSnapshotCache returns a cache without snapshots.
@@ -48,17 +49,41 @@ func (c *SnapshotCache) Publish(view string, s *Snapshot) {
 // PublishAll publishes to several views. A nil snapshot removes the view's, as Remove does.
 // Each view changes in one step; different views change one after another.
 func (c *SnapshotCache) PublishAll(views map[string]*Snapshot) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	for name, s := range views {
+		c.publish(name, s)
+	}
+}
+
+// publish holds the cache's lock only to find the view: requests of other views, and what else
+// needs the cache, do not wait until a publication to many views is done.
+func (c *SnapshotCache) publish(name string, s *Snapshot) {
+	v := c.beginPublishing(name, s)
+	defer v.publishing.Unlock()
+	if s != nil {
+		v.replaceAll(s.tables)
+	}
+}
+
+// beginPublishing sets the snapshot of a view, or withdraws it, and returns the view's pool with
+// its publishing lock held.
+func (c *SnapshotCache) beginPublishing(name string, s *Snapshot) *viewPool {
+	for {
+		c.mu.Lock()
 		v := c.viewPool(name)
-		v.snapshot = s
-		if s == nil {
-			v.withdraw()
-			c.forgetIfUnused(name, v)
+		c.mu.Unlock()
+		v.publishing.Lock()
+		c.mu.Lock()
+		if c.views[name] != v { // it was forgotten meanwhile
+			c.mu.Unlock()
+			v.publishing.Unlock()
 			continue
 		}
-		v.replaceAll(s.tables)
+		if v.snapshot = s; s == nil {
+			v.withdraw()
+			c.forgetIfUnused(name, v)
+		}
+		c.mu.Unlock()
+		return v
 	}
 }
 
