@@ -14,6 +14,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/config/source"
 	"github.com/doyen-mesh/doyen/internal/control"
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	registryapi "github.com/doyen-mesh/doyen/internal/registry/api"
@@ -51,7 +52,7 @@ func Handler(o Options) http.Handler {
 	mux.Handle("/v3/", o.XDS.Handler())
 	mux.Handle("GET /metrics", o.Metrics)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+		httpapi.Write(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	if o.Profiles {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -76,25 +77,24 @@ func nowhere(mux *http.ServeMux) http.HandlerFunc {
 			}
 		}
 		if methods == nil {
-			writeJSON(w, http.StatusNotFound, api.Error{Error: "there is no " + r.URL.Path, Hint: "there are /v1/status, /v1/services, /v1/instances, /healthz and /metrics"})
+			httpapi.Write(w, http.StatusNotFound, httpapi.Error{Error: "there is no " + r.URL.Path, Hint: "there are /v1/status, /v1/services, /v1/instances, /healthz and /metrics"})
 			return
 		}
 		allowed := strings.Join(methods, ", ")
 		w.Header().Set("Allow", allowed)
-		writeJSON(w, http.StatusMethodNotAllowed, api.Error{Error: r.URL.Path + " has no method " + r.Method, Hint: "it has " + allowed})
+		httpapi.Write(w, http.StatusMethodNotAllowed, httpapi.Error{Error: r.URL.Path + " has no method " + r.Method, Hint: "it has " + allowed})
 	}
 }
 
 // accept lets a held change through by the name of its revision.
 func (a *admin) accept(w http.ResponseWriter, r *http.Request) {
 	var body api.Accept
-	if err := readJSON(w, r, &body); err != nil {
-		writeJSON(w, http.StatusBadRequest, api.Error{Error: err.Error(), Hint: `send {"revision": "..."}`})
+	if !readJSON(w, r, &body, `send {"revision": "..."}`) {
 		return
 	}
 	if err := a.Documents.Accept(mesh.Revision(body.Revision)); err != nil {
-		writeJSON(w, http.StatusNotFound, api.Error{Error: err.Error(), Hint: "doyen status shows what is held"})
+		httpapi.Write(w, http.StatusNotFound, httpapi.Error{Error: err.Error(), Hint: "doyen status shows what is held"})
 		return
 	}
-	writeJSON(w, http.StatusOK, body)
+	httpapi.Write(w, http.StatusOK, body)
 }

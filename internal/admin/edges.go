@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
@@ -11,7 +12,7 @@ import (
 func (a *admin) edge(w http.ResponseWriter, r *http.Request) {
 	e := a.Control.State().Documents.Documents.Edges[mesh.EdgeName(r.PathValue("name"))]
 	if e == nil {
-		writeJSON(w, http.StatusNotFound, api.Error{
+		httpapi.Write(w, http.StatusNotFound, httpapi.Error{
 			Error: "edge " + quote(r.PathValue("name")) + " is in no document",
 			Hint:  "an Edge document of that name in the server's folder makes it one",
 		})
@@ -21,5 +22,5 @@ func (a *admin) edge(w http.ResponseWriter, r *http.Request) {
 	for _, l := range e.Listeners {
 		shown.Listeners = append(shown.Listeners, api.Listener{Name: l.Name, Address: l.Address, Port: l.Port, TLS: l.TLS != nil})
 	}
-	writeJSON(w, http.StatusOK, shown)
+	httpapi.Write(w, http.StatusOK, shown)
 }

@@ -1,14 +1,13 @@
 package admin
 
 import (
-	"mime"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 
-	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 )
 
 // guard keeps web pages out. A browser on the same machine reaches loopback ports, so a page from
@@ -22,11 +21,11 @@ func guard(hosts []string, next http.Handler) http.Handler {
 			if name := hostname(r.Host); name != "" {
 				hint += ", or start the server with --http-host " + name
 			}
-			writeJSON(w, http.StatusMisdirectedRequest, api.Error{Error: "host " + quote(r.Host) + " is not a name of this server", Hint: hint})
+			httpapi.Write(w, http.StatusMisdirectedRequest, httpapi.Error{Error: "host " + quote(r.Host) + " is not a name of this server", Hint: hint})
 			return
 		}
-		if hasBody(r) && !isJSON(r.Header.Get("Content-Type")) {
-			writeJSON(w, http.StatusUnsupportedMediaType, api.Error{
+		if hasBody(r) && !httpapi.IsJSON(r.Header.Get("Content-Type")) {
+			httpapi.Write(w, http.StatusUnsupportedMediaType, httpapi.Error{
 				Error: "content type " + quote(r.Header.Get("Content-Type")) + " is not application/json",
 				Hint:  "send the header Content-Type: application/json",
 			})
@@ -55,9 +54,4 @@ func hostname(host string) string {
 // which a page cannot send across origins unasked.
 func hasBody(r *http.Request) bool {
 	return r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodPatch
-}
-
-func isJSON(contentType string) bool {
-	media, _, err := mime.ParseMediaType(contentType)
-	return err == nil && media == "application/json"
 }

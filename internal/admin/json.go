@@ -1,37 +1,34 @@
 package admin
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
+
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 )
 
-// maxBody bounds what a request may send, in bytes; every body of this API is far smaller.
-const maxBody = 64 << 10
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(v) // the client has gone; there is nobody to tell
-}
-
-// readJSON decodes exactly one JSON value without unknown fields into v.
-func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+// readJSON decodes the body, exactly one JSON value without unknown fields, into v. If it cannot, it has answered
+// with the hint.
+func readJSON(w http.ResponseWriter, r *http.Request, v any, hint string) bool {
+	body, ok := httpapi.Body(w, r)
+	if !ok {
+		return false
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(v); err != nil {
-		return fmt.Errorf("body: %w", err)
+	err := decoder.Decode(v)
+	if _, end := decoder.Token(); err == nil && !errors.Is(end, io.EOF) {
+		err = errors.New("more than one JSON value")
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("body: more than one JSON value")
+	if err != nil {
+		httpapi.Write(w, http.StatusBadRequest, httpapi.Error{Error: fmt.Sprintf("body: %v", err), Hint: hint})
 	}
-	return nil
+	return err == nil
 }
 
 func quote(s string) string { return strconv.Quote(s) }

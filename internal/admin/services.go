@@ -9,6 +9,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/control"
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
@@ -19,20 +20,20 @@ func (a *admin) services(w http.ResponseWriter, _ *http.Request) {
 	for _, name := range slices.Sorted(maps.Keys(state.Documents.Documents.Services)) {
 		all.Services = append(all.Services, service(state, state.Documents.Documents.Services[name]))
 	}
-	writeJSON(w, http.StatusOK, all)
+	httpapi.Write(w, http.StatusOK, all)
 }
 
 func (a *admin) service(w http.ResponseWriter, r *http.Request) {
 	state := a.Control.State()
 	s := state.Documents.Documents.Services[mesh.ServiceName(r.PathValue("name"))]
 	if s == nil {
-		writeJSON(w, http.StatusNotFound, api.Error{
+		httpapi.Write(w, http.StatusNotFound, httpapi.Error{
 			Error: "service " + quote(r.PathValue("name")) + " has no manifest",
 			Hint:  "doyen services lists those that have one",
 		})
 		return
 	}
-	writeJSON(w, http.StatusOK, service(state, s))
+	httpapi.Write(w, http.StatusOK, service(state, s))
 }
 
 // service is a manifest as the agent and people need it, with the instances that there are.

@@ -12,6 +12,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/control"
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
@@ -29,7 +30,7 @@ func (a *admin) status(w http.ResponseWriter, _ *http.Request) {
 	if state.Documents != nil {
 		status.Server.Revision = string(state.Documents.Revision)
 	}
-	writeJSON(w, http.StatusOK, status)
+	httpapi.Write(w, http.StatusOK, status)
 }
 
 func (a *admin) config() api.Config {

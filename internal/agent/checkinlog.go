@@ -4,9 +4,9 @@ import (
 	"errors"
 	"log/slog"
 
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/internal/registry/api"
-	"github.com/doyen-mesh/doyen/internal/registry/client"
 )
 
 // checkInLog logs check-ins where something changed, not each.
@@ -34,7 +34,7 @@ func (c *checkInLog) checkIn(i registry.Instance, answer api.CheckedIn, err erro
 // fail logs a failure when it begins, and each new refusal: a server that is away comes back, and one
 // that says no has to be heard.
 func (c *checkInLog) fail(err error) {
-	var refused *client.Error
+	var refused *httpapi.Refused
 	isRefusal := errors.As(err, &refused) && !refused.Temporary()
 	switch first := c.failure == ""; {
 	case isRefusal && c.failure != err.Error():

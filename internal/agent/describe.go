@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/doyen-mesh/doyen/internal/admin/client"
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 )
 
 // Pauses between questions to a server.
@@ -82,6 +82,6 @@ func askOnce[T any](ctx context.Context, ask func(context.Context) (T, error)) d
 
 // answered reports whether err is the word of a server that is well.
 func answered(err error) bool {
-	var refused *client.Refused
+	var refused *httpapi.Refused
 	return errors.As(err, &refused) && refused.Status < http.StatusInternalServerError
 }

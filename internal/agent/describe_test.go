@@ -8,13 +8,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/doyen-mesh/doyen/internal/admin/client"
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 )
 
 // A manifest may be so new that the server has not read it yet: that there is none is believed after a
 // while only.
 func TestNewDocument(t *testing.T) {
-	none := &client.Refused{Status: 404}
+	none := &httpapi.Refused{Status: 404}
 	for _, test := range []struct {
 		name  string
 		there time.Duration // after the start

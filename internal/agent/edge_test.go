@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
-	"github.com/doyen-mesh/doyen/internal/admin/client"
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/test/machine"
 )
 
@@ -104,7 +104,7 @@ func TestEdgeRefuses(t *testing.T) {
 	m.start()
 	o := m.edgeOptions()
 	o.Edge = "pubic"
-	var refused *client.Refused
+	var refused *httpapi.Refused
 	if err := RunEdge(t.Context(), o); !errors.As(err, &refused) || !strings.Contains(err.Error(), `"pubic"`) {
 		t.Errorf("unknown edge: error = %v, want the server's refusal", err)
 	}

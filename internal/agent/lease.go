@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/internal/registry/api"
-	"github.com/doyen-mesh/doyen/internal/registry/client"
 )
 
 // callTimeout bounds one call of the server.
@@ -128,7 +128,7 @@ func (l *lease) checkIn(ctx context.Context) (answer api.CheckedIn, err error) {
 // conclude draws the consequences of a check-in's answer and returns when to check in next; 0 is soon,
 // with growing pauses.
 func (l *lease) conclude(answer api.CheckedIn, err error) time.Duration {
-	var refused *client.Error
+	var refused *httpapi.Refused
 	if errors.As(err, &refused) && refused.Status == http.StatusGone {
 		l.said.Incarnation = registry.Incarnation{} // somebody said goodbye for this instance
 	}

@@ -15,9 +15,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/internal/registry/api"
-	"github.com/doyen-mesh/doyen/internal/registry/client"
 )
 
 // fakeRegistry remembers check-ins; it answers as told.
@@ -135,7 +135,7 @@ func TestLeaseSaysWhichDescriptionIsTheLatest(t *testing.T) {
 		l.update(state(registry.Starting))
 		time.Sleep(5 * time.Second) // and once more, above 7
 		f.mu.Lock()
-		f.refusal = &client.Error{Status: http.StatusGone}
+		f.refusal = &httpapi.Refused{Status: http.StatusGone}
 		f.mu.Unlock()
 		l.update(state(registry.Healthy))
 		time.Sleep(5 * time.Second)

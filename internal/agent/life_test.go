@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/doyen-mesh/doyen/internal/admin/client"
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
 
@@ -215,7 +215,7 @@ func TestServiceWithoutManifest(t *testing.T) {
 	o := m.options("web")
 	o.Service = "user"
 	_, err := Run(t.Context(), o)
-	var refused *client.Refused
+	var refused *httpapi.Refused
 	if !errors.As(err, &refused) || refused.Status != http.StatusNotFound {
 		t.Errorf("error = %v, want the server's refusal", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/doyen-mesh/doyen/internal/admin/client"
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	registryclient "github.com/doyen-mesh/doyen/internal/registry/client"
@@ -63,7 +64,7 @@ When far more instances stop checking in at once than is likely, doyen doubts th
 			}
 			return a.askRegistry(cmd, func(ctx context.Context, c *registryclient.Client) error {
 				n, err := c.Decide(ctx, service, decision)
-				if refused := (*registryclient.Error)(nil); errors.As(err, &refused) {
+				if refused := (*httpapi.Refused)(nil); errors.As(err, &refused) {
 					return &hinted{err, "doyen status shows where expiry is paused"}
 				}
 				if err != nil {

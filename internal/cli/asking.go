@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/doyen-mesh/doyen/internal/admin/client"
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	registryclient "github.com/doyen-mesh/doyen/internal/registry/client"
 	"github.com/doyen-mesh/doyen/internal/server"
 )
@@ -47,36 +46,28 @@ func (a *asking) ask(cmd *cobra.Command, f func(context.Context, *client.Client)
 
 // askRegistry calls f with a client of the server's registry.
 func (a *asking) askRegistry(cmd *cobra.Command, f func(context.Context, *registryclient.Client) error) error {
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
-	c, err := registryclient.New(a.server, &http.Client{Transport: transport})
+	c, err := registryclient.New(a.server, nil)
 	if err != nil {
 		return err
 	}
+	defer c.Close()
 	ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
 	defer cancel()
-	err = f(ctx, c)
-	if broken := (*url.Error)(nil); errors.As(err, &broken) {
-		return client.NoAnswer(a.server, err)
-	}
-	return err
+	return f(ctx, c)
 }
 
 // hintFor is what would be right after err, or "".
 func hintFor(err error) string {
 	var (
 		own         *hinted
-		refused     *client.Refused
-		unreachable *client.Unreachable
-		registry    *registryclient.Error
+		refused     *httpapi.Refused
+		unreachable *httpapi.Unreachable
 	)
 	switch {
 	case errors.As(err, &own):
 		return own.hint
 	case errors.As(err, &refused):
 		return refused.Answer.Hint
-	case errors.As(err, &registry):
-		return registry.Answer.Hint
 	case errors.As(err, &unreachable):
 		return fmt.Sprintf("is it running? doyen server --config DIR starts one; --server or DOYEN_SERVER say where it is (now %s)", unreachable.Server)
 	}

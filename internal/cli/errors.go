@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/doyen-mesh/doyen/internal/suggest"
 )
 
 // exitStatus is a status to exit with when all has been said.
@@ -64,8 +66,10 @@ func flagError(cmd *cobra.Command, err error) error {
 		return usage("see: "+cmd.CommandPath()+" --help", "%s: %w", cmd.CommandPath(), err)
 	}
 	name := unknown.GetSpecifiedName()
+	var flags []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { flags = append(flags, f.Name) })
 	hint := "the flags are listed by: " + cmd.CommandPath() + " --help"
-	if near := nearestFlag(cmd.Flags(), name); near != "" {
+	if near := suggest.Nearest(name, flags); near != "" {
 		hint = "did you mean --" + near + "?"
 	} else if near := nearest(cmd, name); near == name {
 		hint = "did you mean: " + cmd.CommandPath() + " " + near
@@ -73,21 +77,16 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usage(hint, "%s has no flag --%s", cmd.CommandPath(), name)
 }
 
-// nearestFlag lets cobra compare, which does so only with names of commands.
-func nearestFlag(flags *pflag.FlagSet, name string) string {
-	names := &cobra.Command{}
-	flags.VisitAll(func(f *pflag.Flag) {
-		names.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
-	})
-	return nearest(names, name)
-}
-
 // nearest is the subcommand that is nearest to name, or "".
 func nearest(cmd *cobra.Command, name string) string {
-	for cmd.SuggestionsMinimumDistance = range max(2, len(name)/3) + 1 {
-		if near := cmd.SuggestionsFor(name); len(near) > 0 {
-			return near[0]
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.Name() == name {
+			return name
+		}
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
 		}
 	}
-	return ""
+	return suggest.Nearest(name, names)
 }

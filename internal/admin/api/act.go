@@ -5,9 +5,3 @@ package api
 type Accept struct {
 	Revision string `json:"revision"`
 }
-
-// Error is the body of every answer that is not 2xx.
-type Error struct {
-	Error string `json:"error"`          // what was wrong
-	Hint  string `json:"hint,omitempty"` // what would be right, when it can be known
-}

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -76,46 +75,5 @@ func TestCallsAreWhatTheServerExpects(t *testing.T) {
 				t.Errorf("answer (-want +got):\n%s", diff)
 			}
 		})
-	}
-}
-
-func TestRefusalsAreTheServersWords(t *testing.T) {
-	c, _ := server(t, http.StatusNotFound, `{"error":"service \"user\" has no manifest","hint":"did you mean users?"}`)
-	_, err := c.Service(t.Context(), "user")
-	var refused *Refused
-	if !errors.As(err, &refused) || refused.Status != 404 || refused.Answer.Hint != "did you mean users?" || err.Error() != `service "user" has no manifest` {
-		t.Errorf("error = %#v", err)
-	}
-}
-
-func TestAnotherServerIsToldApart(t *testing.T) {
-	for _, status := range []int{http.StatusOK, http.StatusNotFound} {
-		c, _ := server(t, status, "<html>")
-		_, err := c.Status(t.Context())
-		if err == nil || !strings.Contains(err.Error(), "doyen") {
-			t.Errorf("%d: error = %v, want one that doubts it is a doyen server", status, err)
-		}
-	}
-}
-
-func TestNoServer(t *testing.T) {
-	s := httptest.NewServer(http.NotFoundHandler())
-	s.Close()
-	c, err := New(s.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = c.Status(t.Context())
-	var unreachable *Unreachable
-	if !errors.As(err, &unreachable) || !strings.HasSuffix(err.Error(), "connection refused") {
-		t.Errorf("error = %v, want Unreachable", err)
-	}
-}
-
-func TestNewRefusesWhatIsNoURL(t *testing.T) {
-	for _, base := range []string{"", "127.0.0.1:18001", "localhost", "ftp://x", "http://"} {
-		if _, err := New(base); err == nil {
-			t.Errorf("New(%q) accepts it", base)
-		}
 	}
 }

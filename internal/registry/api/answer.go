@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,36 +9,18 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
-
-// answer writes value as JSON. An error of the connection has nobody to go to.
-func answer(w http.ResponseWriter, status int, value any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(value)
-}
-
-// refuseCall answers 400 with everything that is wrong with the call.
-func refuseCall(w http.ResponseWriter, problems []Problem) {
-	text := fmt.Sprintf("%s: %s", problems[0].Field, problems[0].Error)
-	if len(problems) > 1 {
-		text = fmt.Sprintf("%d things are wrong with this call", len(problems))
-	}
-	answer(w, http.StatusBadRequest, Error{Error: text, Problems: problems})
-}
 
 // fail answers with what an error of the registry means to the caller.
 func fail(w http.ResponseWriter, err error) {
 	var invalid registry.Invalid
 	if errors.As(err, &invalid) {
-		refuseCall(w, fromRegistry(invalid))
+		httpapi.Refuse(w, fromRegistry(invalid))
 		return
 	}
-	refused := Error{Error: err.Error()}
+	refused := httpapi.Error{Error: err.Error()}
 	status := http.StatusServiceUnavailable
 	switch taken := new(registry.Taken); {
 	case errors.As(err, &taken):
@@ -62,13 +43,13 @@ func fail(w http.ResponseWriter, err error) {
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}
-	answer(w, status, refused)
+	httpapi.Write(w, status, refused)
 }
 
-func fromRegistry(found registry.Invalid) []Problem {
-	var problems []Problem
+func fromRegistry(found registry.Invalid) []httpapi.Problem {
+	var problems []httpapi.Problem
 	for _, p := range found {
-		problems = append(problems, Problem{Field: p.Field, Error: p.Got, Expected: p.Expected})
+		problems = append(problems, httpapi.Problem{Field: p.Field, Error: p.Got, Expected: p.Expected})
 	}
 	return problems
 }
@@ -77,7 +58,7 @@ func fromRegistry(found registry.Invalid) []Problem {
 func (m methods) refuse(w http.ResponseWriter, r *http.Request) {
 	allowed := strings.Join(slices.Sorted(maps.Keys(m)), ", ")
 	w.Header().Set("Allow", allowed)
-	answer(w, http.StatusMethodNotAllowed, Error{
+	httpapi.Write(w, http.StatusMethodNotAllowed, httpapi.Error{
 		Error: fmt.Sprintf("%s has no method %s", r.URL.Path, r.Method),
 		Hint:  "it has " + allowed,
 	})
@@ -85,7 +66,7 @@ func (m methods) refuse(w http.ResponseWriter, r *http.Request) {
 
 // nowhere answers 404 to a path that does not exist.
 func nowhere(w http.ResponseWriter, r *http.Request) {
-	answer(w, http.StatusNotFound, Error{
+	httpapi.Write(w, http.StatusNotFound, httpapi.Error{
 		Error: fmt.Sprintf("there is no %s", r.URL.Path),
 		Hint:  "want /v1/instances, /v1/instances/SERVICE or /v1/instances/SERVICE/ADDRESS:PORT",
 	})

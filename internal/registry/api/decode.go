@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
@@ -14,7 +15,7 @@ type field struct {
 	name     string
 	expected string // what its value looks like
 	decode   func(json.RawMessage, *registry.Instance) error
-	parts    func([]member, *registry.Instance) []Problem // instead of decode: an object
+	parts    func([]member, *registry.Instance) []httpapi.Problem // instead of decode: an object
 }
 
 func fields() []field {
@@ -35,10 +36,10 @@ func fields() []field {
 
 // decodeInstance reads the body of a check-in and returns everything that is wrong with
 // it, with its key too. What the body leaves out has its default.
-func decodeInstance(key registry.Key, body []member) (registry.Instance, []Problem) {
+func decodeInstance(key registry.Key, body []member) (registry.Instance, []httpapi.Problem) {
 	i := registry.Instance{Key: key}.WithDefaults()
 	known := fields()
-	var problems []Problem
+	var problems []httpapi.Problem
 	for _, m := range body {
 		at := slices.IndexFunc(known, func(f field) bool { return f.name == m.name })
 		if at < 0 {
@@ -51,8 +52,8 @@ func decodeInstance(key registry.Key, body []member) (registry.Instance, []Probl
 }
 
 // read decodes value into i.
-func (f field) read(value json.RawMessage, i *registry.Instance) []Problem {
-	wrong := []Problem{{Field: f.name, Error: describe(value), Expected: f.expected}}
+func (f field) read(value json.RawMessage, i *registry.Instance) []httpapi.Problem {
+	wrong := []httpapi.Problem{{Field: f.name, Error: describe(value), Expected: f.expected}}
 	if string(value) == "null" || f.parts != nil && value[0] != '{' {
 		return wrong // encoding/json would take null for "absent"
 	}
@@ -72,12 +73,12 @@ func (f field) read(value json.RawMessage, i *registry.Instance) []Problem {
 	return f.parts(members, i)
 }
 
-func ports(members []member, i *registry.Instance) (problems []Problem) {
+func ports(members []member, i *registry.Instance) (problems []httpapi.Problem) {
 	i.Ports = make(map[mesh.PortName]int, len(members))
 	for _, m := range members {
 		var port int
 		if json.Unmarshal(m.value, &port) != nil || string(m.value) == "null" {
-			problems = append(problems, Problem{Field: fmt.Sprintf("ports.%.63s", m.name), Error: describe(m.value), Expected: "a port of 1-65535"})
+			problems = append(problems, httpapi.Problem{Field: fmt.Sprintf("ports.%.63s", m.name), Error: describe(m.value), Expected: "a port of 1-65535"})
 			continue
 		}
 		i.Ports[mesh.PortName(m.name)] = port
@@ -85,12 +86,12 @@ func ports(members []member, i *registry.Instance) (problems []Problem) {
 	return problems
 }
 
-func tags(members []member, i *registry.Instance) (problems []Problem) {
+func tags(members []member, i *registry.Instance) (problems []httpapi.Problem) {
 	i.Tags = make(map[string]string, len(members))
 	for _, m := range members {
 		var value string
 		if json.Unmarshal(m.value, &value) != nil || string(m.value) == "null" {
-			problems = append(problems, Problem{Field: fmt.Sprintf("tags.%.63s", m.name), Error: describe(m.value), Expected: "a string", Hint: "put it in quotes"})
+			problems = append(problems, httpapi.Problem{Field: fmt.Sprintf("tags.%.63s", m.name), Error: describe(m.value), Expected: "a string", Hint: "put it in quotes"})
 			continue
 		}
 		i.Tags[m.name] = value
@@ -98,7 +99,7 @@ func tags(members []member, i *registry.Instance) (problems []Problem) {
 	return problems
 }
 
-func unknownField(name string, known []field) Problem {
+func unknownField(name string, known []field) httpapi.Problem {
 	var names []string
 	for _, f := range known {
 		names = append(names, f.name)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
@@ -11,7 +12,7 @@ import (
 // doubts is GET of the pauses of expiry.
 func (h *handler) doubts(w http.ResponseWriter, r *http.Request) {
 	if _, problems := query(r); len(problems) > 0 {
-		refuseCall(w, problems)
+		httpapi.Refuse(w, problems)
 		return
 	}
 	found := Doubts{Doubts: []Doubt{}}
@@ -20,14 +21,14 @@ func (h *handler) doubts(w http.ResponseWriter, r *http.Request) {
 			Service: d.Service, Instances: d.Instances, Of: d.Of, Mesh: d.Mesh, Since: d.Since.UTC(), Until: d.Until.UTC(),
 		})
 	}
-	answer(w, http.StatusOK, found)
+	httpapi.Write(w, http.StatusOK, found)
 }
 
 // decide is POST of a decision on the doubt about one service.
 func (h *handler) decide(w http.ResponseWriter, r *http.Request) {
 	service, problems := serviceIn(r)
 	if len(problems) > 0 {
-		refuseCall(w, problems)
+		httpapi.Refuse(w, problems)
 		return
 	}
 	h.end(w, r, service)
@@ -44,7 +45,7 @@ func (h *handler) end(w http.ResponseWriter, r *http.Request, service mesh.Servi
 	decision, problems := decodeDecision(body)
 	_, more := query(r)
 	if problems = append(problems, more...); len(problems) > 0 {
-		refuseCall(w, problems)
+		httpapi.Refuse(w, problems)
 		return
 	}
 	n, err := h.Registry.Decide(r.Context(), service, decision)
@@ -52,20 +53,20 @@ func (h *handler) end(w http.ResponseWriter, r *http.Request, service mesh.Servi
 		fail(w, err)
 		return
 	}
-	answer(w, http.StatusOK, Decided{n})
+	httpapi.Write(w, http.StatusOK, Decided{n})
 }
 
-func decodeDecision(body []member) (registry.Decision, []Problem) {
+func decodeDecision(body []member) (registry.Decision, []httpapi.Problem) {
 	const name, expected = "decision", `"expire" (they are dead) or "keep" (they live)`
 	var decision registry.Decision
-	problems := []Problem{{Field: name, Error: "it is missing", Expected: expected}}
+	problems := []httpapi.Problem{{Field: name, Error: "it is missing", Expected: expected}}
 	for _, m := range body {
 		if m.name != name {
-			return "", []Problem{unknown(m.name, m.name, []string{name})}
+			return "", []httpapi.Problem{unknown(m.name, m.name, []string{name})}
 		}
 		problems = nil
 		if json.Unmarshal(m.value, &decision) != nil || decision != registry.Expire && decision != registry.Keep {
-			problems = []Problem{{Field: name, Error: describe(m.value), Expected: expected}}
+			problems = []httpapi.Problem{{Field: name, Error: describe(m.value), Expected: expected}}
 		}
 	}
 	return decision, problems

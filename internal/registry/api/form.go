@@ -109,21 +109,6 @@ type Decided struct {
 	Instances int `json:"instances"` // how many it was about
 }
 
-// Error is the body of every answer that is not 2xx.
-type Error struct {
-	Error    string    `json:"error"`              // what was wrong
-	Hint     string    `json:"hint,omitempty"`     // what to do about it, when that can be known
-	Problems []Problem `json:"problems,omitempty"` // 400: everything that is wrong with the call
-}
-
-// Problem is one thing that is wrong with a call.
-type Problem struct {
-	Field    string `json:"field"`
-	Error    string `json:"error"`              // what was found
-	Expected string `json:"expected,omitempty"` // what would be right
-	Hint     string `json:"hint,omitempty"`     // the nearest right name
-}
-
 // Duration is a time.Duration that is a string in JSON, as Go and the documents write it: "10m".
 type Duration time.Duration
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry/api"
 )
@@ -69,7 +70,7 @@ func TestTwoAgentsAtOneAddress(t *testing.T) {
 	if !strings.Contains(answer.Warning, "taken over from users at 10.0.0.1:80") {
 		t.Errorf("the second is told %q", answer.Warning)
 	}
-	var refused api.Error
+	var refused httpapi.Error
 	s.want(http.StatusConflict, &refused, "PUT", first, one)
 	if !strings.Contains(refused.Error, "10.0.0.1:80 belongs to other") {
 		t.Errorf("the first is told %q", refused.Error)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
 
@@ -20,12 +21,12 @@ func (h *handler) checkIn(w http.ResponseWriter, r *http.Request) {
 	_, more := query(r)
 	problems = append(problems, more...)
 	if len(problems) > 0 {
-		refuseCall(w, problems)
+		httpapi.Refuse(w, problems)
 		return
 	}
 	i, problems := decodeInstance(key, body)
 	if len(problems) > 0 {
-		refuseCall(w, problems)
+		httpapi.Refuse(w, problems)
 		return
 	}
 	grant, err := h.Registry.CheckIn(r.Context(), i)
@@ -37,7 +38,7 @@ func (h *handler) checkIn(w http.ResponseWriter, r *http.Request) {
 	if grant.Created {
 		status = http.StatusCreated
 	}
-	answer(w, status, CheckedIn{form(grant.Lease), Duration(grant.RenewAfter), h.warning(grant)})
+	httpapi.Write(w, status, CheckedIn{form(grant.Lease), Duration(grant.RenewAfter), h.warning(grant)})
 }
 
 // issue is POST for a new incarnation. It changes nothing else.
@@ -53,10 +54,10 @@ func (h *handler) issue(w http.ResponseWriter, r *http.Request) {
 		problems = append(problems, unknown(m.name, m.name, nil))
 	}
 	if len(problems) > 0 {
-		refuseCall(w, problems)
+		httpapi.Refuse(w, problems)
 		return
 	}
-	answer(w, http.StatusOK, Incarnation{h.Registry.Issue()})
+	httpapi.Write(w, http.StatusOK, Incarnation{h.Registry.Issue()})
 }
 
 // warning says what is probably not meant: "" when nothing is.
@@ -79,7 +80,7 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request) {
 	key, problems := keyIn(r)
 	_, more := query(r)
 	if problems = append(problems, more...); len(problems) > 0 {
-		refuseCall(w, problems)
+		httpapi.Refuse(w, problems)
 		return
 	}
 	lease, found := h.Registry.Lease(key)
@@ -87,7 +88,7 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request) {
 		fail(w, fmt.Errorf("%v: %w", key, registry.ErrUnknown))
 		return
 	}
-	answer(w, http.StatusOK, form(lease))
+	httpapi.Write(w, http.StatusOK, form(lease))
 }
 
 // leave is DELETE of one instance. With ?wait= it answers when the callers' proxies have
@@ -98,7 +99,7 @@ func (h *handler) leave(w http.ResponseWriter, r *http.Request) {
 	wait, inWait := waitIn(values, 0)
 	incarnation, inIncarnation := incarnationIn(values)
 	if problems = slices.Concat(problems, inQuery, inWait, inIncarnation); len(problems) > 0 {
-		refuseCall(w, problems)
+		httpapi.Refuse(w, problems)
 		return
 	}
 	if err := h.Registry.Leave(r.Context(), key, incarnation); err != nil {
@@ -108,7 +109,7 @@ func (h *handler) leave(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
-	answer(w, http.StatusOK, h.settle(r.Context(), key.Service, wait))
+	httpapi.Write(w, http.StatusOK, h.settle(r.Context(), key.Service, wait))
 }
 
 // form is the JSON form of a lease.

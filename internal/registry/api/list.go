@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
@@ -25,7 +26,7 @@ func (h *handler) listAll(w http.ResponseWriter, r *http.Request) {
 func (h *handler) listService(w http.ResponseWriter, r *http.Request) {
 	service, problems := serviceIn(r)
 	if len(problems) > 0 {
-		refuseCall(w, problems)
+		httpapi.Refuse(w, problems)
 		return
 	}
 	h.list(w, r, listing{
@@ -42,10 +43,10 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request, what listing) {
 	wait, more := waitIn(values, defaultWait)
 	problems = append(problems, more...)
 	if values.Has("wait") && !values.Has("after") {
-		problems = append(problems, Problem{Field: "?wait", Error: "there is nothing to wait for", Expected: "?after= with the version of an earlier answer"})
+		problems = append(problems, httpapi.Problem{Field: "?wait", Error: "there is nothing to wait for", Expected: "?after= with the version of an earlier answer"})
 	}
 	if len(problems) > 0 {
-		refuseCall(w, problems)
+		httpapi.Refuse(w, problems)
 		return
 	}
 	snapshot := h.Registry.Snapshot()
@@ -56,7 +57,7 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request, what listing) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	answer(w, http.StatusOK, Instances{h.versionOf(what, snapshot), h.collect(what, snapshot)})
+	httpapi.Write(w, http.StatusOK, Instances{h.versionOf(what, snapshot), h.collect(what, snapshot)})
 }
 
 // newer returns the first snapshot whose version is not after; nil when wait is over, or the

@@ -7,16 +7,14 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"mime"
 	"net/http"
 	"slices"
 	"strings"
 	"unicode/utf8"
-)
 
-// maxBody is the size of the largest body that is read, in bytes: several times what an
-// instance within the registry's bounds needs.
-const maxBody = 64 << 10
+	"github.com/doyen-mesh/doyen/internal/httpapi"
+	"github.com/doyen-mesh/doyen/internal/suggest"
+)
 
 // member is one field of a JSON object.
 type member struct {
@@ -26,26 +24,13 @@ type member struct {
 
 // readBody reads the object in the body of a call. When it cannot, it has answered.
 func readBody(w http.ResponseWriter, r *http.Request) ([]member, bool) {
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/json" {
-		answer(w, http.StatusUnsupportedMediaType, Error{
-			Error: fmt.Sprintf("content type %.80q is not application/json", r.Header.Get("Content-Type")),
-			Hint:  "curl: add -H 'Content-Type: application/json'",
-		})
-		return nil, false
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-		answer(w, http.StatusRequestEntityTooLarge, Error{Error: fmt.Sprintf("the body has more than %d bytes", maxBody)})
-		return nil, false
-	}
-	if err != nil {
-		refuseCall(w, []Problem{{Field: "body", Error: err.Error(), Expected: "a whole body"}})
+	body, ok := httpapi.Body(w, r)
+	if !ok {
 		return nil, false
 	}
 	members, err := readObject(body)
 	if err != nil {
-		refuseCall(w, []Problem{{Field: "body", Error: err.Error(), Expected: "one JSON object; {} takes every default"}})
+		httpapi.Refuse(w, []httpapi.Problem{{Field: "body", Error: err.Error(), Expected: "one JSON object; {} takes every default"}})
 		return nil, false
 	}
 	return members, true
@@ -117,32 +102,13 @@ func describe(value json.RawMessage) string {
 }
 
 // unknown is the problem of a name that is none of known, with the nearest of them.
-func unknown(field, name string, known []string) Problem {
-	p := Problem{Field: field, Error: "there is no such field", Expected: "one of " + strings.Join(known, ", ")}
+func unknown(field, name string, known []string) httpapi.Problem {
+	p := httpapi.Problem{Field: field, Error: "there is no such field", Expected: "one of " + strings.Join(known, ", ")}
 	if len(known) == 0 {
 		p.Expected = "nothing"
 	}
-	for _, k := range known {
-		if near(strings.ToLower(name), k) {
-			p.Hint = fmt.Sprintf("did you mean %s?", k)
-		}
-	}
+	p.Hint = suggest.DidYouMean(name, known)
 	return p
-}
-
-// near reports whether a is b but for one letter too many, one too few, another one, or
-// two swapped.
-func near(a, b string) bool {
-	start := 0
-	for start < min(len(a), len(b)) && a[start] == b[start] {
-		start++
-	}
-	a, b = a[start:], b[start:]
-	for len(a) > 0 && len(b) > 0 && a[len(a)-1] == b[len(b)-1] {
-		a, b = a[:len(a)-1], b[:len(b)-1]
-	}
-	swapped := len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
-	return len(a) <= 1 && len(b) <= 1 || swapped
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
@@ -19,21 +20,21 @@ const (
 )
 
 // serviceIn reads {service} of the path.
-func serviceIn(r *http.Request) (mesh.ServiceName, []Problem) {
+func serviceIn(r *http.Request) (mesh.ServiceName, []httpapi.Problem) {
 	service, err := mesh.ParseServiceName(r.PathValue("service"))
 	if err != nil {
-		return "", []Problem{{Field: "service", Error: err.Error(), Expected: "a DNS label such as users"}}
+		return "", []httpapi.Problem{{Field: "service", Error: err.Error(), Expected: "a DNS label such as users"}}
 	}
 	return service, nil
 }
 
 // keyIn reads {service} and {address} of the path.
-func keyIn(r *http.Request) (registry.Key, []Problem) {
+func keyIn(r *http.Request) (registry.Key, []httpapi.Problem) {
 	service, problems := serviceIn(r)
 	text := r.PathValue("address")
 	address, err := netip.ParseAddrPort(text)
 	if err != nil {
-		return registry.Key{}, append(problems, Problem{
+		return registry.Key{}, append(problems, httpapi.Problem{
 			Field: "address", Error: fmt.Sprintf("%.80q is no IP address with a port", text),
 			Expected: "such as 10.0.0.7:9211 or [2001:db8::7]:9211", Hint: addressHint(text),
 		})
@@ -58,41 +59,41 @@ func addressHint(text string) string {
 }
 
 // query reads the parameters of a call strictly: only those that are allowed, each once.
-func query(r *http.Request, allowed ...string) (url.Values, []Problem) {
+func query(r *http.Request, allowed ...string) (url.Values, []httpapi.Problem) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, []Problem{{Field: "query", Error: err.Error(), Expected: "URL-encoded parameters"}}
+		return nil, []httpapi.Problem{{Field: "query", Error: err.Error(), Expected: "URL-encoded parameters"}}
 	}
-	var problems []Problem
+	var problems []httpapi.Problem
 	for _, name := range sortedKeys(values) {
 		switch {
 		case !slices.Contains(allowed, name):
 			problems = append(problems, unknown("?"+name, name, allowed))
 		case len(values[name]) > 1:
-			problems = append(problems, Problem{Field: "?" + name, Error: "it is there twice", Expected: "one value"})
+			problems = append(problems, httpapi.Problem{Field: "?" + name, Error: "it is there twice", Expected: "one value"})
 		}
 	}
 	return values, problems
 }
 
 // incarnationIn reads ?incarnation=; none when it is absent.
-func incarnationIn(values url.Values) (registry.Incarnation, []Problem) {
+func incarnationIn(values url.Values) (registry.Incarnation, []httpapi.Problem) {
 	incarnation, err := registry.ParseIncarnation(values.Get("incarnation"))
 	if err != nil {
-		return incarnation, []Problem{{Field: "?incarnation", Error: err.Error(), Expected: "what POST .../incarnation answered"}}
+		return incarnation, []httpapi.Problem{{Field: "?incarnation", Error: err.Error(), Expected: "what POST .../incarnation answered"}}
 	}
 	return incarnation, nil
 }
 
 // waitIn reads ?wait=, at most maxWait; fallback when it is absent. A longer time is no mistake:
 // whoever asks for it is served for as long as the server is willing to.
-func waitIn(values url.Values, fallback time.Duration) (time.Duration, []Problem) {
+func waitIn(values url.Values, fallback time.Duration) (time.Duration, []httpapi.Problem) {
 	if !values.Has("wait") {
 		return fallback, nil
 	}
 	wait, err := time.ParseDuration(values.Get("wait"))
 	if err != nil || wait < 0 {
-		return 0, []Problem{{Field: "?wait", Error: fmt.Sprintf("%.40q is no time to wait", values.Get("wait")), Expected: "a duration such as 30s"}}
+		return 0, []httpapi.Problem{{Field: "?wait", Error: fmt.Sprintf("%.40q is no time to wait", values.Get("wait")), Expected: "a duration such as 30s"}}
 	}
 	return min(wait, maxWait), nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/internal/registry/api"
 )
@@ -123,7 +124,7 @@ func TestBadCalls(t *testing.T) {
 			if answer.StatusCode != test.status {
 				t.Fatalf("got %d %s, want %d", answer.StatusCode, text, test.status)
 			}
-			var refused api.Error
+			var refused httpapi.Error
 			if err := json.Unmarshal([]byte(text), &refused); err != nil || refused.Error == "" {
 				t.Errorf("answer %q is no error in JSON: %v", text, err)
 			}

@@ -2,35 +2,32 @@ package client
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/internal/registry/api"
 )
 
 // Client calls one server. It is safe for concurrent use.
-type Client struct {
-	base string // without a slash at its end
-	http *http.Client
-}
+type Client struct{ api *httpapi.Client }
 
 // New returns a client of the server at base, such as http://127.0.0.1:18001. Requests go
-// through h; nil means http.DefaultClient. Each call's context bounds its time.
+// through h; nil makes a transport. Each call's context bounds its time.
 func New(base string, h *http.Client) (*Client, error) {
-	parsed, err := url.Parse(base)
-	if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
-		return nil, fmt.Errorf("server %q: want a URL such as http://127.0.0.1:18001", base)
+	c, err := httpapi.NewClient(base, h)
+	if err != nil {
+		return nil, err
 	}
-	if h == nil {
-		h = http.DefaultClient
-	}
-	return &Client{base: strings.TrimRight(base, "/"), http: h}, nil
+	return &Client{c}, nil
 }
+
+// Close closes connections that are kept for the next call.
+func (c *Client) Close() { c.api.Close() }
 
 // CheckIn checks the instance in, or renews its lease: the same call. When it returns
 // without an error, a crash of the server does not lose the instance. The answer says when
@@ -42,7 +39,7 @@ func (c *Client) CheckIn(ctx context.Context, i registry.Instance) (api.CheckedI
 		Incarnation: i.Incarnation, Sequence: i.Sequence,
 	}
 	var answer api.CheckedIn
-	_, err := c.call(ctx, http.MethodPut, instancePath(i.Key), nil, body, &answer)
+	_, err := c.api.Call(ctx, http.MethodPut, instancePath(i.Key), nil, body, &answer)
 	return answer, err
 }
 
@@ -50,7 +47,7 @@ func (c *Client) CheckIn(ctx context.Context, i registry.Instance) (api.CheckedI
 // nothing: the incarnation counts from its first check-in.
 func (c *Client) Issue(ctx context.Context, key registry.Key) (registry.Incarnation, error) {
 	var answer api.Incarnation
-	_, err := c.call(ctx, http.MethodPost, instancePath(key)+"/incarnation", nil, struct{}{}, &answer)
+	_, err := c.api.Call(ctx, http.MethodPost, instancePath(key)+"/incarnation", nil, struct{}{}, &answer)
 	return answer.Incarnation, err
 }
 
@@ -67,8 +64,8 @@ func (c *Client) Leave(ctx context.Context, key registry.Key, incarnation regist
 		query.Set("wait", wait.String())
 	}
 	var answer api.Left
-	_, err := c.call(ctx, http.MethodDelete, instancePath(key), query, nil, &answer)
-	if isStatus(err, http.StatusNotFound) {
+	_, err := c.api.Call(ctx, http.MethodDelete, instancePath(key), query, nil, &answer)
+	if httpapi.IsStatus(err, http.StatusNotFound) {
 		return api.Left{Reason: "it was not in the registry"}, nil
 	}
 	return answer, err
@@ -77,7 +74,7 @@ func (c *Client) Leave(ctx context.Context, key registry.Key, incarnation regist
 // Instances lists the instances of service, or of all services when it is "".
 func (c *Client) Instances(ctx context.Context, service mesh.ServiceName) (api.Instances, error) {
 	var answer api.Instances
-	_, err := c.call(ctx, http.MethodGet, listPath(service), nil, nil, &answer)
+	_, err := c.api.Call(ctx, http.MethodGet, listPath(service), nil, nil, &answer)
 	return answer, err
 }
 
@@ -87,14 +84,14 @@ func (c *Client) Instances(ctx context.Context, service mesh.ServiceName) (api.I
 func (c *Client) Watch(ctx context.Context, service mesh.ServiceName, after string, wait time.Duration) (api.Instances, bool, error) {
 	query := url.Values{"after": {after}, "wait": {wait.String()}}
 	var answer api.Instances
-	status, err := c.call(ctx, http.MethodGet, listPath(service), query, nil, &answer)
+	status, err := c.api.Call(ctx, http.MethodGet, listPath(service), query, nil, &answer)
 	return answer, err == nil && status == http.StatusOK, err
 }
 
 // Doubts lists where expiry is paused.
 func (c *Client) Doubts(ctx context.Context) ([]api.Doubt, error) {
 	var answer api.Doubts
-	_, err := c.call(ctx, http.MethodGet, "/v1/expiry", nil, nil, &answer)
+	_, err := c.api.Call(ctx, http.MethodGet, "/v1/expiry", nil, nil, &answer)
 	return answer.Doubts, err
 }
 
@@ -106,7 +103,7 @@ func (c *Client) Decide(ctx context.Context, service mesh.ServiceName, decision 
 		path = "/v1/services/" + url.PathEscape(string(service)) + "/expiry"
 	}
 	var answer api.Decided
-	_, err := c.call(ctx, http.MethodPost, path, nil, api.Decision{Decision: decision}, &answer)
+	_, err := c.api.Call(ctx, http.MethodPost, path, nil, api.Decision{Decision: decision}, &answer)
 	return answer.Instances, err
 }
 

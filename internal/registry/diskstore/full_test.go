@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/registry"
-	"github.com/doyen-mesh/doyen/internal/registry/client"
 )
 
 // TestFullDisk: a server whose file cannot grow refuses what is new and says why, serves
@@ -22,7 +22,7 @@ func TestFullDisk(t *testing.T) {
 		_, err = server.CheckIn(t.Context(), *instance(known, "x").Instance)
 	}
 	known-- // the last one was refused
-	var refused *client.Error
+	var refused *httpapi.Refused
 	if !errors.As(err, &refused) || refused.Status != http.StatusInsufficientStorage || !strings.Contains(refused.Answer.Hint, "make room") || !refused.Temporary() {
 		t.Fatalf("with a full disk: %v, want 507 and what to do", err)
 	}

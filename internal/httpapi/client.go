@@ -1,0 +1,163 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// maxAnswer bounds what a client reads of an answer, in bytes: 256 MiB hold a million instances.
+const maxAnswer = 256 << 20
+
+// maxRefusal bounds what a client reads of an answer that is not 2xx, in bytes.
+const maxRefusal = 64 << 10
+
+// connectTimeout bounds one attempt to connect. The caller's context bounds the whole call.
+const connectTimeout = 5 * time.Second
+
+// Client calls one server. It is safe for concurrent use.
+type Client struct {
+	base string // without a slash at its end
+	http *http.Client
+}
+
+// NewClient returns a client of the server at base, such as http://127.0.0.1:18001. Requests go through h; nil
+// makes a transport that ignores the proxy settings of the environment, which are for the world outside.
+func NewClient(base string, h *http.Client) (*Client, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("server %q: want a URL such as http://127.0.0.1:18001", base)
+	}
+	if h == nil {
+		h = &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{Timeout: connectTimeout}).DialContext}}
+	}
+	return &Client{base: strings.TrimRight(base, "/"), http: h}, nil
+}
+
+// Close closes connections that are kept for the next call.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Refused is an answer of the server other than 2xx.
+type Refused struct {
+	Status int   // of HTTP
+	Answer Error // the server's words
+}
+
+// Error returns the server's words with all problems.
+func (r *Refused) Error() string {
+	text := r.Answer.Error
+	for _, p := range r.Answer.Problems {
+		text += fmt.Sprintf("; %s: %s", p.Field, p.Error)
+		if p.Expected != "" {
+			text += ": want " + p.Expected
+		}
+	}
+	return text
+}
+
+// Temporary reports whether the same call may succeed later, because the server is not well. A call that is wrong
+// stays wrong.
+func (r *Refused) Temporary() bool {
+	return r.Status >= 500 || r.Status == http.StatusTooManyRequests
+}
+
+// IsStatus reports whether err is an answer with that HTTP status.
+func IsStatus(err error, status int) bool {
+	var refused *Refused
+	return errors.As(err, &refused) && refused.Status == status
+}
+
+// Unreachable says that no server answered.
+type Unreachable struct {
+	Server string
+	Err    error
+}
+
+func (u *Unreachable) Error() string {
+	return fmt.Sprintf("server %s does not answer: %v", u.Server, u.Err)
+}
+func (u *Unreachable) Unwrap() error { return u.Err }
+
+// Call makes one request. path is escaped and begins with /v1/; in is sent as JSON unless it is nil. The answer is
+// decoded into out, unless out is nil or the answer has no content. Fields that out does not have are ignored.
+//
+// The error is a *Refused for an answer other than 2xx, and an *Unreachable if there is no whole answer.
+func (c *Client) Call(ctx context.Context, method, path string, query url.Values, in, out any) (status int, err error) {
+	request, err := c.request(ctx, method, path, query, in)
+	if err != nil {
+		return 0, err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return 0, &Unreachable{c.base, shortest(err)}
+	}
+	defer response.Body.Close()
+	if response.StatusCode/100 != 2 {
+		return response.StatusCode, refusal(response)
+	}
+	if out == nil || response.StatusCode == http.StatusNoContent {
+		return response.StatusCode, nil
+	}
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return response.StatusCode, &Unreachable{c.base, err}
+	case len(content) > maxAnswer:
+		return response.StatusCode, fmt.Errorf("%s: the answer has more than %d bytes", request.URL, maxAnswer)
+	}
+	if err := json.Unmarshal(content, out); err != nil {
+		return response.StatusCode, fmt.Errorf("%s does not answer as doyen does: %w", request.URL, err)
+	}
+	return response.StatusCode, nil
+}
+
+func (c *Client) request(ctx context.Context, method, path string, query url.Values, in any) (*http.Request, error) {
+	var body io.Reader
+	if in != nil {
+		encoded, err := json.Marshal(in)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", method, path, err)
+		}
+		body = bytes.NewReader(encoded)
+	}
+	target := c.base + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	request, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err == nil && in != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	return request, err
+}
+
+// refusal reads what the server said. A proxy in between may have answered in another form.
+func refusal(response *http.Response) error {
+	r := &Refused{Status: response.StatusCode}
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxRefusal))
+	if err != nil || json.Unmarshal(content, &r.Answer) != nil || r.Answer.Error == "" {
+		r.Answer = Error{Error: fmt.Sprintf("%s answers %s: is it a doyen server?", response.Request.URL, response.Status)}
+	}
+	return r
+}
+
+// shortest strips from a transport's error the method and the address, which the caller knows.
+func shortest(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil {
+		return op.Err
+	}
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}

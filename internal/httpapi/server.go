@@ -1,0 +1,61 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+)
+
+// MaxBody is the size of the largest body that a handler reads, in bytes: several times what the largest valid call
+// needs.
+const MaxBody = 64 << 10
+
+// Write answers with value as JSON. It drops an error of the connection, because the client is gone.
+func Write(w http.ResponseWriter, status int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(value)
+}
+
+// Refuse answers 400 with everything that is wrong with the call; problems has at least one item.
+func Refuse(w http.ResponseWriter, problems []Problem) {
+	text := fmt.Sprintf("%s: %s", problems[0].Field, problems[0].Error)
+	if len(problems) > 1 {
+		text = fmt.Sprintf("%d things are wrong with this call", len(problems))
+	}
+	Write(w, http.StatusBadRequest, Error{Error: text, Problems: problems})
+}
+
+// IsJSON reports whether a content type is that of JSON, which every body must have: a web page cannot send it
+// across origins without being asked first.
+func IsJSON(contentType string) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && media == "application/json"
+}
+
+// Body reads the body of a call. If it cannot, it has answered.
+func Body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
+	if !IsJSON(r.Header.Get("Content-Type")) {
+		Write(w, http.StatusUnsupportedMediaType, Error{
+			Error: fmt.Sprintf("content type %.80q is not application/json", r.Header.Get("Content-Type")),
+			Hint:  "send the header Content-Type: application/json",
+		})
+		return nil, false
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		Write(w, http.StatusRequestEntityTooLarge, Error{Error: fmt.Sprintf("the body has more than %d bytes", MaxBody)})
+		return nil, false
+	}
+	if err != nil {
+		Refuse(w, []Problem{{Field: "body", Error: err.Error(), Expected: "a whole body"}})
+		return nil, false
+	}
+	return body, true
+}
