@@ -37,11 +37,13 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 		return c.CodecV2.Unmarshal(data, v)
 	}
 	if len(data) == 1 {
-		return r.decode(data[0].ReadOnlyData())
+		r.malformed = r.decode(data[0].ReadOnlyData()) // an error here would end the stream as INTERNAL
+		return nil
 	}
 	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
 	defer whole.Free()
-	return r.decode(whole.ReadOnlyData())
+	r.malformed = r.decode(whole.ReadOnlyData())
+	return nil
 }
 
 // ProtoReflect lets gRPC's own codec decode a request.
@@ -56,7 +58,8 @@ func (r *request) ProtoReflect() protoreflect.Message {
 	return r.decoded.ProtoReflect()
 }
 
-// ProtoReflect lets gRPC's own codec encode a response.
+// ProtoReflect lets gRPC's own codec encode a response, and interceptors look at it. If the engine's
+// bytes could not be decoded, the message would be empty, and the stream ends.
 func (r *response) ProtoReflect() protoreflect.Message {
 	r.once.Do(func() {
 		if r.delta {
@@ -66,8 +69,9 @@ func (r *response) ProtoReflect() protoreflect.Message {
 		}
 		options := protobuf.UnmarshalOptions{Merge: true, DiscardUnknown: false}
 		for _, part := range [][]byte{r.body.bytes, r.tail} {
-			if err := options.Unmarshal(part, r.message); err != nil {
-				panic("xds: a response the engine encoded does not decode: " + err.Error())
+			if r.broken = options.Unmarshal(part, r.message); r.broken != nil {
+				protobuf.Reset(r.message)
+				return
 			}
 		}
 	})
@@ -78,4 +82,5 @@ func (r *response) ProtoReflect() protoreflect.Message {
 type generic struct {
 	once    sync.Once
 	message protobuf.Message
+	broken  error // why the message is empty
 }

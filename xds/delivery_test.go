@@ -3,8 +3,10 @@ package xds_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/doyen-mesh/doyen/xds"
 )
@@ -242,13 +245,71 @@ func TestLargeDeltaResponsesAreSplit(t *testing.T) {
 			s.expect(want)
 		}
 	}
-	var long []string
-	for _, name := range names {
-		long = append(long, strings.Repeat(name, 700<<10))
+}
+
+// What does not exist takes up room, too.
+func TestLargeAnswersForMissingNamesAreSplit(t *testing.T) {
+	missing := make([]string, 400)
+	for i := range missing {
+		missing[i] = fmt.Sprintf("%08d", i) + strings.Repeat("x", 8000)
 	}
-	s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: xds.EndpointType, ResourceNamesSubscribe: long})
-	s.expect(map[string]string{}, long[:4]...)
-	s.expect(map[string]string{}, long[4:]...)
+	for _, errors := range []bool{false, true} {
+		_, connection := serve(t, xds.NewLinearCache(xds.EndpointType), xds.ServerOptions{ResourceErrors: errors}, xds.GRPCOptions()...)
+		t.Run(fmt.Sprintf("delta, errors %t", errors), func(t *testing.T) {
+			s := openDelta(t, connection, deltaADS)
+			s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: xds.EndpointType, ResourceNamesSubscribe: missing})
+			removed, failed := []string{}, []string{}
+			for len(removed) < len(missing) {
+				r := &discoveryv3.DeltaDiscoveryResponse{}
+				if err := s.stream.RecvMsg(r); err != nil {
+					t.Fatal(err)
+				}
+				checkSize(t, r)
+				removed, failed = append(removed, r.RemovedResources...), append(failed, failedNames(r.ResourceErrors)...)
+				s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: r.TypeUrl, ResponseNonce: r.Nonce})
+			}
+			if !slices.Equal(removed, missing) {
+				t.Errorf("%d other names were removed", len(removed))
+			}
+			if errors && !slices.Equal(failed, missing) {
+				t.Errorf("%d of %d missing names have an error", len(failed), len(missing))
+			}
+		})
+		if !errors {
+			continue
+		}
+		t.Run("state of the world", func(t *testing.T) {
+			s := openSotW(t, connection, sotwADS)
+			request := &discoveryv3.DiscoveryRequest{TypeUrl: xds.EndpointType, ResourceNames: missing}
+			s.send(request)
+			var failed []string
+			for len(failed) < len(missing) {
+				r := s.receive()
+				checkSize(t, r)
+				failed = append(failed, failedNames(r.ResourceErrors)...)
+				request.VersionInfo, request.ResponseNonce = r.VersionInfo, r.Nonce
+				s.send(request)
+			}
+			if !slices.Equal(failed, missing) {
+				t.Error("other names have an error")
+			}
+		})
+	}
+}
+
+func checkSize(t *testing.T, m proto.Message) {
+	t.Helper()
+	if size := proto.Size(m); size > 3<<20 {
+		t.Errorf("a response has %d bytes", size)
+	}
+}
+
+func failedNames(all []*discoveryv3.ResourceError) []string {
+	var names []string
+	for _, e := range all {
+		names = append(names, e.GetResourceName().GetName())
+	}
+	return names
 }
 
 func TestNodesThatMove(t *testing.T) {

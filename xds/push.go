@@ -1,6 +1,11 @@
 package xds
 
-import "time"
+import (
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
 
 // rejected notes a NACK, to be told when no lock is held.
 func (st *stream) rejected(r Rejection) { st.refusals = append(st.refusals, r) }
@@ -95,6 +100,10 @@ func (st *stream) send(r *response) bool {
 	}
 	if err := st.grpc.SendMsg(r); err != nil {
 		st.end(err)
+		return false
+	}
+	if r.broken != nil {
+		st.end(status.Errorf(codes.Internal, "response of type %q: %v", r.place.typeURL, r.broken))
 		return false
 	}
 	return true

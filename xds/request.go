@@ -12,18 +12,19 @@ import (
 
 // request is a DiscoveryRequest or a DeltaDiscoveryRequest, as the protocol core reads it.
 type request struct {
-	delta   bool
-	typeURL string
-	nonce   string // of the response this answers; "" when spontaneous
-	version string // state-of-the-world: the version the client has
-	node    *corev3.Node
-	names   []string          // all names (state-of-the-world), or those to subscribe to
-	drop    []string          // delta: names to unsubscribe from
-	initial map[string]string // delta: versions known at reconnect, by name
-	refused bool              // a NACK
-	message string            // why, in the client's words
-	size    int               // of the message in bytes
-	decoded discoveryRequest  // set when a generic codec did the decoding
+	delta     bool
+	typeURL   string
+	nonce     string // of the response this answers; "" when spontaneous
+	version   string // state-of-the-world: the version the client has
+	node      *corev3.Node
+	names     []string          // all names (state-of-the-world), or those to subscribe to
+	drop      []string          // delta: names to unsubscribe from
+	initial   map[string]string // delta: versions known at reconnect, by name
+	refused   bool              // a NACK
+	message   string            // why, in the client's words
+	size      int               // of the message in bytes
+	malformed error             // why it could not be decoded
+	decoded   discoveryRequest  // set when a generic codec did the decoding
 
 	session   *session     // whose request it is; nil when that does not matter
 	encoded   encodedNames // state-of-the-world: zero when not known
@@ -220,7 +221,7 @@ func (r *request) decodeError(value []byte) error {
 	r.refused = true
 	return eachField(value, func(number protowire.Number, at, end int) {
 		if number == 2 {
-			r.message = string(value[at:end])
+			r.message = shortened(value[at:end])
 		}
 	})
 }
@@ -274,13 +275,13 @@ func (r *request) adopt() {
 	case *discoveryv3.DiscoveryRequest:
 		*r = request{
 			size: size, typeURL: m.TypeUrl, nonce: m.ResponseNonce, version: m.VersionInfo, node: m.Node, names: m.ResourceNames,
-			refused: m.ErrorDetail != nil, message: m.ErrorDetail.GetMessage(),
+			refused: m.ErrorDetail != nil, message: shortened([]byte(m.ErrorDetail.GetMessage())),
 		}
 	case *discoveryv3.DeltaDiscoveryRequest:
 		*r = request{
 			delta: true, size: size, typeURL: m.TypeUrl, nonce: m.ResponseNonce, node: m.Node,
 			names: m.ResourceNamesSubscribe, drop: m.ResourceNamesUnsubscribe, initial: m.InitialResourceVersions,
-			refused: m.ErrorDetail != nil, message: m.ErrorDetail.GetMessage(),
+			refused: m.ErrorDetail != nil, message: shortened([]byte(m.ErrorDetail.GetMessage())),
 		}
 	}
 }

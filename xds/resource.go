@@ -4,9 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"hash"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -48,9 +50,17 @@ type Resource struct {
 const resourceField = 2
 
 // NewResource copies body, the serialized message of the type that typeURL names,
-// and computes the version. It never fails: contents are not looked at. The context
-// parameters of xdstp names are sorted, and directives left off, as clients do it (C106).
+// and computes the version. The body is not looked at. The context parameters of xdstp names are
+// sorted, and directives left off, as clients do it (C106).
+//
+// NewResource panics if typeURL, name or an alias is not valid UTF-8: no client could decode a response
+// with it. Check names that come from outside the program with [utf8.ValidString].
 func NewResource(typeURL, name string, body []byte, o ResourceOptions) *Resource {
+	for _, s := range append([]string{typeURL, name}, o.Aliases...) {
+		if !utf8.ValidString(s) {
+			panic(fmt.Sprintf("xds: %q, of the resource %q of type %q, is not valid UTF-8", s, name, typeURL))
+		}
+	}
 	r := &Resource{
 		typeURL:    typeURL,
 		name:       canonicalName(name),

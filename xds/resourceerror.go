@@ -13,10 +13,16 @@ const (
 	fieldStatusText  = 2
 )
 
+// errorSize is at least what the resource error of a name takes in a response, in bytes.
+func errorSize(name string) int { return len(name) + 64 }
+
+// minErrors is how many bytes of resource errors a response may have however large the rest of it is.
+const minErrors = 64 << 10
+
 // unreported returns the names that do not exist and of which the client is to be told so
 // with d (C109): in delta those that are in d as removed, in state-of-the-world those it was
-// not told of yet.
-func (p *place) unreported(d *difference) []string {
+// not told of yet, as many as there is room for beside result. The rest is told after the ACK.
+func (p *place) unreported(d *difference, result *content) []string {
 	if !p.session.rules.errors {
 		return nil
 	}
@@ -35,8 +41,31 @@ func (p *place) unreported(d *difference) []string {
 		}
 	}
 	fresh := without(missing, p.reported)
-	p.reported = missing
-	return fresh
+	if len(fresh) == 0 {
+		p.reported = missing
+		return nil
+	}
+	told := fresh[:p.room(fresh, d, result)]
+	p.reported = without(missing, fresh[len(told):])
+	return told
+}
+
+// room returns how many of the names' errors fit into a state-of-the-world response, at least one.
+func (p *place) room(names []string, d *difference, result *content) int {
+	size := d.size
+	if p.sendsWhole() {
+		size = 0
+		for r := range result.all() {
+			size += len(r.wire) + resourceOverhead
+		}
+	}
+	left := max(maxResponse-size, minErrors)
+	for i, name := range names {
+		if left -= errorSize(name); left < 0 && i > 0 {
+			return i
+		}
+	}
+	return len(names)
 }
 
 // appendErrors appends the field resource_errors for each of the names.

@@ -75,7 +75,7 @@ func (p *place) sendDifference(now time.Time, d *difference, result *content) *r
 	if p.session.delta || p.sendsWhole() {
 		silent = len(d.changes) == 0
 	}
-	missing := p.unreported(d)
+	missing := p.unreported(d, result)
 	if silent && (!p.owed || p.awaitsDecision()) && len(missing) == 0 {
 		if result != p.sent { // removals that state-of-the-world cannot express (C055)
 			p.sent, p.acked, p.position = result, result, result.position

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -47,6 +48,7 @@ func NewServer(source Source, o ServerOptions) *Server {
 		source: source, o: o, log: o.Logger, stopping: make(chan struct{}),
 		streams: map[uint64]*stream{}, groups: map[string][]*group{}, perPeer: map[string]int{},
 	}
+	s.o.Identifier = strings.ToValidUTF8(o.Identifier, "?")
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

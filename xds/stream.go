@@ -69,6 +69,9 @@ func receive(m method, g grpc.ServerStream, s *session, r *request) error {
 		return err
 	}
 	r.adopt()
+	if err := r.check(); err != nil {
+		return status.Error(codes.InvalidArgument, err.Error())
+	}
 	if m.typeURL != "" {
 		r.typeURL = m.typeURL // implied (C004)
 	}

@@ -32,10 +32,10 @@ type change struct {
 // size is about what the change takes in a response, in bytes.
 func (ch change) size() int {
 	size := len(ch.name) + resourceOverhead
-	if ch.new != nil {
-		size += len(ch.new.wire)
+	if ch.new == nil {
+		return size + errorSize(ch.name)
 	}
-	return size
+	return size + len(ch.new.wire)
 }
 
 // newTable sorts resources by name. Of two with one name the last counts.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"unicode/utf8"
 
 	"github.com/doyen-mesh/doyen/xds"
 )
@@ -15,6 +16,10 @@ const maxFlag = 1 << 20
 func handler(cache *xds.LinearCache, engine *xds.Server, seen *events) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("PUT /flags/{name}", func(w http.ResponseWriter, r *http.Request) {
+		if !utf8.ValidString(r.PathValue("name")) {
+			http.Error(w, "the name of a flag is UTF-8", http.StatusBadRequest)
+			return
+		}
 		value, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxFlag))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 	statusv3 "github.com/envoyproxy/go-control-plane/envoy/service/status/v3"
@@ -81,7 +82,7 @@ func generic(ref xds.Ref, r xds.ResourceStatus, contents bool) *statusv3.ClientC
 func failure(g *statusv3.ClientConfig_GenericXdsConfig, r *xds.Rejection) *adminv3.UpdateFailureState {
 	f := &adminv3.UpdateFailureState{FailedConfiguration: g.XdsConfig, VersionInfo: g.VersionInfo}
 	if r != nil {
-		f.Details, f.LastUpdateAttempt = r.Message, timestamppb.New(r.Time)
+		f.Details, f.LastUpdateAttempt = strings.ToValidUTF8(r.Message, "?"), timestamppb.New(r.Time)
 	}
 	return f
 }
