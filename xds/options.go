@@ -35,6 +35,9 @@ type ServerOptions struct {
 	// RemovalGrace is how long the removal of a name that the client asks for waits after
 	// the ACK of what replaced its users; 0 means 500 ms.
 	RemovalGrace time.Duration
+	// SendTimeout ends the stream of a client that has not read enough for so long that nothing more
+	// can be sent to it; 0 means 2 min. Such a client never delays others.
+	SendTimeout time.Duration
 	// MaxStreamAge ends streams that are older, after at least one response; 0 is never.
 	MaxStreamAge time.Duration
 	// MaxStreamsPerPeer bounds the open streams from one address, MaxSubscriptions the names
@@ -52,6 +55,7 @@ type ServerOptions struct {
 const (
 	defaultOrderTimeout = 10 * time.Second
 	defaultRemovalGrace = 500 * time.Millisecond
+	defaultSendTimeout  = 2 * time.Minute
 )
 
 // GRPCOptions are what a grpc.Server needs to serve fast and to keep slow clients: the

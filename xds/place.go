@@ -56,7 +56,6 @@ type flight struct {
 	position uint64
 	list     *difference
 	version  string
-	size     int // in bytes
 	beat     bool
 	shrunk   bool // the client asks for less than when this was sent
 }

@@ -17,12 +17,8 @@ func (st *stream) wake() {
 	}
 }
 
-// neverBlocks is how many bytes may be unacknowledged so that gRPC takes them without waiting
-// for the client: its own bound is 64 KiB for a stream.
-const neverBlocks = 32 << 10
-
-// push sends what there is to send. One that may not block leaves a large response to a
-// goroutine of its own.
+// push sends what there is to send. A caller that must not wait for the client says so: what gRPC may
+// not take at once is then left to a goroutine that ends when nothing is left to send.
 func (st *stream) push(mayBlock bool) {
 	g := st.session.group
 	g.mu.Lock()
@@ -51,7 +47,7 @@ func (st *stream) pushLocked(mayBlock bool) {
 			}
 			break
 		}
-		if !mayBlock && st.session.unacknowledged() > neverBlocks {
+		if !mayBlock && st.window.mayBlock() {
 			st.server.open.Go(func() { st.pushOn(r) })
 			return
 		}
@@ -85,16 +81,24 @@ func (st *stream) pushOn(r *response) {
 	st.stopSending()
 }
 
+// errStalled ends the stream of a client that does not read.
+var errStalled = status.Error(codes.Unavailable, "xds client does not read what it is sent")
+
 // send hands a response to gRPC. The group's lock is released meanwhile.
 func (st *stream) send(r *response) bool {
 	st.responses++
 	if st.expired {
 		defer st.end(errExpired)
 	}
+	r.tail = tailOf(r, st.server.o.Identifier)
+	if st.window.mayBlock() {
+		timer := time.AfterFunc(st.server.o.SendTimeout, func() { st.end(errStalled) })
+		defer timer.Stop()
+	}
+	st.window.sent(r.nonce, r.size())
 	g := st.session.group
 	g.mu.Unlock()
 	defer g.mu.Lock()
-	r.tail = tailOf(r, st.server.o.Identifier)
 	if callback := st.server.o.Callbacks.Response; callback != nil {
 		callback(st.info, responseInfo(r))
 	}

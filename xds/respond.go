@@ -92,7 +92,7 @@ func (p *place) sendDifference(now time.Time, d *difference, result *content) *r
 	} else {
 		r.body = d.body(v, p.typeURL, p.keeper())
 	}
-	p.flight = &flight{result: result, position: p.want.position, list: d, version: r.version, size: r.size()}
+	p.flight = &flight{result: result, position: p.want.position, list: d, version: r.version}
 	p.sent, p.nonce, p.sentAt = result, r.nonce, now
 	p.answered, p.owed, p.idle = true, false, nil
 	p.planBeat(now, result)

@@ -44,6 +44,9 @@ func NewServer(source Source, o ServerOptions) *Server {
 	if o.RemovalGrace <= 0 {
 		o.RemovalGrace = defaultRemovalGrace
 	}
+	if o.SendTimeout <= 0 {
+		o.SendTimeout = defaultSendTimeout
+	}
 	s := &Server{
 		source: source, o: o, log: o.Logger, stopping: make(chan struct{}),
 		streams: map[uint64]*stream{}, groups: map[string][]*group{}, perPeer: map[string]int{},

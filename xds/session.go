@@ -2,7 +2,6 @@ package xds
 
 import (
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -47,8 +46,8 @@ type response struct {
 	generic
 }
 
-// size is that of the encoded message in bytes, but for the nonce.
-func (r *response) size() int { return len(r.body.bytes) }
+// size is that of the encoded message in bytes.
+func (r *response) size() int { return len(r.body.bytes) + len(r.tail) }
 
 // receive takes a request. The error, a gRPC status, ends the stream.
 func (s *session) receive(now time.Time, r *request) error {
@@ -110,17 +109,6 @@ func (s *session) next(now time.Time) *response {
 	return nil
 }
 
-// unacknowledged is how many bytes are in flight, over all types.
-func (s *session) unacknowledged() int {
-	size := 0
-	for _, p := range s.places {
-		if p.flight != nil {
-			size += p.flight.size
-		}
-	}
-	return size
-}
-
 // wakeup returns when next may have something without any other event; zero for never.
 func (s *session) wakeup() time.Time {
 	var earliest time.Time
@@ -136,12 +124,6 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// newNonce is unique on the stream (C021).
-func (s *session) newNonce() string {
-	s.nonces++
-	return strconv.FormatUint(s.nonces, 36)
 }
 
 // relocate moves all places whose node now belongs to other pools.

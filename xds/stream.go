@@ -33,6 +33,7 @@ type stream struct {
 	closed    bool
 	expired   bool // to be ended after the next response
 	responses int
+	window    sendWindow
 	age       *time.Timer // until it expires
 	timer     *time.Timer
 	refusals  []Rejection // not told yet
@@ -51,7 +52,7 @@ type method struct {
 
 // serve runs one stream until the client, an error or the server ends it.
 func (s *Server) serve(m method, g grpc.ServerStream) error {
-	st := &stream{server: s, grpc: g, opened: time.Now(), ended: make(chan struct{})}
+	st := &stream{server: s, grpc: g, opened: time.Now(), ended: make(chan struct{}), window: newSendWindow(g.Context())}
 	go func() { st.end(st.read(m)) }()
 	select {
 	case <-st.ended:
@@ -165,6 +166,7 @@ func (st *stream) handle(r *request) error {
 	g.mu.Lock()
 	err := errShutdown
 	if !st.closed {
+		st.window.received(r.nonce)
 		err = st.session.receive(time.Now(), r)
 	}
 	g.mu.Unlock()
