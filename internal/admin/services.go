@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"slices"
@@ -40,7 +41,7 @@ func (a *admin) service(w http.ResponseWriter, r *http.Request) {
 func service(state *control.State, s *config.Service) api.Service {
 	shown := api.Service{
 		Name: s.Name, Owner: s.Owner, Origin: s.Origin.String(),
-		Ports: []api.Port{}, Health: health(s.Health), Calls: []api.Call{},
+		Ports: []api.Port{}, Health: health(s), Calls: []api.Call{},
 		Instances: count(state.Instances.Instances(mesh.ServiceName(s.Name))),
 	}
 	for _, p := range s.Ports {
@@ -52,11 +53,13 @@ func service(state *control.State, s *config.Service) api.Service {
 	return shown
 }
 
-func health(h *config.Health) *api.Health {
+func health(s *config.Service) *api.Health {
+	h := s.Health
 	if h == nil {
 		return nil
 	}
 	return &api.Health{
+		Host: cmp.Or(h.Host, s.Name),
 		HTTP: h.HTTP, GRPC: h.GRPC, TCP: h.TCP, Port: string(h.Port),
 		Interval: time.Duration(h.Interval).String(), Timeout: time.Duration(h.Timeout).String(),
 	}

@@ -35,7 +35,7 @@ func newPlan(o Options, service api.Service, chooser *portChooser) (*plan, error
 		return nil, err
 	}
 	p := &plan{app: app, mainPort: mainPort(service)}
-	p.prober = newAppProber(service.Health, netip.AddrPortFrom(o.listensOn(), uint16(app[healthPort(service)])).String())
+	p.prober = newAppProber(service.Health, protocolOf(service, healthPort(service)), netip.AddrPortFrom(o.listensOn(), uint16(app[healthPort(service)])).String())
 	if o.Proxyless {
 		p.node = mesh.Node{Role: mesh.Proxyless, Service: o.Service, Zone: o.Zone}
 		p.place(o, service, app)
@@ -94,6 +94,16 @@ func healthPort(service api.Service) mesh.PortName {
 		return mainPort(service)
 	}
 	return mesh.PortName(service.Health.Port)
+}
+
+// protocolOf is what the port of that name speaks.
+func protocolOf(service api.Service, name mesh.PortName) mesh.Protocol {
+	for _, p := range service.Ports {
+		if p.Name == string(name) {
+			return mesh.Protocol(p.Protocol)
+		}
+	}
+	return ""
 }
 
 // appPorts is where the application listens for each port that the service serves.

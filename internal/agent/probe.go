@@ -13,6 +13,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
 // How often the application is asked when its manifest does not say.
@@ -42,9 +43,9 @@ type prober struct {
 	timeout  time.Duration                   // of one probe
 }
 
-// newAppProber returns a prober of the application at address (host:port), as its manifest says.
-// Without a health check in the manifest a connection is enough.
-func newAppProber(h *api.Health, address string) prober {
+// newAppProber returns a prober of the application at address (host:port), as its manifest says. The port
+// speaks that protocol. Without a health check in the manifest a connection is enough.
+func newAppProber(h *api.Health, protocol mesh.Protocol, address string) prober {
 	p := prober{eager: eagerProbe, interval: defaultProbeInterval, timeout: defaultProbeTimeout}
 	if h == nil {
 		h = &api.Health{TCP: true}
@@ -57,9 +58,11 @@ func newAppProber(h *api.Health, address string) prober {
 	}
 	switch {
 	case h.HTTP != "":
-		p.ask = func(ctx context.Context) error { return askHTTP(ctx, "http://"+address+h.HTTP) }
+		p.ask = func(ctx context.Context) error {
+			return askHTTP(ctx, "http://"+address+h.HTTP, h.Host, protocol.IsHTTP2())
+		}
 	case h.GRPC != nil:
-		p.ask = func(ctx context.Context) error { return askGRPC(ctx, address, *h.GRPC) }
+		p.ask = func(ctx context.Context) error { return askGRPC(ctx, address, h.Host, *h.GRPC) }
 	default:
 		p.ask = func(ctx context.Context) error { return askTCP(ctx, address) }
 	}
@@ -108,15 +111,20 @@ func (p prober) once(ctx context.Context) error {
 	return p.ask(ctx)
 }
 
-// askHTTP wants status 200 of url, on a connection of its own: a kept one says nothing about new ones.
-func askHTTP(ctx context.Context, url string) error {
+// askHTTP wants status 200 of url, asked for by the name of host, on a connection of its own: a kept one says
+// nothing about new ones.
+func askHTTP(ctx context.Context, url, host string, http2 bool) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	request.Close = true
+	request.Host = host
 	request.Header.Set("User-Agent", "doyen-agent")
-	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	transport := &http.Transport{DisableKeepAlives: true, Protocols: new(http.Protocols)}
+	transport.Protocols.SetHTTP1(!http2)
+	transport.Protocols.SetUnencryptedHTTP2(http2)
+	defer transport.CloseIdleConnections()
+	response, err := transport.RoundTrip(request)
 	if err != nil {
 		return fmt.Errorf("GET %s: %w", url, err)
 	}
@@ -129,8 +137,12 @@ func askHTTP(ctx context.Context, url string) error {
 }
 
 // askGRPC wants SERVING of service by grpc.health.v1 (gRPC's health checking protocol).
-func askGRPC(ctx context.Context, address, service string) error {
-	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+func askGRPC(ctx context.Context, address, authority, service string) error {
+	options := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
+	if authority != "" {
+		options = append(options, grpc.WithAuthority(authority))
+	}
+	conn, err := grpc.NewClient("passthrough:///"+address, options...)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
 func TestProbesAskAsTheManifestSays(t *testing.T) {
@@ -40,27 +41,43 @@ func TestProbesAskAsTheManifestSays(t *testing.T) {
 
 	text := func(s string) *string { return &s }
 	closed := "127.0.0.1:1"
+	// One application wants its own host, the other HTTP/2.
+	choosy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != "shop.example.com" {
+			w.WriteHeader(http.StatusMisdirectedRequest)
+		}
+	}))
+	defer choosy.Close()
+	modern := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	modern.Config.Protocols = new(http.Protocols)
+	modern.Config.Protocols.SetUnencryptedHTTP2(true)
+	modern.Start()
+	defer modern.Close()
 	tests := []struct {
-		name    string
-		health  *api.Health
-		address string
-		err     string
+		name     string
+		health   *api.Health
+		address  string
+		err      string
+		protocol mesh.Protocol
 	}{
-		{"http well", &api.Health{HTTP: "/healthz"}, web.Listener.Addr().String(), ""},
-		{"http unwell", &api.Health{HTTP: "/other"}, web.Listener.Addr().String(), "503"},
-		{"http closed", &api.Health{HTTP: "/healthz"}, closed, "refused"},
-		{"grpc server", &api.Health{GRPC: text("")}, listener.Addr().String(), ""},
-		{"grpc service", &api.Health{GRPC: text("users.Users")}, listener.Addr().String(), ""},
-		{"grpc not serving", &api.Health{GRPC: text("users.Admin")}, listener.Addr().String(), "NOT_SERVING"},
-		{"grpc unknown", &api.Health{GRPC: text("nobody")}, listener.Addr().String(), "unknown service"},
-		{"grpc closed", &api.Health{GRPC: text("")}, closed, "refused"},
-		{"tcp", &api.Health{TCP: true}, listener.Addr().String(), ""},
-		{"tcp closed", &api.Health{TCP: true}, closed, "refused"},
-		{"no check", nil, listener.Addr().String(), ""},
+		{"http well", &api.Health{HTTP: "/healthz"}, web.Listener.Addr().String(), "", mesh.HTTP},
+		{"http unwell", &api.Health{HTTP: "/other"}, web.Listener.Addr().String(), "503", mesh.HTTP},
+		{"http closed", &api.Health{HTTP: "/healthz"}, closed, "refused", mesh.HTTP},
+		{"grpc server", &api.Health{GRPC: text("")}, listener.Addr().String(), "", mesh.HTTP},
+		{"grpc service", &api.Health{GRPC: text("users.Users")}, listener.Addr().String(), "", mesh.HTTP},
+		{"grpc not serving", &api.Health{GRPC: text("users.Admin")}, listener.Addr().String(), "NOT_SERVING", mesh.HTTP},
+		{"grpc unknown", &api.Health{GRPC: text("nobody")}, listener.Addr().String(), "unknown service", mesh.HTTP},
+		{"grpc closed", &api.Health{GRPC: text("")}, closed, "refused", mesh.HTTP},
+		{"tcp", &api.Health{TCP: true}, listener.Addr().String(), "", mesh.HTTP},
+		{"tcp closed", &api.Health{TCP: true}, closed, "refused", mesh.HTTP},
+		{"no check", nil, listener.Addr().String(), "", mesh.HTTP},
+		{"its host", &api.Health{HTTP: "/", Host: "shop.example.com"}, choosy.Listener.Addr().String(), "", mesh.HTTP},
+		{"another host", &api.Health{HTTP: "/", Host: "shop"}, choosy.Listener.Addr().String(), "421", mesh.HTTP},
+		{"http2", &api.Health{HTTP: "/"}, modern.Listener.Addr().String(), "", mesh.HTTP2},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			err := newAppProber(test.health, test.address).once(t.Context())
+			err := newAppProber(test.health, test.protocol, test.address).once(t.Context())
 			if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 				t.Errorf("error = %v, want one that contains %q", err, test.err)
 			}

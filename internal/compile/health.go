@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -29,16 +30,19 @@ func health(s *config.Service, i int) *ir.Health {
 	}
 	switch {
 	case h.HTTP != "":
-		h.Host, h.HTTP2 = s.Name, asked.Protocol.IsHTTP2()
+		h.Host, h.HTTP2 = healthHost(s), asked.Protocol.IsHTTP2()
 	case h.GRPC != nil && !s.Ports[i].Protocol.IsHTTP2():
 		// Envoy makes health checks over the connections of the checked port's protocol, and a gRPC
 		// check needs HTTP/2. This port has none, so that only a connection can be asked for.
 		h.GRPC, h.TCP = nil, true
 	case h.GRPC != nil:
-		h.Host = s.Name
+		h.Host = healthHost(s)
 	}
 	return h
 }
+
+// healthHost is the host that health checks name: the same for callers and for the agent.
+func healthHost(s *config.Service) string { return cmp.Or(s.Health.Host, s.Name) }
 
 // healthPort is the index of the port that health checks go to.
 func healthPort(s *config.Service) int {

@@ -51,6 +51,9 @@ type Health struct {
 	// A connection that is accepted is enough.
 	TCP bool `json:"tcp,omitzero" example:"true"`
 
+	// The host that requests name (http), or the authority (grpc). Without it that is the service's name.
+	Host string `json:"host,omitzero" format:"host" example:"shop.example.com"`
+
 	// The port to ask, by name. Without it the main port is asked.
 	Port mesh.PortName `json:"port,omitzero" format:"port" example:"admin"`
 

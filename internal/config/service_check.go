@@ -86,6 +86,9 @@ func (s *Service) checkHealth(c *checker) {
 	if h.Timeout > h.Interval && h.Interval != 0 {
 		c.report("health.timeout", &yamldoc.Problem{Message: fmt.Sprintf("timeout %s is longer than the interval of %s", h.Timeout, h.Interval), Expected: fmt.Sprintf("at most %s", h.Interval)})
 	}
+	if h.TCP && h.Host != "" {
+		c.report("health.host", &yamldoc.Problem{Message: "a tcp check names no host", Hint: "leave host out, or ask by http or grpc"})
+	}
 	p, ok := s.LookupPort(h.Port)
 	switch {
 	case c.broken[s]:

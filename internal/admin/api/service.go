@@ -29,6 +29,7 @@ type Health struct {
 	HTTP     string  `json:"http,omitempty"`
 	GRPC     *string `json:"grpc,omitempty"`
 	TCP      bool    `json:"tcp,omitempty"`
+	Host     string  `json:"host,omitempty"` // that requests name, or the authority
 	Port     string  `json:"port,omitempty"` // the port that is asked, by name; "" is the main port
 	Interval string  `json:"interval,omitempty"`
 	Timeout  string  `json:"timeout,omitempty"`
