@@ -22,7 +22,7 @@ import (
 // all, and trying costs nothing.
 const panicPercent = 1
 
-// Dead connections are noticed by TCP keepalive where the protocol has no pings of its own.
+// TCP keepalive notices the death of a connection on which streams stay quiet for long.
 const (
 	keepaliveIdle     = 60 // seconds
 	keepaliveInterval = 10 // seconds
@@ -74,7 +74,7 @@ func (e encoder) cluster(u ir.Upstream) *clusterv3.Cluster {
 	if stat := StatName(c.Name); stat != c.Name {
 		c.AltStatName = stat
 	}
-	if u.Protocol == mesh.TCP {
+	if u.Protocol == mesh.TCP || u.Protocol.IsHTTP2() && u.Target.Kind != ir.Local {
 		c.UpstreamConnectionOptions = tcpKeepalive()
 	}
 	if u.SlowStart > 0 {

@@ -58,6 +58,7 @@ func edgeManager(name string) *hcmv3.HttpConnectionManager {
 		RequestHeadersTimeout:        durationpb.New(edgeHeadersTimeout),
 		StreamIdleTimeout:            durationpb.New(edgeStreamIdleTimeout),
 		UpgradeConfigs:               []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
+		HttpProtocolOptions:          http1Options(),
 		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{
 			HeadersWithUnderscoresAction: corev3.HttpProtocolOptions_REJECT_REQUEST,
 		},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -76,6 +77,26 @@ func TestEveryOrigin(t *testing.T) {
 				t.Errorf("%s: %s %q has the origin %v", file, r.Type(), r.Name(), r.Origin)
 			}
 		}
+	}
+}
+
+// TestNobodyIsPinged: a gRPC server ends a connection that is pinged more often than every five minutes, and
+// with it streams that are quiet for long (gRFC A8).
+func TestNobodyIsPinged(t *testing.T) {
+	http2 := 0
+	for _, file := range caseFiles(t) {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resources := string(content)
+		http2 += strings.Count(resources, `"http2_protocol_options"`)
+		if strings.Contains(resources, `"connection_keepalive"`) {
+			t.Errorf("%s has pings", file)
+		}
+	}
+	if http2 == 0 {
+		t.Error("no case has HTTP/2")
 	}
 }
 

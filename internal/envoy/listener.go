@@ -84,6 +84,7 @@ func ingressListener(in ir.Ingress) *listenerv3.Listener {
 		return sidecarListener(name, in.Bind, corev3.TrafficDirection_INBOUND, tcpFilter(name, in.Target))
 	}
 	manager := sidecarManager(name)
+	manager.HttpProtocolOptions.DefaultHostForHttp_10 = string(in.Target.Name) // a request of HTTP/1.0 may name none
 	manager.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: ingressRoutes(in)}
 	return sidecarListener(name, in.Bind, corev3.TrafficDirection_INBOUND, httpFilter(manager))
 }

@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
@@ -19,7 +20,14 @@ func sidecarManager(name string) *hcmv3.HttpConnectionManager {
 		StreamIdleTimeout:          durationpb.New(0),
 		ServerHeaderTransformation: hcmv3.HttpConnectionManager_PASS_THROUGH,
 		UpgradeConfigs:             []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
+		HttpProtocolOptions:        http1Options(),
 	}
+}
+
+// http1Options accept HTTP/1.0, which old load balancers and their checks speak: Envoy answers it with 426
+// unless told otherwise.
+func http1Options() *corev3.Http1ProtocolOptions {
+	return &corev3.Http1ProtocolOptions{AcceptHttp_10: true}
 }
 
 // setRoutes lets manager find its routes by discovery, or in itself in a static file.

@@ -20,12 +20,6 @@ const (
 	serviceIdleTimeout  = 5 * time.Minute
 )
 
-// An HTTP/2 connection is pinged so that a dead host is noticed before TCP does.
-const (
-	pingInterval = 30 * time.Second
-	pingTimeout  = 5 * time.Second
-)
-
 const protocolOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 // protocolOptions say which HTTP an upstream speaks; for tcp there are none.
@@ -38,14 +32,13 @@ func protocolOptions(u ir.Upstream) map[string]*anypb.Any {
 	return map[string]*anypb.Any{protocolOptionsKey: typed(options)}
 }
 
+// httpOptions are those of HTTP/1 or HTTP/2. HTTP/2 connections are not pinged: a gRPC server closes a connection
+// that is pinged more often than every five minutes (gRFC A8), and with it every stream.
 func httpOptions(http2 bool) *upstreamhttpv3.HttpProtocolOptions {
 	explicit := &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig{}
 	if http2 {
 		explicit.ProtocolConfig = &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{
-			Http2ProtocolOptions: &corev3.Http2ProtocolOptions{ConnectionKeepalive: &corev3.KeepaliveSettings{
-				Interval: durationpb.New(pingInterval),
-				Timeout:  durationpb.New(pingTimeout),
-			}},
+			Http2ProtocolOptions: &corev3.Http2ProtocolOptions{},
 		}
 	} else {
 		explicit.ProtocolConfig = &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{

@@ -15,14 +15,25 @@ import (
 // serverConnectTimeout is how long a proxy tries to reach the doyen server before it tries again.
 const serverConnectTimeout = 5 * time.Second
 
+// The connection to the server is pinged, so that a dead host is noticed before TCP does.
+const (
+	serverPingInterval = 30 * time.Second
+	serverPingTimeout  = 5 * time.Second
+)
+
 // ServerCluster is the cluster by which an Envoy finds the doyen server, a DNS name or an IP address. It is in
 // the bootstrap. Pings find out when the server's host is gone, which no request would: the stream is quiet for hours.
 func ServerCluster(host string, port int) *clusterv3.Cluster {
+	options := httpOptions(true)
+	options.GetExplicitHttpConfig().GetHttp2ProtocolOptions().ConnectionKeepalive = &corev3.KeepaliveSettings{
+		Interval: durationpb.New(serverPingInterval),
+		Timeout:  durationpb.New(serverPingTimeout),
+	}
 	c := &clusterv3.Cluster{
 		Name:                          ServerClusterName,
 		AltStatName:                   StatName(ServerClusterName),
 		ConnectTimeout:                durationpb.New(serverConnectTimeout),
-		TypedExtensionProtocolOptions: map[string]*anypb.Any{protocolOptionsKey: typed(httpOptions(true))},
+		TypedExtensionProtocolOptions: map[string]*anypb.Any{protocolOptionsKey: typed(options)},
 	}
 	if address, err := netip.ParseAddr(host); err == nil {
 		setAddresses(c, []ir.Endpoint{{Address: netip.AddrPortFrom(address, uint16(port))}})
