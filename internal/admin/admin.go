@@ -44,6 +44,7 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /v1/status", a.status)
 	mux.HandleFunc("GET /v1/services", a.services)
 	mux.HandleFunc("GET /v1/services/{name}", a.service)
+	mux.HandleFunc("GET /v1/edges", a.edges)
 	mux.HandleFunc("GET /v1/edges/{name}", a.edge)
 	mux.HandleFunc("POST /v1/config/accept", a.accept)
 	for _, pattern := range registryapi.Patterns() {
@@ -77,7 +78,7 @@ func nowhere(mux *http.ServeMux) http.HandlerFunc {
 			}
 		}
 		if methods == nil {
-			httpapi.Write(w, http.StatusNotFound, httpapi.Error{Error: "there is no " + r.URL.Path, Hint: "there are /v1/status, /v1/services, /v1/instances, /healthz and /metrics"})
+			httpapi.Write(w, http.StatusNotFound, httpapi.Error{Error: "there is no " + r.URL.Path, Hint: "there are /v1/status, /v1/services, /v1/edges, /v1/instances, /healthz and /metrics"})
 			return
 		}
 		allowed := strings.Join(methods, ", ")

@@ -1,12 +1,24 @@
 package admin
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
+
+// edges lists the Edge documents by name.
+func (a *admin) edges(w http.ResponseWriter, _ *http.Request) {
+	documents, all := a.Control.State().Documents.Documents, api.Edges{Edges: []api.Edge{}}
+	for _, name := range slices.Sorted(maps.Keys(documents.Edges)) {
+		all.Edges = append(all.Edges, edge(documents.Edges[name]))
+	}
+	httpapi.Write(w, http.StatusOK, all)
+}
 
 // edge is what an agent must know before it runs an Envoy for an edge.
 func (a *admin) edge(w http.ResponseWriter, r *http.Request) {
@@ -18,9 +30,13 @@ func (a *admin) edge(w http.ResponseWriter, r *http.Request) {
 		})
 		return
 	}
+	httpapi.Write(w, http.StatusOK, edge(e))
+}
+
+func edge(e *config.Edge) api.Edge {
 	shown := api.Edge{Name: e.Name, Owner: e.Owner, Origin: e.Origin.String(), Listeners: []api.Listener{}}
 	for _, l := range e.Listeners {
 		shown.Listeners = append(shown.Listeners, api.Listener{Name: l.Name, Address: l.Address, Port: l.Port, TLS: l.TLS != nil})
 	}
-	httpapi.Write(w, http.StatusOK, shown)
+	return shown
 }

@@ -32,7 +32,7 @@ The application finds in its environment:
 		Example: `  doyen agent --service users --port 8080 -- ./users --verbose
   doyen agent --service web --zone z1 --ingress-port 0 --egress-port 0 --admin-port 0 -- ./web
   doyen agent --service reports --no-envoy --port 50051 -- ./reports`,
-		Args: usageArgs(cobra.ArbitraryArgs),
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := agentUsage(cmd, o, args); err != nil {
 				return err
@@ -60,6 +60,7 @@ The application finds in its environment:
 	fromEnvironment(cmd, "address", "DOYEN_ADDRESS")
 	addProxyFlags(cmd, &o.Proxy, &o.XDS, &o.Zone, &o.AdminPort)
 	logs.add(cmd)
+	i.completeFlag(cmd, "service", &o.Server, serviceNames)
 	return cmd
 }
 
@@ -83,11 +84,11 @@ func agentUsage(cmd *cobra.Command, o agent.Options, args []string) error {
 	dash := cmd.ArgsLenAtDash()
 	switch {
 	case o.Service == "":
-		return usage(example, "no service: want --service NAME")
+		return usage(example, "--service is required")
 	case len(args) == 0:
-		return usage(example, "no application: want -- COMMAND at the end")
+		return usage(example, "an application is required: -- COMMAND at the end")
 	case dash != 0:
-		return usage(example, "%q does not belong here: the application's command comes after --", args[0])
+		return usage(example, "unexpected argument %q: the application's command comes after --", args[0])
 	default:
 		return nil
 	}

@@ -16,7 +16,7 @@ func (i Invocation) bootstrap() *cobra.Command {
 		Short: "Print what an Envoy or a gRPC program starts from, for those who run them without doyen agent",
 		Example: `  doyen bootstrap envoy --edge public
   doyen bootstrap grpc --service reports > grpc.json`,
-		Args: usageArgs(unknownCommand),
+		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(i.bootstrapEnvoy(), i.bootstrapGRPC())
@@ -30,14 +30,14 @@ func (i Invocation) bootstrapEnvoy() *cobra.Command {
 		Short: "Print the bootstrap of an Envoy that gets everything from the server",
 		Example: `  doyen bootstrap envoy --service users > envoy.yaml && envoy -c envoy.yaml
   doyen bootstrap envoy --edge public --listener-port http=8000`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Node.Role = mesh.Sidecar
 			if o.Node.Edge != "" {
 				o.Node.Role = mesh.EdgeProxy
 			}
 			if (o.Node.Service == "") == (o.Node.Edge == "") {
-				return usage("for example: "+cmd.CommandPath()+" --service users", "want one of --service and --edge")
+				return usage("for example: "+cmd.CommandPath()+" --service users", "one of --service and --edge is required")
 			}
 			o.CA = bootstrap.SystemCA()
 			return i.printBootstrap(o, bootstrap.Envoy)
@@ -57,10 +57,10 @@ func (i Invocation) bootstrapGRPC() *cobra.Command {
 		Short: "Print the bootstrap of a gRPC program that is its own proxy",
 		Example: `  doyen bootstrap grpc --service reports > grpc.json
   GRPC_XDS_BOOTSTRAP=grpc.json ./reports`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.Node.Role = mesh.Proxyless; o.Node.Service == "" {
-				return usage("for example: "+cmd.CommandPath()+" --service reports", "no service: want --service NAME")
+				return usage("for example: "+cmd.CommandPath()+" --service reports", "--service is required")
 			}
 			return i.printBootstrap(o, bootstrap.GRPC)
 		},

@@ -19,10 +19,10 @@ func (i Invocation) edge() *cobra.Command {
 On SIGTERM it stops accepting connections, lets requests in flight finish, and ends. A second SIGTERM hurries.`,
 		Example: `  doyen edge --edge public
   doyen edge --edge public --listener-port http=8000 --admin-port 0`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.Edge == "" {
-				return usage("for example: doyen edge --edge public", "no edge: want --edge NAME")
+				return usage("for example: doyen edge --edge public", "--edge is required")
 			}
 			ctx, hurry, stop := interruptible(cmd.Context())
 			defer stop()
@@ -38,5 +38,6 @@ On SIGTERM it stops accepting connections, lets requests in flight finish, and e
 	fromEnvironment(cmd, "server", "DOYEN_SERVER")
 	addProxyFlags(cmd, &o.Proxy, &o.XDS, &o.Zone, &o.AdminPort)
 	logs.add(cmd)
+	i.completeFlag(cmd, "edge", &o.Server, edgeNames)
 	return cmd
 }

@@ -3,10 +3,12 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/suggest"
 )
 
@@ -35,58 +37,111 @@ func usage(hint, format string, args ...any) error {
 	return &hinted{&usageError{fmt.Errorf(format, args...)}, hint}
 }
 
-// usageArgs makes the complaints of a check of arguments usage errors.
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		err := check(cmd, args)
-		var known *usageError
-		if err == nil || errors.As(err, &known) {
-			return err
-		}
-		return usage("usage: "+cmd.UseLine(), "%s: %w", cmd.CommandPath(), err)
-	}
-}
-
 // unknownCommand is a check of arguments for a command that has only subcommands.
 func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
 	hint := "the commands are listed by: " + cmd.CommandPath() + " --help"
-	if near := nearest(cmd, args[0]); near != "" {
+	if near := suggest.Nearest(args[0], subcommands(cmd)); near != "" {
 		hint = "did you mean: " + cmd.CommandPath() + " " + near
 	}
 	return usage(hint, "%s has no command %q", cmd.CommandPath(), args[0])
 }
 
-// flagError says what is wrong with a flag, with the nearest right one.
+// flagError says what is wrong with a flag, with the nearest right one. The texts of the flag library do not
+// leak: they are about Go.
 func flagError(cmd *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
-		return usage("see: "+cmd.CommandPath()+" --help", "%s: %w", cmd.CommandPath(), err)
+	var (
+		unknown *pflag.NotExistError
+		missing *pflag.ValueRequiredError
+		invalid *pflag.InvalidValueError
+		syntax  *pflag.InvalidSyntaxError
+		help    = "see: " + cmd.CommandPath() + " --help"
+	)
+	switch {
+	case errors.As(err, &unknown):
+		return unknownFlag(cmd, unknown)
+	case errors.As(err, &missing):
+		f := missing.GetFlag()
+		return usage(help, "%s: --%s needs a value: %s", cmd.CommandPath(), f.Name, expectedValue(f, nil))
+	case errors.As(err, &invalid):
+		f := invalid.GetFlag()
+		return usage(help, "%s: --%s %q: %s", cmd.CommandPath(), f.Name, invalid.GetValue(), expectedValue(f, invalid.Unwrap()))
+	case errors.As(err, &syntax):
+		return usage(help, "%s: %q is no flag", cmd.CommandPath(), syntax.GetSpecifiedFlag())
+	default:
+		return usage(help, "%s: %w", cmd.CommandPath(), err)
 	}
+}
+
+// expectedValues is what values of the flag library's own types look like.
+var expectedValues = map[string]string{
+	"bool":           "want true or false",
+	"duration":       "want a duration such as 30s or 5m",
+	"int":            "want a whole number",
+	"uint32":         "want a whole number of 0 or more",
+	"stringToString": "want NAME=VALUE",
+}
+
+// expectedValue is what a flag's value looks like: err of our own values says so.
+func expectedValue(f *pflag.Flag, err error) string {
+	if text, ok := expectedValues[f.Value.Type()]; ok {
+		return text
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return "want " + f.Value.Type()
+}
+
+func unknownFlag(cmd *cobra.Command, unknown *pflag.NotExistError) error {
 	name := unknown.GetSpecifiedName()
-	var flags []string
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { flags = append(flags, f.Name) })
+	if letters := unknown.GetSpecifiedShortnames(); letters != "" {
+		return usage("the flags are listed by: "+cmd.CommandPath()+" --help", "%s has no flag -%s", cmd.CommandPath(), name)
+	}
 	hint := "the flags are listed by: " + cmd.CommandPath() + " --help"
-	if near := suggest.Nearest(name, flags); near != "" {
+	switch near := suggest.Nearest(name, flagNames(cmd.Flags())); {
+	case name == "json" && cmd.Flags().Lookup("output") != nil:
+		hint = "did you mean -o json?"
+	case near != "":
 		hint = "did you mean --" + near + "?"
-	} else if near := nearest(cmd, name); near == name {
-		hint = "did you mean: " + cmd.CommandPath() + " " + near
+	case slices.Contains(subcommands(cmd), name):
+		hint = "did you mean: " + cmd.CommandPath() + " " + name
 	}
 	return usage(hint, "%s has no flag --%s", cmd.CommandPath(), name)
 }
 
-// nearest is the subcommand that is nearest to name, or "".
-func nearest(cmd *cobra.Command, name string) string {
-	var names []string
+func flagNames(flags *pflag.FlagSet) []string {
+	var all []string
+	flags.VisitAll(func(f *pflag.Flag) { all = append(all, f.Name) })
+	return all
+}
+
+func subcommands(cmd *cobra.Command) []string {
+	var all []string
 	for _, c := range cmd.Commands() {
-		if c.Name() == name {
-			return name
-		}
 		if c.IsAvailableCommand() {
-			names = append(names, c.Name())
+			all = append(all, c.Name())
 		}
 	}
-	return suggest.Nearest(name, names)
+	return all
+}
+
+// hintFor is what to do about err, or "".
+func hintFor(err error) string {
+	var (
+		own         *hinted
+		refused     *httpapi.Refused
+		unreachable *httpapi.Unreachable
+	)
+	switch {
+	case errors.As(err, &own):
+		return own.hint
+	case errors.As(err, &refused):
+		return refused.Answer.Hint
+	case errors.As(err, &unreachable):
+		return fmt.Sprintf("is it running? doyen server --config DIR starts one; --server or DOYEN_SERVER say where it is (now %s)", unreachable.Server)
+	}
+	return ""
 }

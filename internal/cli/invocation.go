@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/doyen-mesh/doyen/internal/printable"
 )
 
 // Exit statuses.
@@ -24,6 +27,7 @@ type Invocation struct {
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Getenv  func(string) string
+	Size    func() (columns, rows int) // of the terminal; nil asks the system
 }
 
 // Main runs the program as the system called it and returns its exit status.
@@ -56,10 +60,15 @@ func (i Invocation) Run(ctx context.Context) int {
 
 // report prints an error and its hint.
 func (i Invocation) report(err error) {
-	fmt.Fprintf(i.Stderr, "doyen: error: %v\n", err)
+	fmt.Fprintln(i.Stderr, "doyen: error: "+oneLine(err.Error()))
 	if hint := hintFor(err); hint != "" {
-		fmt.Fprintf(i.Stderr, "doyen: hint: %s\n", hint)
+		fmt.Fprintln(i.Stderr, "doyen: hint: "+oneLine(hint))
 	}
+}
+
+// oneLine is text on one line; joined errors have one each.
+func oneLine(text string) string {
+	return printable.Text(strings.ReplaceAll(text, "\n", "; "))
 }
 
 // Groups of commands, in the order in which help shows them.
@@ -73,15 +82,16 @@ const (
 func (i Invocation) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "doyen",
-		Short: "A service mesh for plain machines: it runs a fleet of Envoys and gRPC programs from a folder of YAML",
-		Long: `doyen runs a fleet of Envoy proxies and proxyless gRPC programs as one service mesh, from a folder of YAML.
+		Short: "A service mesh for plain machines: a fleet of Envoys and gRPC programs, configured by a folder of YAML",
+		Long: `doyen runs a fleet of Envoy proxies and proxyless gRPC programs as one service mesh, configured by a folder of YAML.
 
-A server reads the folder and directs the proxies; an agent beside each instance starts the application
-and its Envoy and checks the instance in; an edge is an Envoy where traffic enters.`,
-		Example: `  doyen demo                                        a whole mesh on this machine, to look at and play with
+A server reads the folder and configures the proxies. An agent beside each instance starts the application
+and its Envoy and registers the instance. An edge is an Envoy where traffic enters the mesh.`,
+		Example: `  doyen demo                                        run a whole mesh on this machine, to try things out
   doyen server --config ./mesh                      a server for the documents in ./mesh
   doyen agent --service users --port 8080 -- ./app  one instance of the service users`,
-		Args:              usageArgs(unknownCommand),
+		Args:              unknownCommand,
+		Version:           i.Version,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return i.readEnvironment(cmd) },
@@ -89,11 +99,13 @@ and its Envoy and checks the instance in; an edge is an Envoy where traffic ente
 	}
 	root.SetOut(i.Stdout)
 	root.SetErr(i.Stderr)
+	root.SetVersionTemplate(i.versionLine() + "\n")
+	root.SetHelpCommand(helpCommand(root))
 	root.SetFlagErrorFunc(flagError)
 	root.AddGroup(
 		&cobra.Group{ID: groupRun, Title: "Run a mesh:"},
-		&cobra.Group{ID: groupCheck, Title: "Look at documents:"},
-		&cobra.Group{ID: groupAsk, Title: "Ask a running server:"},
+		&cobra.Group{ID: groupCheck, Title: "Work with documents:"},
+		&cobra.Group{ID: groupAsk, Title: "Look at a running mesh:"},
 	)
 	for _, c := range i.commands() {
 		for _, command := range c.commands {
@@ -102,5 +114,29 @@ and its Envoy and checks the instance in; an edge is an Envoy where traffic ente
 		}
 	}
 	root.AddCommand(i.version(), i.demoApp())
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Args = unknownCommand // cobra's shows its help for a shell that it does not know
+		completion.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
 	return root
+}
+
+// helpCommand is cobra's, but one that does not know a command says so and fails.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Explain a command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			found, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				if err := unknownCommand(found, rest); err != nil {
+					return err
+				}
+				return unknownCommand(root, args)
+			}
+			found.InitDefaultHelpFlag()
+			return found.Help()
+		},
+	}
 }

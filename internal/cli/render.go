@@ -25,30 +25,34 @@ type rendering struct {
 	instance  string
 	adminPort int
 	endpoints endpointsValue
-	from      asking // the server whose instances become endpoints; "" is none
-	xds       string // the server that sends the endpoints; "" is none
+	from      connection // the server whose instances become endpoints; "" is none
+	xds       string     // the server that sends the endpoints; "" is none
 }
 
 func (i Invocation) render() *cobra.Command {
 	var r rendering
 	cmd := &cobra.Command{
-		Use:   "render DIR --node NODE",
+		Use:   "render [DIR] --node NODE",
 		Short: "Print a complete Envoy file for one proxy, from the documents of a folder",
-		Long: `Print a complete Envoy file for one proxy, from the documents of a folder, as the server would configure it.
+		Long: `Print a complete Envoy file for one proxy, from the documents of a folder, as the server would configure it. Without DIR it reads the folder that DOYEN_CONFIG names.
 
 The file needs no server: the endpoints of services are those given with --endpoint, or, with --instances-from, those that are checked in there now. With --xds the file has everything but the endpoints of services, which that server sends as they come and go.`,
 		Example: `  doyen render ./mesh --node sidecar/users > envoy.yaml && envoy -c envoy.yaml
   doyen render ./mesh --node edge/public --endpoint web=10.0.0.7:9211,10.0.0.8:9211
   doyen render ./mesh --node edge/public --xds 127.0.0.1:18000`,
-		Args: usageArgs(cobra.ExactArgs(1)),
+		Args: optionalArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			dir, err := i.folder(cmd, args)
+			if err != nil {
+				return err
+			}
 			if r.node.Role == "" {
-				return usage("for example: doyen render "+args[0]+" --node sidecar/users", "no node: want --node ROLE/NAME")
+				return usage("for example: doyen render "+dir+" --node sidecar/users", "--node is required")
 			}
 			if r.xds != "" && (r.endpoints.byHost != nil || r.from.server != "") {
-				return usage("for a file that needs no server leave out --xds", "--xds: that server sends the endpoints: want neither --endpoint nor --instances-from")
+				return usage("for a file that needs no server leave out --xds", "--xds goes with neither --endpoint nor --instances-from: that server sends the endpoints")
 			}
-			return i.runRender(cmd, r, args[0])
+			return i.runRender(cmd, r, dir)
 		},
 	}
 	flags := cmd.Flags()
@@ -114,7 +118,7 @@ func renderError(err error, s *config.Snapshot) error {
 func (r rendering) sets(cmd *cobra.Command, docs *config.Documents) ([]ir.EndpointSet, error) {
 	var instances []registry.Instance
 	if r.from.server != "" {
-		err := r.from.askRegistry(cmd, func(ctx context.Context, c *registryclient.Client) error {
+		err := r.from.doRegistry(cmd, func(ctx context.Context, c *registryclient.Client) error {
 			answer, err := c.Instances(ctx, "")
 			for _, in := range answer.Instances {
 				instances = append(instances, registry.Instance{

@@ -15,7 +15,7 @@ func (i Invocation) schema() *cobra.Command {
 An editor with a YAML language server finds it by a comment on a document's first line:
   # yaml-language-server: $schema=doyen.schema.json`,
 		Example: "  doyen schema > doyen.schema.json",
-		Args:    usageArgs(cobra.NoArgs),
+		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := i.Stdout.Write(reference.Schema())
 			return err

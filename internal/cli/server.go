@@ -15,6 +15,7 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
 	"github.com/doyen-mesh/doyen/internal/server"
+	"github.com/doyen-mesh/doyen/internal/terminal"
 )
 
 func (i Invocation) server() *cobra.Command {
@@ -29,10 +30,10 @@ A change of the folder takes effect by itself once all of it is valid; until the
 Both ports are on loopback unless told otherwise: there is no authentication yet.`,
 		Example: `  doyen server --config ./mesh
   doyen server --config /etc/doyen --data /var/lib/doyen --grpc 10.0.0.2:18000 --http 10.0.0.2:18001`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.Config == "" {
-				return usage("for example: doyen server --config ./mesh", "no folder of documents: want --config DIR")
+				return usage("for example: doyen server --config ./mesh", "--config is required: the folder of documents")
 			}
 			o.Log = logs.logger(i)
 			return i.runServer(cmd, o)
@@ -96,7 +97,7 @@ func (i Invocation) defaultData(config string) (string, error) {
 	if state == "" {
 		home := i.Getenv("HOME")
 		if home == "" {
-			return "", usage("for example: --data /var/lib/doyen", "no folder for data: there is no home folder to keep it in, want --data DIR")
+			return "", usage("for example: --data /var/lib/doyen", "--data is required: without HOME there is no default folder for data")
 		}
 		state = filepath.Join(home, ".local", "state")
 	}
@@ -113,7 +114,7 @@ func (i Invocation) defaultData(config string) (string, error) {
 func (i Invocation) serverError(err error, data string) error {
 	var invalid *server.InvalidError
 	if errors.As(err, &invalid) {
-		if err := yamldoc.Render(i.Stderr, invalid.Problems, isTerminal(i.Stderr)); err != nil {
+		if err := yamldoc.Render(i.Stderr, invalid.Problems, terminal.Is(i.Stderr)); err != nil {
 			return err
 		}
 		fmt.Fprintln(i.Stderr)

@@ -6,153 +6,196 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/admin/client"
-	"github.com/doyen-mesh/doyen/internal/mesh"
-	"github.com/doyen-mesh/doyen/internal/printable"
-	registryapi "github.com/doyen-mesh/doyen/internal/registry/api"
-	registryclient "github.com/doyen-mesh/doyen/internal/registry/client"
+	"github.com/doyen-mesh/doyen/internal/suggest"
 )
 
 func (i Invocation) services() *cobra.Command {
-	var a asking
-	var asJSON bool
+	var c connection
+	var o output
 	cmd := &cobra.Command{
-		Use:     "services",
-		Short:   "List the services: owner, ports, calls, instances",
-		Example: "  doyen services",
-		Args:    usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.ask(cmd, func(ctx context.Context, c *client.Client) error {
-				services, err := c.Services(ctx)
-				if err != nil {
-					return err
+		Use:   "services [SERVICE]",
+		Short: "List the services, or show one: owner, ports, calls, instances",
+		Example: `  doyen services
+  doyen services users`,
+		Args: optionalArgument,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.do(cmd, func(ctx context.Context, api *client.Client) error {
+				if len(args) == 1 {
+					return i.showService(ctx, api, o, args[0])
 				}
-				if asJSON {
-					return i.printJSON(api.Services{Services: services})
-				}
-				return i.printServices(services)
+				return i.listServices(ctx, api, o)
 			})
 		},
 	}
-	a.add(cmd)
-	addJSON(cmd, &asJSON)
+	c.add(cmd)
+	addOutput(cmd, &o, asText, asWide, asJSON)
+	cmd.ValidArgsFunction = i.completeFirst(&c, serviceNames)
 	return cmd
 }
 
-func (i Invocation) printServices(services []api.Service) error {
-	if len(services) == 0 {
-		_, err := fmt.Fprintln(i.Stdout, "no services: the server's folder has no Service document")
+func (i Invocation) listServices(ctx context.Context, c *client.Client, o output) error {
+	services, err := c.Services(ctx)
+	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(i.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SERVICE\tOWNER\tPORTS\tCALLS\tINSTANCES\tMANIFEST")
+	if o == asJSON {
+		return i.printJSON(api.Services{Services: services})
+	}
+	p := i.newPage(o)
+	if len(services) == 0 {
+		p.add("no services: the server's folder has no Service document")
+		return i.printPage(p)
+	}
+	header := []string{"SERVICE", "OWNER", "PORTS", "CALLS", "INSTANCES"}
+	if o == asWide {
+		header = append(header, "MANIFEST")
+	}
+	var rows [][]string
 	for _, s := range services {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, cmp.Or(s.Owner, "-"), portsInWords(s.Ports), callsInWords(s.Calls), instancesInWords(s.Instances), s.Origin)
+		row := []string{s.Name, cmp.Or(s.Owner, "-"), portNames(s.Ports), callNames(s.Calls), instanceCounts(s.Instances)}
+		if o == asWide {
+			row = append(row, s.Origin)
+		}
+		rows = append(rows, row)
 	}
-	return w.Flush()
+	p.table(header, rows)
+	return i.printPage(p)
 }
 
-func portsInWords(ports []api.Port) string {
-	var words []string
+// showService shows one service and who calls it.
+func (i Invocation) showService(ctx context.Context, c *client.Client, o output, name string) error {
+	services, err := c.Services(ctx)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(services, func(s api.Service) bool { return s.Name == name })
+	if at < 0 {
+		return noManifest(name, services)
+	}
+	s := services[at]
+	if o == asJSON {
+		return i.printJSON(s)
+	}
+	p := i.newPage(o)
+	p.field("service", "%s", s.Name)
+	p.field("owner", "%s", cmp.Or(s.Owner, "-"))
+	p.field("manifest", "%s", s.Origin)
+	p.field("ports", "%s", portDetails(s.Ports))
+	p.field("health", "%s", healthCheck(s.Health))
+	p.field("calls", "%s", callDetails(s.Calls))
+	p.field("called by", "%s", cmp.Or(strings.Join(callers(services, name), ", "), "no service"))
+	p.field("instances", "%s", instanceCounts(s.Instances))
+	return i.printPage(p)
+}
+
+// noManifest says that there is no such service, and what was probably meant.
+func noManifest(name string, services []api.Service) error {
+	var all []string
+	for _, s := range services {
+		all = append(all, s.Name)
+	}
+	hint := "doyen services lists those that have one"
+	return &hinted{fmt.Errorf("service %q has no manifest", name), cmp.Or(suggest.DidYouMean(name, all), hint)}
+}
+
+func callers(services []api.Service, name string) []string {
+	var all []string
+	for _, s := range services {
+		if slices.ContainsFunc(s.Calls, func(c api.Call) bool { return c.To == name }) {
+			all = append(all, s.Name)
+		}
+	}
+	return all
+}
+
+func portNames(ports []api.Port) string {
+	var all []string
 	for _, p := range ports {
-		word := p.Name
-		if p.Name != p.Protocol {
-			word += " (" + p.Protocol + ")"
-		}
-		words = append(words, word)
+		all = append(all, portName(p))
 	}
-	return cmp.Or(strings.Join(words, ", "), "-")
+	return cmp.Or(strings.Join(all, ", "), "-")
 }
 
-func callsInWords(calls []api.Call) string {
-	var words []string
+func portName(p api.Port) string {
+	if p.Name == p.Protocol {
+		return p.Name
+	}
+	return fmt.Sprintf("%s (%s)", p.Name, p.Protocol)
+}
+
+func portDetails(ports []api.Port) string {
+	var all []string
+	for _, p := range ports {
+		text := portName(p)
+		if p.Port != 0 {
+			text += fmt.Sprintf(" on %d", p.Port)
+		}
+		all = append(all, text)
+	}
+	return cmp.Or(strings.Join(all, ", "), "-")
+}
+
+func healthCheck(h *api.Health) string {
+	if h == nil {
+		return "a TCP connection to the main port"
+	}
+	what := "a TCP connection"
+	switch {
+	case h.HTTP != "":
+		what = "GET " + h.HTTP
+	case h.GRPC != nil:
+		what = "gRPC health check"
+		if *h.GRPC != "" {
+			what += " of " + *h.GRPC
+		}
+	}
+	if h.Port != "" {
+		what += " on port " + h.Port
+	}
+	return fmt.Sprintf("%s every %s, timeout %s", what, h.Interval, h.Timeout)
+}
+
+func callName(c api.Call) string {
+	if c.Port != "" {
+		return c.Port + "." + c.To
+	}
+	return c.To
+}
+
+func callNames(calls []api.Call) string {
+	var all []string
 	for _, c := range calls {
-		word := c.To
-		if c.Port != "" {
-			word = c.Port + "." + word
-		}
-		words = append(words, word)
+		all = append(all, callName(c))
 	}
-	return cmp.Or(strings.Join(words, ", "), "-")
+	return cmp.Or(strings.Join(all, ", "), "-")
 }
 
-func instancesInWords(n api.Instances) string {
-	var words []string
+func callDetails(calls []api.Call) string {
+	var all []string
+	for _, c := range calls {
+		text := fmt.Sprintf("%s (%s)", callName(c), c.Protocol)
+		if c.LocalPort != 0 {
+			text = fmt.Sprintf("%s (%s, at 127.0.0.1:%d)", callName(c), c.Protocol, c.LocalPort)
+		}
+		all = append(all, text)
+	}
+	return cmp.Or(strings.Join(all, ", "), "-")
+}
+
+func instanceCounts(n api.Instances) string {
+	var all []string
 	for _, part := range []struct {
 		count int
-		word  string
+		state string
 	}{{n.Healthy, "healthy"}, {n.Unhealthy, "unhealthy"}, {n.Starting, "starting"}, {n.Draining, "draining"}} {
 		if part.count > 0 {
-			words = append(words, fmt.Sprintf("%d %s", part.count, part.word))
+			all = append(all, fmt.Sprintf("%d %s", part.count, part.state))
 		}
 	}
-	return cmp.Or(strings.Join(words, ", "), "none")
-}
-
-func (i Invocation) instances() *cobra.Command {
-	var a asking
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "instances [SERVICE]",
-		Short: "List the instances that are checked in",
-		Example: `  doyen instances
-  doyen instances users --json | jq -r '.instances[].address'`,
-		Args: usageArgs(cobra.MaximumNArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var service mesh.ServiceName
-			if len(args) == 1 {
-				var err error
-				if service, err = mesh.ParseServiceName(args[0]); err != nil {
-					return usage("", "%w", err)
-				}
-			}
-			return a.askRegistry(cmd, func(ctx context.Context, c *registryclient.Client) error {
-				answer, err := c.Instances(ctx, service)
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					return i.printJSON(answer)
-				}
-				return i.printInstances(answer.Instances, time.Now())
-			})
-		},
-	}
-	a.add(cmd)
-	addJSON(cmd, &asJSON)
-	return cmd
-}
-
-func (i Invocation) printInstances(instances []registryapi.Instance, now time.Time) error {
-	if len(instances) == 0 {
-		_, err := fmt.Fprintln(i.Stdout, "no instances: nobody has checked in")
-		return err
-	}
-	w := tabwriter.NewWriter(i.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprint(w, "SERVICE\tADDRESS\tSTATE\tZONE\tWEIGHT\tLEASE")
-	if slices.ContainsFunc(instances, func(in registryapi.Instance) bool { return in.Reason != "" }) {
-		fmt.Fprint(w, "\tREASON")
-	}
-	fmt.Fprintln(w)
-	for _, in := range instances {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s", in.Service, in.Address, in.State, cmp.Or(string(in.Zone), "-"), in.Weight, leaseInWords(in.Expires, now))
-		if in.Reason != "" {
-			fmt.Fprintf(w, "\t%s", printable.Text(in.Reason))
-		}
-		fmt.Fprintln(w)
-	}
-	return w.Flush()
-}
-
-func leaseInWords(expires, now time.Time) string {
-	if left := expires.Sub(now); left > 0 {
-		return "ends in " + span(left)
-	}
-	return "ended"
+	return cmp.Or(strings.Join(all, ", "), "none")
 }

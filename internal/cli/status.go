@@ -3,7 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,113 +13,119 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin/client"
 )
 
-func (i Invocation) status() *cobra.Command {
-	var a asking
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "Show whether documents and proxies are in step, and what waits for a person",
-		Long: `Show the state of the mesh as one server sees it: the documents in force, changes that were refused or are held, paused expiry, and every proxy: whether it is connected, and in sync or why not.
+// statusOptions are how doyen status is called.
+type statusOptions struct {
+	connection
+	output output
+	check  bool
+	watch  bool
+	proxy  string // "" is all
+}
 
-A proxy is in sync when it has acknowledged all there is for it. Each type of resource (clusters, endpoints, listeners, routes) has a version; where what was sent differs from what the proxy acknowledged, both are shown.`,
+func (i Invocation) status() *cobra.Command {
+	var o statusOptions
+	cmd := &cobra.Command{
+		Use:   "status [PROXY]",
+		Short: "Show what is wrong in the mesh, and how far every proxy is",
+		Long: `Show the state of the mesh as one server sees it: what is wrong and needs a person, the documents in force, and every proxy. With a node ID, or a part of one, explain that proxy.
+
+A proxy is in sync when it has acknowledged all the configuration that there is for it. MISSING is a proxy that should be connected and is not: that of a registered instance that takes traffic, or one for each Edge document. A proxy that left in an orderly way is shown for ten minutes and is no failure.
+
+With --check nothing but what is wrong is printed, and the exit status is 1 when there is anything: for scripts and monitoring. An ordinary change under way is nothing wrong; a proxy that has not acknowledged a change for 30 seconds is.`,
 		Example: `  doyen status
-  doyen status --json | jq -r '.proxies[] | select(.inSync | not) | "\(.node): \(.why)"'`,
-		Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.ask(cmd, func(ctx context.Context, c *client.Client) error {
-				s, err := c.Status(ctx)
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					return i.printJSON(s)
-				}
-				report := statusReport{Status: s, address: a.server, now: time.Now()}
-				_, err = io.WriteString(i.Stdout, report.String())
+  doyen status --check
+  doyen status sidecar/users/10.0.0.7:9211
+  doyen status -o json | jq -r '.findings[] | "\(.kind) \(.subject): \(.message)"'`,
+		Args: optionalArgument,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.watch && (o.check || o.output == asJSON) {
+				return usage("run it again and again instead", "%s: --watch goes with neither --check nor -o json", cmd.CommandPath())
+			}
+			o.proxy = strings.Join(args, "")
+			if o.watch {
+				return i.watchStatus(cmd, o)
+			}
+			s, err := o.ask(cmd)
+			if err != nil {
 				return err
-			})
+			}
+			return i.printStatus(o, s)
 		},
 	}
-	a.add(cmd)
-	addJSON(cmd, &asJSON)
+	o.add(cmd)
+	addOutput(cmd, &o.output, asText, asWide, asJSON)
+	cmd.Flags().BoolVar(&o.check, "check", false, "print only what is wrong; the exit status is 1 when anything is")
+	cmd.Flags().BoolVarP(&o.watch, "watch", "w", false, "show the status until interrupted, as it changes")
+	cmd.ValidArgsFunction = i.completeFirst(&o.connection, proxyNames)
 	return cmd
 }
 
-// statusReport is a server's status in words for a person.
-type statusReport struct {
-	api.Status
-	address string // of the server
-	now     time.Time
+// ask asks the server, and leaves only what is about the proxy that was asked for.
+func (o *statusOptions) ask(cmd *cobra.Command) (api.Status, error) {
+	var s api.Status
+	err := o.do(cmd, func(ctx context.Context, c *client.Client) (err error) {
+		s, err = c.Status(ctx)
+		return err
+	})
+	if err != nil || o.proxy == "" {
+		return s, err
+	}
+	return only(s, o.proxy)
 }
 
-// String returns the report: what waits for a person stands before what is well.
-func (r statusReport) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "server     %s, doyen %s, up %s\n", r.address, r.Server.Version, span(r.now.Sub(r.Server.Started)))
-	r.documents(&b)
-	r.expiry(&b)
-	r.proxies(&b)
-	return b.String()
-}
-
-func (r statusReport) documents(b *strings.Builder) {
-	c := r.Config
-	fmt.Fprintf(b, "documents  revision %s is in force", c.Revision)
-	if c.Folder != "" {
-		fmt.Fprintf(b, ", from %s", c.Folder)
+// only is the part of a status that is about one proxy. It is named by its node ID, or by a part that no other
+// node ID has.
+func only(s api.Status, name string) (api.Status, error) {
+	var ids, near []string
+	for _, p := range s.Proxies {
+		if p.Node == name {
+			near = []string{name}
+			break
+		}
+		if ids = append(ids, p.Node); strings.Contains(p.Node, name) {
+			near = append(near, p.Node)
+		}
 	}
-	b.WriteByte('\n')
-	if c.Error != "" {
-		fmt.Fprintf(b, "           NOT READ: %s\n           the mesh keeps the revision in force\n", c.Error)
-	}
-	if len(c.Problems) > 0 {
-		fmt.Fprintf(b, "           REFUSED: what the folder holds now has %s; the mesh keeps the revision in force\n", count(len(c.Problems), "problem"))
-	}
-	for _, p := range c.Problems {
-		fmt.Fprintf(b, "             %s: %s%s\n", placeOf(p), p.Message, hintOf(p))
-	}
-	if h := c.Held; h != nil {
-		fmt.Fprintf(b, "           HELD: revision %s: %s (%s)\n", h.Revision, h.Reason, some(h.Removes, 5))
-		fmt.Fprintf(b, "             to let it through: doyen accept %s\n", h.Revision)
-	}
-}
-
-func placeOf(p api.Problem) string {
+	near = slices.Compact(near) // sorted by node
 	switch {
-	case p.Line == 0:
-		return p.File
-	case p.Column == 0:
-		return fmt.Sprintf("%s:%d", p.File, p.Line)
-	default:
-		return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+	case len(near) == 0 && len(s.Proxies) == 0:
+		return s, fmt.Errorf("there is no proxy %q, and no other", name)
+	case len(near) == 0:
+		return s, &hinted{fmt.Errorf("there is no proxy %q", name), "there are " + some(slices.Compact(ids), 3)}
+	case len(near) > 1:
+		return s, &hinted{fmt.Errorf("%q is a part of %d node IDs", name, len(near)), "one of " + some(near, 3)}
 	}
+	s.Proxies = slices.DeleteFunc(s.Proxies, func(p api.Proxy) bool { return p.Node != near[0] })
+	s.Findings = slices.DeleteFunc(s.Findings, func(f api.Finding) bool { return f.Subject != near[0] })
+	return s, nil
 }
 
-// hintOf is what would be right, when that is known.
-func hintOf(p api.Problem) string {
+// printStatus prints a status as it was asked for; its error is the exit status of a check.
+func (i Invocation) printStatus(o statusOptions, s api.Status) error {
+	var err error
 	switch {
-	case p.Hint != "":
-		return "; " + p.Hint
-	case p.Expected != "":
-		return "; expected " + p.Expected
+	case o.output == asJSON:
+		err = i.printJSON(s)
 	default:
-		return ""
+		err = i.printPage(i.statusPage(o, s, time.Now()))
 	}
+	if err == nil && o.check && len(s.Findings) > 0 {
+		return exitStatus(statusError)
+	}
+	return err
 }
 
-// some lists at most most of the words, and says how many there are besides.
-func some(words []string, most int) string {
-	if len(words) <= most {
-		return strings.Join(words, ", ")
+// statusPage is a status for a person.
+func (i Invocation) statusPage(o statusOptions, s api.Status, now time.Time) *page {
+	p := i.newPage(o.output)
+	r := statusReport{Status: s, page: p, address: o.server, now: now, wide: o.output == asWide}
+	switch {
+	case o.check:
+		r.check()
+	case o.proxy != "":
+		r.explain()
+	default:
+		r.overview()
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), len(words)-most)
-}
-
-func (r statusReport) expiry(b *strings.Builder) {
-	for _, d := range r.Expiry {
-		fmt.Fprintf(b, "leases     PAUSED for %s: %d of %s stopped checking in at once %s ago; they stay for %s more\n",
-			d.Service, len(d.Instances), count(d.Of, "instance"), span(r.now.Sub(d.Since)), span(d.Until.Sub(r.now)))
-		fmt.Fprintf(b, "             they are dead: doyen expiry %s --expire\n", d.Service)
-		fmt.Fprintf(b, "             they live:     doyen expiry %s --keep\n", d.Service)
-	}
+	return p
 }

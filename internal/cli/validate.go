@@ -7,38 +7,45 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
+	"github.com/doyen-mesh/doyen/internal/terminal"
 )
 
 func (i Invocation) validate() *cobra.Command {
-	var asJSON bool
+	var o output
 	cmd := &cobra.Command{
-		Use:   "validate DIR",
+		Use:   "validate [DIR]",
 		Short: "Check the documents of a folder",
-		Long: `Check the documents of a folder, as the server does before it takes them.
+		Long: `Check the documents of a folder, as the server does before it publishes them.
 
-Prints every problem with its place, what was expected and the nearest right name. The exit status is 1 when there is any.`,
+Prints every problem with its file and line, what was expected and the nearest right name. The exit status is 1 when there is any. Without DIR it checks the folder that DOYEN_CONFIG names.`,
 		Example: `  doyen validate ./mesh
-  doyen validate --json ./mesh | jq -r '.problems[] | "\(.file):\(.line): \(.message)"'`,
-		Args: usageArgs(cobra.ExactArgs(1)),
-		RunE: func(_ *cobra.Command, args []string) error { return i.runValidate(args[0], asJSON) },
+  doyen validate -o json ./mesh | jq -r '.problems[] | "\(.file):\(.line): \(.message)"'`,
+		Args: optionalArgument,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir, err := i.folder(cmd, args)
+			if err != nil {
+				return err
+			}
+			return i.runValidate(dir, o)
+		},
 	}
-	addJSON(cmd, &asJSON)
+	addOutput(cmd, &o, asText, asJSON)
 	return cmd
 }
 
-// validation is the answer of validate --json.
+// validation is the answer of validate -o json.
 type validation struct {
 	Revision string          `json:"revision,omitempty"` // "" when there are problems
 	Counts   *config.Counts  `json:"counts,omitempty"`   // absent when there are problems
 	Problems config.Problems `json:"problems"`
 }
 
-func (i Invocation) runValidate(dir string, asJSON bool) error {
+func (i Invocation) runValidate(dir string, o output) error {
 	snapshot, problems, err := config.LoadDir(dir)
 	if err != nil {
 		return err
 	}
-	if asJSON {
+	if o == asJSON {
 		err = i.printJSON(validated(snapshot, problems))
 	} else {
 		err = i.printValidation(snapshot, problems)
@@ -59,14 +66,13 @@ func validated(snapshot *config.Snapshot, problems config.Problems) validation {
 // printValidation prints problems on standard error: they are what went wrong.
 func (i Invocation) printValidation(snapshot *config.Snapshot, problems config.Problems) error {
 	if len(problems) > 0 {
-		if err := yamldoc.Render(i.Stderr, problems, isTerminal(i.Stderr)); err != nil {
+		if err := yamldoc.Render(i.Stderr, problems, terminal.Is(i.Stderr)); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(i.Stderr, "\ndoyen: error: %s\n", count(len(problems), "problem"))
 		return err
 	}
 	c := snapshot.Counts
-	_, err := fmt.Fprintf(i.Stdout, "valid: %s, %s, %s; revision %s\n",
+	return i.printLine("valid: %s, %s, %s; revision %s",
 		count(c.Services, "service"), count(c.Edges, "edge"), count(c.Externals, "external"), snapshot.Revision)
-	return err
 }

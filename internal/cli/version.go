@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -26,35 +25,26 @@ func buildVersion(linked string) string {
 }
 
 func (i Invocation) version() *cobra.Command {
-	var asJSON bool
+	var o output
 	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version of doyen",
-		Example: "  doyen version --json",
-		Args:    usageArgs(cobra.NoArgs),
+		Example: "  doyen version -o json",
+		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			if asJSON {
+			if o == asJSON {
 				return i.printJSON(struct {
 					Version string `json:"version"`
 					Go      string `json:"go"`
 				}{i.Version, runtime.Version()})
 			}
-			_, err := fmt.Fprintf(i.Stdout, "doyen %s (%s)\n", i.Version, runtime.Version())
-			return err
+			return i.printLine("%s", i.versionLine())
 		},
 	}
-	addJSON(cmd, &asJSON)
+	addOutput(cmd, &o, asText, asJSON)
 	return cmd
 }
 
-// addJSON adds the flag that every command has whose output a script may want.
-func addJSON(cmd *cobra.Command, asJSON *bool) {
-	cmd.Flags().BoolVar(asJSON, "json", false, "print JSON, whose form is an interface")
-}
-
-func (i Invocation) printJSON(v any) error {
-	encoder := json.NewEncoder(i.Stdout)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(v)
+func (i Invocation) versionLine() string {
+	return fmt.Sprintf("doyen %s (%s)", i.Version, runtime.Version())
 }

@@ -16,7 +16,7 @@ type path struct {
 // startTraffic starts steady traffic on every path.
 func (s *stage) startTraffic() error {
 	profile := &path{name: "edge > users"}
-	shop := &path{name: "edge > web > orders > ..."}
+	shop := &path{name: "edge > web > orders"}
 	quotes := &path{name: "desk > quotes (gRPC)"}
 	if err := s.startDesk(&figuresReader{meter: &quotes.meter}); err != nil {
 		return err

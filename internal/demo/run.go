@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/doyen-mesh/doyen/internal/printable"
+	"github.com/doyen-mesh/doyen/internal/terminal"
 )
 
 // How often the figures are shown: to a person who looks, and as lines in a log.
@@ -21,15 +24,15 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	err = s.show(ctx)
-	fmt.Fprintln(o.Out, "ending everything")
+	fmt.Fprintln(o.Out, "stopping everything")
 	if ctx.Err() != nil {
-		err = nil // that is how it ends
+		err = nil // an interrupt is how it ends
 	}
 	return errors.Join(err, s.close())
 }
 
 func (s *stage) show(ctx context.Context) error {
-	fmt.Fprintln(s.Out, "starting a server, an edge, nine instances with six sidecars, and traffic; that takes a few seconds")
+	fmt.Fprintln(s.Out, "starting a server, an edge, nine instances with six sidecars, and traffic: this takes a few seconds")
 	if _, err := s.open(ctx); err != nil {
 		return err
 	}
@@ -40,7 +43,7 @@ func (s *stage) show(ctx context.Context) error {
 	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	v := newView(s)
+	v, screen := newView(s), terminal.Screen{Out: s.Out, Size: s.Size}
 	for {
 		select {
 		case <-ctx.Done():
@@ -48,9 +51,12 @@ func (s *stage) show(ctx context.Context) error {
 		case <-ticker.C:
 			v.look(ctx)
 			if s.Terminal {
-				v.paint()
+				columns, _ := s.Size()
+				screen.Paint(v.text(columns))
 			} else {
-				fmt.Fprintln(s.Out, strings.Join(append(v.fresh, v.line()), "\n"))
+				for _, line := range append(v.fresh, v.line()) {
+					fmt.Fprintln(s.Out, printable.Text(line))
+				}
 			}
 		}
 	}
@@ -79,12 +85,16 @@ func (s *stage) introduction() string {
 		}
 		fmt.Fprintf(&b, "  %-10s %s, %s\n", service, strings.Join(names, ", "), how)
 	}
-	fmt.Fprintf(&b, "  traffic    %d requests/s on each of three paths: edge > users;\n", rate)
-	fmt.Fprintf(&b, "             edge > web > users, and > orders > users, quotes (gRPC), ledger (TCP); desk > quotes (gRPC)\n")
+	fmt.Fprintf(&b, "  desk       a gRPC program without Envoy that only calls quotes\n")
+	fmt.Fprintf(&b, "  traffic    %d requests/s on each of three paths:\n", rate)
+	fmt.Fprintf(&b, "             edge > users\n")
+	fmt.Fprintf(&b, "             edge > web > orders: web calls users and orders;\n")
+	fmt.Fprintf(&b, "               orders calls users, quotes (gRPC) and ledger (TCP)\n")
+	fmt.Fprintf(&b, "             desk > quotes (gRPC)\n")
 	fmt.Fprintf(&b, "\nthree things to try in another terminal\n")
-	fmt.Fprintf(&b, "  curl http://localhost:%d/\n      says who answered, and whom they asked\n", s.at.edge)
-	fmt.Fprintf(&b, "  sed -i 's/profile, to: %[1]s/profile, to: %[2]s/' %[3]s/edge.yaml\n      moves the requests for /profile to %[2]s, and none fails\n", profile, other, s.documents.dir)
-	fmt.Fprintf(&b, "  kill -9 %d\n      kills users-2 with its Envoy; see how many requests that costs\n\n", s.find("users-2").agent.PID())
+	fmt.Fprintf(&b, "  curl http://localhost:%d/\n      shows which instances answered, and which they called\n", s.at.edge)
+	fmt.Fprintf(&b, "  sed -i 's/profile, to: %[1]s/profile, to: %[2]s/' %[3]s/edge.yaml\n      sends the requests for /profile to %[2]s; none fails\n", profile, other, s.documents.dir)
+	fmt.Fprintf(&b, "  kill -9 %d\n      kills users-2 and its Envoy; watch how many requests fail\n\n", s.find("users-2").agent.PID())
 	return b.String()
 }
 

@@ -24,8 +24,8 @@ type Options struct {
 	Folder   string // for the documents, kept at the end; "" is one that is removed
 	Out      io.Writer
 	Terminal bool // a person looks at Out: figures are painted over, not added
-	// Width is the terminal's width in columns; 0 is not known, nil never known.
-	Width func() int
+	// Size is the terminal's; 0 and 0 are not known.
+	Size func() (columns, rows int)
 }
 
 // stage is everything that runs. Only one goroutine uses it.
@@ -124,14 +124,6 @@ func (s *stage) serverURL() string       { return "http://" + loopback(s.at.http
 func (s *stage) edgeURL() string         { return "http://" + loopback(s.at.edge) }
 func loopback(port int) string           { return fmt.Sprintf("127.0.0.1:%d", port) }
 
-// width is how many columns a line may take; 0 is any.
-func (s *stage) width() int {
-	if s.Width == nil {
-		return 0
-	}
-	return s.Width()
-}
-
 // close ends the traffic and every process, and removes what was written.
 func (s *stage) close() error {
 	s.endPaths()
@@ -144,27 +136,28 @@ func (s *stage) close() error {
 	for _, i := range s.instances {
 		agents = append(agents, i.agent)
 	}
-	hurry(agents)
+	stopImmediately(agents)
 	if s.server != nil {
-		s.server.Stop(hurryTimeout, nil)
+		s.server.Stop(killAfter, nil)
 	}
 	return os.RemoveAll(s.dir)
 }
 
-// How the demo's processes are ended together: asked twice, because an agent hurries when asked again.
+// How the demo's processes are ended together: signalled twice, because an agent
+// stops immediately at the second signal.
 const (
-	askAgainAfter = 200 * time.Millisecond
-	hurryTimeout  = 5 * time.Second
+	secondSignalAfter = 200 * time.Millisecond
+	killAfter         = 5 * time.Second
 )
 
-func hurry(processes []*process.Process) {
+func stopImmediately(processes []*process.Process) {
 	var group sync.WaitGroup
 	for _, p := range processes {
 		p.Signal(syscall.SIGTERM)
 	}
-	time.Sleep(askAgainAfter)
+	time.Sleep(secondSignalAfter)
 	for _, p := range processes {
-		group.Go(func() { p.Stop(hurryTimeout, nil) })
+		group.Go(func() { p.Stop(killAfter, nil) })
 	}
 	group.Wait()
 }

@@ -30,7 +30,7 @@ func trafficFlows(ctx context.Context, s *stage) (string, error) {
 		slow := m.tooSlow(s.paths)
 		if slow == nil || look == mostLooks {
 			all := s.mark().since(first)
-			return all.words() + "; " + m.inWords(s.paths), errors.Join(slow, all.noneFailed())
+			return all.summary() + "; " + m.pathSummary(s.paths), errors.Join(slow, all.noneFailed())
 		}
 		before = s.mark()
 	}
@@ -70,7 +70,7 @@ func (s *stage) replace(ctx context.Context, old, fresh string, start func(servi
 	if code := leaving.agent.Code(); code != 0 {
 		errs = append(errs, fmt.Errorf("the agent of %s ended with status %d", old, code))
 	}
-	return fmt.Sprintf("%s; %s was gone after %.1f s, %s answered after %.1f s", m.words(), old, left.Seconds(), fresh, joined.Seconds()), errors.Join(errs...)
+	return fmt.Sprintf("%s; %s was gone after %.1f s, %s answered after %.1f s", m.summary(), old, left.Seconds(), fresh, joined.Seconds()), errors.Join(errs...)
 }
 
 // hasEnded is nil once the instance's agent has ended.
@@ -112,7 +112,7 @@ func (s *stage) killed(ctx context.Context, name string) (string, error) {
 	noticed := s.mark()
 	settled(ctx, afterDeath)
 	after := s.mark().since(noticed)
-	words := fmt.Sprintf("%s in the first %v, then %s", noticed.since(before).words(), deathNotice, after.words())
+	words := fmt.Sprintf("%s in the first %v, then %s", noticed.since(before).summary(), deathNotice, after.summary())
 	if err := after.noneFailed(); err != nil {
 		return words, fmt.Errorf("after %v: %w", deathNotice, err)
 	}
@@ -141,7 +141,7 @@ func moveRoute(ctx context.Context, s *stage) (string, error) {
 	}
 	settled(ctx, time.Second)
 	m := s.mark().since(before)
-	return fmt.Sprintf("%s; requests went the new way %d ms after the edit, and back again", m.words(), took.Milliseconds()), m.noneFailed()
+	return fmt.Sprintf("%s; requests went the new way %d ms after the edit, and back again", m.summary(), took.Milliseconds()), m.noneFailed()
 }
 
 // refuseFile writes a mistake into a document: it is refused with its place, and the traffic goes on.
@@ -167,18 +167,18 @@ func refuseFile(ctx context.Context, s *stage) (string, error) {
 	})
 	settled(ctx, time.Second)
 	m := s.mark().since(before)
-	return fmt.Sprintf("%s; %s", m.words(), said), errors.Join(err, m.noneFailed(), undo())
+	return fmt.Sprintf("%s; %s", m.summary(), said), errors.Join(err, m.noneFailed(), undo())
 }
 
 // serverAway stops the server and kills an instance while nobody could tell of it: the traffic goes on, and
 // the callers' proxies find out by themselves.
 func serverAway(ctx context.Context, s *stage) (string, error) {
 	before := s.mark()
-	s.server.Stop(hurryTimeout, nil)
+	s.server.Stop(killAfter, nil)
 	settled(ctx, time.Second)
 	alone := s.mark().since(before)
 	words, err := s.killed(ctx, "orders-2")
-	return fmt.Sprintf("%s without a server; orders-2 killed: %s", alone.words(), words), errors.Join(alone.noneFailed(), err)
+	return fmt.Sprintf("%s without a server; orders-2 killed: %s", alone.summary(), words), errors.Join(alone.noneFailed(), err)
 }
 
 // serverReturns starts the server again: the proxies come back to it, and nothing is sent to them that did
@@ -203,5 +203,5 @@ func serverReturns(ctx context.Context, s *stage) (string, error) {
 			errs = append(errs, fmt.Errorf("%s took %d updates though nothing had changed", name, more))
 		}
 	}
-	return fmt.Sprintf("%s; ready in %d ms, %d proxies back in sync, %d updates sent again", m.words(), took.Milliseconds(), connected, resent), errors.Join(errs...)
+	return fmt.Sprintf("%s; ready in %d ms, %d proxies back in sync, %d updates sent again", m.summary(), took.Milliseconds(), connected, resent), errors.Join(errs...)
 }

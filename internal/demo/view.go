@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/printable"
+	"github.com/doyen-mesh/doyen/internal/terminal"
 )
 
 // eventsShown is how many of the latest events stay in view.
@@ -24,7 +26,6 @@ type view struct {
 	counts  []api.Service
 	events  []string // the latest
 	fresh   []string // those since the last look
-	painted int      // lines that the next painting goes over
 }
 
 func newView(s *stage) *view {
@@ -71,48 +72,124 @@ func (v *view) compare(now api.Status) {
 	}
 	if len(now.Config.Problems) > 0 && !slices.Equal(now.Config.Problems, before.Config.Problems) {
 		p := now.Config.Problems[0]
-		v.note("refused: %s:%d: %s", p.File, p.Line, p.Message)
+		v.note("refused: %s%s", placeOf(p), p.Message)
 	}
 	if held := now.Config.Held; held != nil && (before.Config.Held == nil || before.Config.Held.Revision != held.Revision) {
-		v.note("held: it would remove most of the mesh; doyen accept %s lets it through", held.Revision)
+		v.note("held: the change would remove most of the mesh; to let it take effect: doyen accept %s", held.Revision)
+	}
+}
+
+// placeOf is where a problem is, "" when it is in no file: the folder itself may be gone.
+func placeOf(p api.Problem) string {
+	switch {
+	case p.File == "" || p.File == ".":
+		return ""
+	case p.Line == 0:
+		return p.File + ": "
+	default:
+		return fmt.Sprintf("%s:%d: ", p.File, p.Line)
 	}
 }
 
 func (v *view) note(format string, args ...any) {
-	event := time.Now().Format("15:04:05") + " " + fmt.Sprintf(format, args...)
+	event := time.Now().Format(time.TimeOnly) + " " + fmt.Sprintf(format, args...)
 	v.fresh = append(v.fresh, event)
 	v.events = append(v.events, event)
 	v.events = v.events[max(0, len(v.events)-eventsShown):]
 }
 
-// proxies counts the connected proxies and those of them that are in sync.
-func (v *view) proxies() (connected, inSync int) {
-	for _, p := range v.status.Proxies {
-		if p.Connected {
-			connected++
-			if p.InSync {
-				inSync++
-			}
-		}
+// proxySummary counts the connected proxies and those in sync. A server that does not answer leaves it open: what
+// it said last may be wrong by now.
+func (v *view) proxySummary() string {
+	if v.asked != nil {
+		return "not known: the server does not answer"
 	}
-	return connected, inSync
+	n := v.status.Summary.Proxies
+	text := fmt.Sprintf("%d connected, %d in sync", n.Connected, n.InSync)
+	if n.Missing > 0 {
+		text += fmt.Sprintf(", %d missing", n.Missing)
+	}
+	return text
+}
+
+func (v *view) instances() string {
+	if v.asked != nil {
+		return "not known: the server does not answer"
+	}
+	var all []string
+	for _, s := range v.counts {
+		text := fmt.Sprintf("%s %d", s.Name, s.Instances.Healthy)
+		if other := s.Instances.Unhealthy + s.Instances.Starting + s.Instances.Draining; other > 0 {
+			text += fmt.Sprintf(" (+%d not healthy)", other)
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, ", ")
+}
+
+func (v *view) documents() string {
+	switch {
+	case v.asked != nil:
+		return "not known; the proxies keep what they have, and traffic goes on"
+	case len(v.status.Config.Problems) > 0:
+		return fmt.Sprintf("revision %s; a change is refused (doyen status)", v.status.Config.Revision)
+	default:
+		return "revision " + v.status.Config.Revision
+	}
 }
 
 // line is the view as one line of a log.
 func (v *view) line() string {
-	connected, inSync := v.proxies()
-	return fmt.Sprintf("%s %s; %s; %d proxies connected, %d in sync; instances: %s",
-		time.Now().Format("15:04:05"), v.recent.words(), v.recent.inWords(v.stage.paths), connected, inSync, v.instances())
+	return fmt.Sprintf("%s %s; %s; proxies: %s; instances: %s",
+		time.Now().Format(time.TimeOnly), v.recent.summary(), v.recent.pathSummary(v.stage.paths), v.proxySummary(), v.instances())
 }
 
-func (v *view) instances() string {
-	var words []string
-	for _, s := range v.counts {
-		word := fmt.Sprintf("%s %d", s.Name, s.Instances.Healthy)
-		if other := s.Instances.Starting + s.Instances.Draining; other > 0 {
-			word += fmt.Sprintf(" (+%d not healthy)", other)
-		}
-		words = append(words, word)
+// column is one column of the table of paths.
+type column struct {
+	title string
+	width int
+	// narrow says that the column is left out where the terminal is too narrow for all.
+	narrow bool
+	cell   func(path string, recent, all figures) string
+}
+
+var columns = []column{
+	{"PATH", -22, false, func(path string, _, _ figures) string { return path }},
+	{"REQUESTS", 8, false, func(_ string, recent, _ figures) string { return fmt.Sprintf("%.0f/s", recent.perSecond()) }},
+	{"SUCCESS", 8, true, func(_ string, recent, _ figures) string { return fmt.Sprintf("%.2f%%", recent.success()) }},
+	{"P50", 9, true, func(_ string, recent, _ figures) string { return milliseconds(recent.percentile(0.5)) }},
+	{"P99", 9, false, func(_ string, recent, _ figures) string { return milliseconds(recent.percentile(0.99)) }},
+	{"FAILED", 7, false, func(_ string, _, all figures) string { return fmt.Sprint(all.Failed) }},
+}
+
+// row is one line of the table in a terminal of that many columns; 0 is not known.
+func row(width int, cell func(column) string) string {
+	all := len(columns) - 1 // the gaps
+	for _, c := range columns {
+		all += max(c.width, -c.width)
 	}
-	return strings.Join(words, ", ")
+	var cells []string
+	for _, c := range columns {
+		if width == 0 || width >= all || !c.narrow {
+			cells = append(cells, fmt.Sprintf("%*s", c.width, cell(c)))
+		}
+	}
+	return strings.Join(cells, " ")
+}
+
+// text is the view for a terminal of that many columns; 0 is not known.
+func (v *view) text(width int) []string {
+	lines := []string{row(width, func(c column) string { return c.title })}
+	for i, f := range v.recent {
+		lines = append(lines, row(width, func(c column) string { return c.cell(v.stage.paths[i].name, f, v.last[i]) }))
+	}
+	lines = append(lines, "")
+	for _, field := range [][2]string{{"instances", v.instances()}, {"proxies", v.proxySummary()}, {"documents", v.documents()}} {
+		lines = append(lines, terminal.Wrap(fmt.Sprintf("%-11s%s", field[0], field[1]), width, 11)...)
+	}
+	lines = append(lines, "")
+	for _, event := range v.events {
+		lines = append(lines, terminal.Wrap(printable.Text(event), width, 9)...)
+	}
+	return lines
 }

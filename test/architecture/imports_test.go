@@ -30,6 +30,7 @@ var allowed = []row{
 	{"examples/...", []string{"xds", "xds/..."}, "examples show what an importer can do, so they use public packages only"},
 
 	{"internal/printable", nil, "text from outside is made printable everywhere"},
+	{"internal/terminal", []string{"internal/printable"}, "what is painted on a terminal is printable"},
 	{"internal/mesh", nil, "the words everyone speaks depend on nobody"},
 	{"internal/suggest", nil, "the nearest right name, for whoever meets a wrong one"},
 	{"internal/config/yamldoc", []string{"internal/mesh", "internal/printable", "internal/suggest"}, "the generic reader knows no kind of document"},
@@ -57,7 +58,7 @@ var allowed = []row{
 	{"internal/agent", []string{
 		"internal/mesh", "internal/printable", "internal/process", "internal/httpapi", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/...", "internal/envoy/bootstrap",
 	}, "the agent knows the server only by its API"},
-	{"internal/demo", []string{"internal/mesh", "internal/printable", "internal/process", "internal/httpapi", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/..."}, "the demo runs the product's own commands"},
+	{"internal/demo", []string{"internal/mesh", "internal/printable", "internal/terminal", "internal/process", "internal/httpapi", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/..."}, "the demo runs the product's own commands"},
 	{"internal/server", []string{"internal/...", "xds", "xds/..."}, "the one place that builds everything"},
 	{"internal/cli", []string{"internal/...", "xds", "xds/..."}, "commands over all of it"},
 	{"test/...", []string{"internal/...", "xds", "xds/...", "test/..."}, "tests may look anywhere"},

@@ -56,7 +56,7 @@ func TestFolderGoesAway(t *testing.T) {
 		}
 		return ""
 	})
-	m.statusSays("NOT READ", m.folder, "the mesh keeps the revision in force")
+	m.statusSays("- "+m.folder+": ", "stays in force")
 	answersExactly(t, edge, "any.example.com", "users-1")
 	if err := os.Rename(away, m.folder); err != nil {
 		t.Fatal(err)

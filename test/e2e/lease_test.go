@@ -72,7 +72,7 @@ func TestMassLapseIsDoubted(t *testing.T) {
 		}
 		return ""
 	})
-	m.statusSays("PAUSED for dead: 4 of 4 instances", "doyen expiry dead --expire", "doyen expiry living --keep")
+	m.statusSays("- dead (", "4 of 4 instances stopped checking in at once", "doyen expiry dead --expire", "doyen expiry living --keep")
 	answers(t, edge+"/dead", "any.example.com", "127.0.0.")
 	answers(t, edge+"/living", "any.example.com", "127.0.0.")
 

@@ -43,7 +43,7 @@ routes: [{to: users}, {path: /new, to: users}]
 	if !strings.Contains(refused.Message, "ddress already in use") || len(refused.Origins) != 1 || !strings.HasPrefix(refused.Origins[0], "edge.yaml:6:") || refused.Time.IsZero() {
 		t.Errorf("the refusal is %+v: want the port, edge.yaml:6 and a time", refused)
 	}
-	m.statusSays("it refused listeners ", "s ago, version", "edge.yaml:6:", "ddress already in use", "2 connected, 1 of them in sync")
+	m.statusSays("it rejected a change of its listeners", "edge.yaml:6:", "ddress already in use", "REJECTED", "2 connected, 1 in sync")
 	answers(t, edge.url+"/new", "any.example.com", "users-1")
 
 	m.write("edge.yaml", document(machine.FreePorts(t, 1)[0]))
@@ -69,7 +69,7 @@ func (m *mesh) refusal(node, kind string) (r api.Rejection) {
 // statusSays wants every text in what doyen status prints.
 func (m *mesh) statusSays(texts ...string) {
 	m.t.Helper()
-	out := m.run("status")
+	out := m.run("status", "-o", "wide") // lines are not broken
 	for _, text := range texts {
 		if !strings.Contains(out, text) {
 			m.t.Errorf("doyen status says\n%s\nwant %q", out, text)
@@ -103,7 +103,7 @@ func TestRefusedCertificate(t *testing.T) {
 			if !strings.Contains(refused.Message, c.says) || len(refused.Origins) != 1 || !strings.HasPrefix(refused.Origins[0], "edge.yaml:7:") {
 				t.Errorf("the refusal is %+v: want %q and edge.yaml:7", refused, c.says)
 			}
-			m.statusSays("it refused secrets", "edge.yaml:7:", c.says, "2 connected, 1 of them in sync")
+			m.statusSays("it rejected a change of its secrets", "edge.yaml:7:", c.says, "2 connected, 1 in sync")
 
 			newCertificate(t, 2, "shop.example.com").write(t, bad)
 			again := m.launchEdge("public", "http", "https")

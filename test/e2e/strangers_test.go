@@ -29,7 +29,7 @@ func TestServiceWithoutManifest(t *testing.T) {
 	if !strings.Contains(p.Why, `service "ghosts": no document describes it`) || p.InSync {
 		t.Errorf("why is %q: want that no document describes ghosts", p.Why)
 	}
-	m.statusSays(`sidecar/ghosts/1 is not in sync: it is sent nothing: service "ghosts": no document describes it`)
+	m.statusSays("- sidecar/ghosts/1 (", `it is sent nothing: service "ghosts": no document describes it`, "NOT CONFIGURED")
 	if n := stats(t, ports[0], "listener_manager.lds.update_success")["listener_manager.lds.update_success"]; n != 0 {
 		t.Errorf("it took %d configurations: want none", n)
 	}
@@ -67,7 +67,7 @@ static_resources:
 	if !strings.Contains(p.Why, "is sent nothing") || !strings.Contains(p.Why, "metadata") || p.InSync {
 		t.Errorf("why is %q: want that it is sent nothing without metadata", p.Why)
 	}
-	m.statusSays("stranger is not in sync: it is sent nothing", "metadata")
+	m.statusSays("- stranger (", "it is sent nothing", "metadata")
 	for stat, n := range updates(t, admin) {
 		if n != 0 {
 			t.Errorf("%s is %d: want nothing", stat, n)

@@ -1,5 +1,10 @@
 package api
 
+// Edges answers GET /v1/edges: every Edge document, by name.
+type Edges struct {
+	Edges []Edge `json:"edges"`
+}
+
 // Edge answers GET /v1/edges/{name}.
 type Edge struct {
 	Name      string     `json:"name"`

@@ -4,11 +4,55 @@ import "time"
 
 // Status answers GET /v1/status: the whole mesh as one server sees it.
 type Status struct {
-	Server  Server  `json:"server"`
-	Config  Config  `json:"config"`
-	Expiry  []Doubt `json:"expiry"`  // paused expiry, by service; empty when leases end as they should
-	Proxies []Proxy `json:"proxies"` // by node
+	Server   Server    `json:"server"`
+	Config   Config    `json:"config"`
+	Expiry   []Doubt   `json:"expiry"` // paused expiry, by service; empty when leases end as they should
+	Summary  Summary   `json:"summary"`
+	Findings []Finding `json:"findings"` // what is wrong; empty when nothing is
+	Proxies  []Proxy   `json:"proxies"`  // by node and client
 }
+
+// Summary counts instances and proxies.
+type Summary struct {
+	Instances Instances    `json:"instances"`
+	Proxies   ProxySummary `json:"proxies"`
+}
+
+// ProxySummary counts proxies.
+type ProxySummary struct {
+	Connected int `json:"connected"`
+	InSync    int `json:"inSync"` // of those connected
+	// Missing are expected and not connected: the proxies of registered instances, and one for each Edge
+	// document that no connected proxy runs.
+	Missing int `json:"missing"`
+}
+
+// Finding is one thing that is wrong and does not end by itself, or has lasted longer than it should.
+type Finding struct {
+	Kind    FindingKind `json:"kind"`
+	Subject string      `json:"subject"` // what it is about: a node ID, a service, an edge, a revision, a folder
+	Message string      `json:"message"`
+	Hint    string      `json:"hint,omitempty"` // what to do about it
+	Since   time.Time   `json:"since,omitzero"`
+}
+
+// FindingKind says what sort of finding it is. New kinds may be added.
+type FindingKind string
+
+// The kinds of findings, in the order in which status lists them.
+const (
+	DocumentsUnreadable FindingKind = "documents-unreadable" // the folder cannot be read
+	DocumentsRefused    FindingKind = "documents-refused"    // the folder has problems
+	DocumentsHeld       FindingKind = "documents-held"       // a change waits for a person
+	ExpiryPaused        FindingKind = "expiry-paused"        // too many instances stopped checking in at once
+	EdgeMissing         FindingKind = "edge-missing"         // no proxy runs an Edge document
+	ProxyMissing        FindingKind = "proxy-missing"        // a registered instance's proxy is not connected
+	DuplicateNode       FindingKind = "duplicate-node"       // several clients use one node ID
+	ProxyUnconfigured   FindingKind = "proxy-unconfigured"   // a connected proxy is sent nothing
+	ProxyOutdated       FindingKind = "proxy-outdated"       // the documents cannot be compiled for a proxy
+	ProxyRejected       FindingKind = "proxy-rejected"       // a proxy rejected a change
+	ProxyPending        FindingKind = "proxy-pending"        // a proxy has not acknowledged a change for too long
+)
 
 // Server is the server that answered.
 type Server struct {
@@ -56,10 +100,25 @@ type Doubt struct {
 	Until     time.Time `json:"until"` // when expiry resumes by itself
 }
 
-// Proxy is one xDS client, connected now or seen a short while ago.
+// ProxyState is what a proxy is doing, in one word. New states may be added.
+type ProxyState string
+
+// The states of a proxy.
+const (
+	InSync       ProxyState = "in-sync"      // it has acknowledged everything there is for it
+	Pending      ProxyState = "pending"      // it is sent a change, or a change waits for another
+	Rejected     ProxyState = "rejected"     // it rejected a change and keeps what it had
+	Outdated     ProxyState = "outdated"     // the newest documents cannot be compiled for it
+	Unconfigured ProxyState = "unconfigured" // it is sent nothing, and keeps what it has
+	Missing      ProxyState = "missing"      // it is expected and not connected
+	Left         ProxyState = "left"         // it disconnected a short while ago and is not expected
+)
+
+// Proxy is one xDS client: connected now, expected, or seen a short while ago.
 type Proxy struct {
 	Node      string    `json:"node"`
-	Role      string    `json:"role"` // sidecar, edge or proxyless
+	Client    string    `json:"client,omitempty"` // address of a connected client: IP:port of an Envoy, IP of a gRPC program
+	Role      string    `json:"role"`             // sidecar, edge or proxyless
 	Service   string    `json:"service,omitempty"`
 	Edge      string    `json:"edge,omitempty"`
 	Zone      string    `json:"zone,omitempty"`
@@ -67,8 +126,11 @@ type Proxy struct {
 	Connected bool      `json:"connected"`
 	Since     time.Time `json:"since,omitzero"` // of Connected
 	InSync    bool      `json:"inSync"`         // it has acknowledged all there is for it
-	Why       string    `json:"why"`            // why it is not in sync, in one sentence; "" when it is
-	Revision  string    `json:"revision"`       // of the documents its configuration was made from
+	// State sums it up, and StateSince says since when; absent for a proxy in sync.
+	State      ProxyState `json:"state"`
+	StateSince time.Time  `json:"stateSince,omitzero"`
+	Why        string     `json:"why"`      // why it is not in sync, in one sentence; "" when it is
+	Revision   string     `json:"revision"` // of the documents its configuration was made from
 	// Unreachable is what its manifest calls and this kind of client cannot reach; absent when there is nothing.
 	Unreachable []Unreachable `json:"unreachable,omitempty"`
 	// Types is keyed by clusters, endpoints, listeners, routes, virtualHosts, secrets or runtime.

@@ -44,6 +44,12 @@ func (c *Client) Service(ctx context.Context, name string) (api.Service, error) 
 	return s, c.call(ctx, http.MethodGet, "/v1/services/"+url.PathEscape(name), nil, &s)
 }
 
+// Edges is GET /v1/edges.
+func (c *Client) Edges(ctx context.Context) ([]api.Edge, error) {
+	var e api.Edges
+	return e.Edges, c.call(ctx, http.MethodGet, "/v1/edges", nil, &e)
+}
+
 // Edge is GET /v1/edges/{name}; *Refused with status 404 when no document describes it.
 func (c *Client) Edge(ctx context.Context, name string) (api.Edge, error) {
 	var e api.Edge

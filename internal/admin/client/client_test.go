@@ -53,6 +53,10 @@ func TestCallsAreWhatTheServerExpects(t *testing.T) {
 			"GET /v1/services/users", api.Service{Name: "users"},
 		},
 		{
+			"edges", func(c *Client) (any, error) { return c.Edges(ctx) }, `{"edges":[{"name":"public"}]}`,
+			"GET /v1/edges", []api.Edge{{Name: "public"}},
+		},
+		{
 			"edge", func(c *Client) (any, error) { return c.Edge(ctx, "public") }, `{"name":"public"}`,
 			"GET /v1/edges/public", api.Edge{Name: "public"},
 		},

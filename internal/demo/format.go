@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// words says what became of the requests of all paths.
-func (m mark) words() string {
+// summary says what became of the requests of all paths.
+func (m mark) summary() string {
 	sent, failed, _ := m.sum()
 	return fmt.Sprintf("%d of %d requests failed", failed, sent)
 }
@@ -32,14 +32,14 @@ func (m mark) tooSlow(paths []*path) error {
 	return errors.Join(errs...)
 }
 
-// inWords says how each path did.
-func (m mark) inWords(paths []*path) string {
-	var words []string
+// pathSummary says how each path did.
+func (m mark) pathSummary(paths []*path) string {
+	var parts []string
 	for i, f := range m {
-		words = append(words, fmt.Sprintf("%s %.0f/s p50 %s p99 %s",
+		parts = append(parts, fmt.Sprintf("%s %.0f/s p50 %s p99 %s",
 			paths[i].name, f.perSecond(), milliseconds(f.percentile(0.5)), milliseconds(f.percentile(0.99))))
 	}
-	return strings.Join(words, "; ")
+	return strings.Join(parts, "; ")
 }
 
 func milliseconds(d time.Duration) string {

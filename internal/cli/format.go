@@ -2,12 +2,9 @@ package cli
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"slices"
+	"strings"
 	"time"
-
-	"golang.org/x/term"
 )
 
 // count says how many there are of a thing: 1 service, 2 services.
@@ -18,7 +15,7 @@ func count(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// span is a duration as people say it: 42s, 3m, 2h10m, 4d.
+// span is a duration in two units at most: 42s, 3m05s, 2h10m, 4d02h.
 func span(d time.Duration) string {
 	switch d = d.Round(time.Second); {
 	case d < time.Minute:
@@ -32,23 +29,12 @@ func span(d time.Duration) string {
 	}
 }
 
-// isTerminal reports whether a person looks at w.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// terminalWidth is how many columns the terminal has that w is, 0 when that is not known.
-func terminalWidth(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok {
-		return 0
+// some lists at most most of the words, and says how many there are besides.
+func some(words []string, most int) string {
+	if len(words) <= most {
+		return strings.Join(words, ", ")
 	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 0
-	}
-	return width
+	return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), len(words)-most)
 }
 
 // sorted sorts names in place and returns them.

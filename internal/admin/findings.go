@@ -1,0 +1,119 @@
+package admin
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// How long something may last before it is a finding: what is shorter is an ordinary change under way.
+const (
+	// pendingGrace is for a proxy to acknowledge a change. Warming a cluster takes a few seconds.
+	pendingGrace = 30 * time.Second
+	// duplicateGrace is for a broken connection to be noticed, of a client that is back on another one: the
+	// server's keepalive takes up to two minutes.
+	duplicateGrace = 2*time.Minute + 10*time.Second
+)
+
+// findings are everything that is wrong by a status, in the order of the kinds.
+func findings(s api.Status, missingEdges []mesh.EdgeName, now time.Time) []api.Finding {
+	found := []api.Finding{}
+	found = append(found, documentFindings(s.Config)...)
+	for _, d := range s.Expiry {
+		found = append(found, api.Finding{
+			Kind: api.ExpiryPaused, Subject: d.Service, Since: d.Since,
+			Message: fmt.Sprintf("%d of %d instances stopped checking in at once; they stay registered until %s", len(d.Instances), d.Of, d.Until.UTC().Format(time.RFC3339)),
+			Hint:    fmt.Sprintf("if they are dead: doyen expiry %[1]s --expire; if they are alive: doyen expiry %[1]s --keep", d.Service),
+		})
+	}
+	for _, name := range missingEdges {
+		found = append(found, api.Finding{
+			Kind: api.EdgeMissing, Subject: string(name),
+			Message: "no connected proxy runs this edge", Hint: fmt.Sprintf("start one with: doyen edge --edge %s", name),
+		})
+	}
+	return append(found, proxyFindings(s.Proxies, now)...)
+}
+
+func documentFindings(c api.Config) []api.Finding {
+	var found []api.Finding
+	if c.Error != "" {
+		found = append(found, api.Finding{Kind: api.DocumentsUnreadable, Subject: c.Folder, Message: fmt.Sprintf("%s; revision %s stays in force", c.Error, c.Revision)})
+	}
+	if n := len(c.Problems); n > 0 {
+		found = append(found, api.Finding{
+			Kind: api.DocumentsRefused, Subject: c.Folder,
+			Message: fmt.Sprintf("the folder has %s, so revision %s stays in force", plural(n, "problem"), c.Revision),
+			Hint:    "doyen validate " + c.Folder + " shows them",
+		})
+	}
+	if h := c.Held; h != nil {
+		found = append(found, api.Finding{
+			Kind: api.DocumentsHeld, Subject: h.Revision, Since: h.Since,
+			Message: h.Reason, Hint: "to let it take effect: doyen accept " + h.Revision,
+		})
+	}
+	return found
+}
+
+// proxyKinds are the findings that a proxy's state is, in the order of the kinds; 0 where it is one at once.
+var proxyKinds = []struct {
+	kind  api.FindingKind
+	state api.ProxyState
+	grace time.Duration
+}{
+	{api.ProxyMissing, api.Missing, 0},
+	{api.ProxyUnconfigured, api.Unconfigured, 0},
+	{api.ProxyOutdated, api.Outdated, 0},
+	{api.ProxyRejected, api.Rejected, 0},
+	{api.ProxyPending, api.Pending, pendingGrace},
+}
+
+func proxyFindings(proxies []api.Proxy, now time.Time) []api.Finding {
+	found := duplicates(proxies, now)
+	for _, k := range proxyKinds {
+		for _, p := range proxies {
+			if p.State == k.state && !p.StateSince.IsZero() && now.Sub(p.StateSince) >= k.grace {
+				found = append(found, api.Finding{Kind: k.kind, Subject: p.Node, Message: p.Why, Since: p.StateSince, Hint: "doyen status " + p.Node + " shows more"})
+			}
+		}
+	}
+	return found
+}
+
+// duplicates are the node IDs that several clients have had for longer than a broken connection lasts.
+// The proxies are sorted by node.
+func duplicates(proxies []api.Proxy, now time.Time) []api.Finding {
+	var found []api.Finding
+	for i := 0; i < len(proxies); {
+		first := i
+		var clients []string
+		var since time.Time // of the second
+		for ; i < len(proxies) && proxies[i].Node == proxies[first].Node; i++ {
+			if p := proxies[i]; p.Connected && now.Sub(p.Since) >= duplicateGrace {
+				clients = append(clients, p.Client)
+				if len(clients) > 1 && (since.IsZero() || p.Since.After(since)) {
+					since = p.Since
+				}
+			}
+		}
+		if len(clients) > 1 {
+			found = append(found, api.Finding{
+				Kind: api.DuplicateNode, Subject: proxies[first].Node, Since: since,
+				Message: fmt.Sprintf("%d clients use this node ID: %s", len(clients), strings.Join(clients, ", ")),
+				Hint:    "give each a bootstrap of its own (doyen agent does; doyen bootstrap has --instance): was an image or a file copied?",
+			})
+		}
+	}
+	return found
+}
+
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

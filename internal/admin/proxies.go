@@ -1,0 +1,220 @@
+package admin
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/control"
+	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/registry"
+	"github.com/doyen-mesh/doyen/xds"
+)
+
+// views know which view each node has, as control.Control does.
+type views interface {
+	View(node *xds.Node) (n mesh.Node, view control.View, ok bool, err error)
+	Origins(node *xds.Node) map[xds.Ref]mesh.Origin // costs what compiling the view does
+}
+
+// proxyView is everything that is known of proxies at one moment.
+type proxyView struct {
+	started   time.Time // of this server, which knows of no connection before that
+	views     views
+	state     *control.State
+	connected []xds.NodeStatus
+	left      []control.Gone
+}
+
+// proxies are the connected clients, the proxies that are expected and not connected, and those that left a
+// short while ago, by node.
+func (v proxyView) proxies() ([]api.Proxy, api.ProxySummary) {
+	var sum api.ProxySummary
+	shown, connected := []api.Proxy{}, map[string]bool{}
+	for _, n := range v.connected {
+		described := v.describe(n.Node)
+		for _, streams := range byClient(n, described.Role == string(mesh.Proxyless)) {
+			p := v.connectedProxy(described, n.Node, streams)
+			if sum.Connected++; p.InSync {
+				sum.InSync++
+			}
+			shown = append(shown, p)
+		}
+		connected[n.Node.ID] = true
+	}
+	expected := v.expected()
+	for _, left := range v.left {
+		if connected[left.Node.ID] {
+			continue // it came back meanwhile
+		}
+		p := v.describe(left.Node)
+		p.State, p.StateSince, p.Why = api.Left, left.At, "it disconnected"
+		if expected[left.Node.ID] {
+			p.State, p.Why = api.Missing, "its instance is registered, but it is not connected"
+			delete(expected, left.Node.ID)
+		}
+		p.Since = left.At
+		shown = append(shown, p)
+	}
+	for id := range expected {
+		if !connected[id] {
+			shown = append(shown, v.neverSeen(id))
+		}
+	}
+	for _, p := range shown {
+		if p.State == api.Missing {
+			sum.Missing++
+		}
+	}
+	sum.Missing += len(v.missingEdges(shown))
+	slices.SortFunc(shown, func(a, b api.Proxy) int {
+		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Client, b.Client))
+	})
+	return shown, sum
+}
+
+// expected are the node IDs of the proxies of all instances that take traffic. Those that start or leave may
+// be without theirs.
+func (v proxyView) expected() map[string]bool {
+	expected := map[string]bool{}
+	if v.state.Instances == nil {
+		return expected
+	}
+	for _, service := range v.state.Instances.Services() {
+		for _, i := range v.state.Instances.Instances(service) {
+			if i.Proxy != "" && i.State != registry.Starting && i.State != registry.Draining {
+				expected[i.Proxy] = true
+			}
+		}
+	}
+	return expected
+}
+
+// missingEdges are the Edge documents that no connected proxy runs, by name.
+func (v proxyView) missingEdges(shown []api.Proxy) []mesh.EdgeName {
+	if v.state.Documents == nil {
+		return nil
+	}
+	served := map[string]bool{}
+	for _, p := range shown {
+		served[p.Edge] = served[p.Edge] || p.Connected
+	}
+	var missing []mesh.EdgeName
+	for _, name := range slices.Sorted(maps.Keys(v.state.Documents.Documents.Edges)) {
+		if !served[string(name)] {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
+// neverSeen is an expected proxy that has not connected since the server started.
+func (v proxyView) neverSeen(id string) api.Proxy {
+	p := api.Proxy{
+		Node: id, State: api.Missing, StateSince: v.started, Kind: kind(""), Types: map[string]api.TypeStatus{},
+		Why: "its instance is registered, but it has not connected since this server started",
+	}
+	// The node ID is in the form that the agent gives it, unless somebody checks in by other means.
+	if role, rest, ok := strings.Cut(id, "/"); ok && mesh.Role(role) == mesh.Sidecar {
+		p.Role = role
+		p.Service, _, _ = strings.Cut(rest, "/")
+	}
+	return p
+}
+
+// byClient splits the streams of a node by the client that opened them, in the order in which they connected.
+// Several clients have one node ID when a host's image, and with it a bootstrap, was copied. An Envoy opens its
+// streams on one connection, so another connection is another Envoy. A gRPC program opens a connection for
+// each target, so only another host is another program.
+func byClient(n xds.NodeStatus, wholeHost bool) [][]xds.StreamStatus {
+	at := map[string]int{}
+	var clients [][]xds.StreamStatus
+	for _, s := range n.Streams {
+		client := clientAddress(s.Peer, wholeHost)
+		i, known := at[client]
+		if !known {
+			i = len(clients)
+			at[client] = i
+			clients = append(clients, nil)
+		}
+		clients[i] = append(clients[i], s)
+	}
+	return clients
+}
+
+func clientAddress(peer string, wholeHost bool) string {
+	if address, err := netip.ParseAddrPort(peer); err == nil && wholeHost {
+		return address.Addr().String()
+	}
+	return peer
+}
+
+// describe says who a node is, and which view it has.
+func (v proxyView) describe(node *xds.Node) api.Proxy {
+	p := api.Proxy{Node: node.ID, Kind: kind(""), Types: map[string]api.TypeStatus{}}
+	n, view, known, err := v.views.View(node)
+	if err != nil {
+		p.State, p.Why = api.Unconfigured, "it is sent nothing: "+err.Error()
+		return p
+	}
+	p.Role, p.Service, p.Edge, p.Zone, p.Kind = string(n.Role), string(n.Service), string(n.Edge), string(n.Zone), kind(n.Role)
+	p.Revision, p.Unreachable = string(view.Revision), unreachable(view.Unreachable)
+	switch {
+	case !known:
+		p.State, p.Why = api.Pending, "its configuration is being compiled"
+	case view.Err != nil && view.Revision == "":
+		p.State, p.Why = api.Unconfigured, "it is sent nothing: "+view.Err.Error()
+	case view.Err != nil:
+		p.State, p.Why = api.Outdated, fmt.Sprintf("it keeps revision %s: %v", view.Revision, view.Err)
+	case view.Behind:
+		p.State, p.Why = api.Pending, "its new configuration is being compiled"
+	}
+	return p
+}
+
+func unreachable(all []ir.Unreachable) []api.Unreachable {
+	var shown []api.Unreachable
+	for _, u := range all {
+		shown = append(shown, api.Unreachable{To: u.Target.Hosts()[0], Why: u.Why, Origin: u.Origin.String()})
+	}
+	return shown
+}
+
+func kind(r mesh.Role) string {
+	if r == mesh.Proxyless {
+		return "grpc"
+	}
+	return "envoy"
+}
+
+// connectedProxy is one client of a node that is described already, by its streams.
+func (v proxyView) connectedProxy(p api.Proxy, node *xds.Node, streams []xds.StreamStatus) api.Proxy {
+	p.Types = map[string]api.TypeStatus{}
+	p.Connected, p.Client = true, clientAddress(streams[0].Peer, p.Kind == kind(mesh.Proxyless))
+	origins := sync.OnceValue(func() map[xds.Ref]mesh.Origin { return v.views.Origins(node) })
+	for _, stream := range streams {
+		if p.Since.IsZero() || stream.Opened.Before(p.Since) {
+			p.Since = stream.Opened
+		}
+		for _, typeURL := range slices.Sorted(maps.Keys(stream.Types)) {
+			t, name := stream.Types[typeURL], typeName(typeURL)
+			p.Types[name] = typeStatus(t, origins)
+			if !t.InSync {
+				lag(&p, name, stream, t)
+			}
+		}
+	}
+	if p.State == "" {
+		p.State, p.InSync = api.InSync, true
+	} else if p.StateSince.IsZero() && p.State != api.Pending { // it is not known since when a view is compiled
+		p.StateSince = p.Since
+	}
+	return p
+}

@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/doyen-mesh/doyen/internal/admin/client"
+	"github.com/doyen-mesh/doyen/internal/httpapi"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+	registryapi "github.com/doyen-mesh/doyen/internal/registry/api"
+	registryclient "github.com/doyen-mesh/doyen/internal/registry/client"
+)
+
+func (i Invocation) instances() *cobra.Command {
+	var c connection
+	var o output
+	cmd := &cobra.Command{
+		Use:   "instances [SERVICE]",
+		Short: "List the registered instances",
+		Example: `  doyen instances
+  doyen instances users -o json | jq -r '.instances[].address'`,
+		Args: optionalArgument,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var service mesh.ServiceName
+			if len(args) == 1 {
+				var err error
+				if service, err = mesh.ParseServiceName(args[0]); err != nil {
+					return usage("", "%w", err)
+				}
+			}
+			var answer registryapi.Instances
+			err := c.doRegistry(cmd, func(ctx context.Context, api *registryclient.Client) (err error) {
+				answer, err = api.Instances(ctx, service)
+				return err
+			})
+			if err == nil && service != "" && len(answer.Instances) == 0 {
+				err = c.hasManifest(cmd, string(service))
+			}
+			if err != nil {
+				return err
+			}
+			if o == asJSON {
+				return i.printJSON(answer)
+			}
+			return i.printInstances(o, service, answer.Instances, time.Now())
+		},
+	}
+	c.add(cmd)
+	addOutput(cmd, &o, asText, asWide, asJSON)
+	cmd.ValidArgsFunction = i.completeFirst(&c, serviceNames)
+	return cmd
+}
+
+// hasManifest is an error when the service has none.
+func (c *connection) hasManifest(cmd *cobra.Command, service string) error {
+	return c.do(cmd, func(ctx context.Context, api *client.Client) error {
+		_, err := api.Service(ctx, service)
+		if !httpapi.IsStatus(err, http.StatusNotFound) {
+			return err
+		}
+		services, listErr := api.Services(ctx)
+		if listErr != nil {
+			return listErr
+		}
+		return noManifest(service, services)
+	})
+}
+
+func (i Invocation) printInstances(o output, service mesh.ServiceName, instances []registryapi.Instance, now time.Time) error {
+	p := i.newPage(o)
+	switch {
+	case len(instances) == 0 && service != "":
+		p.add("no instance of %s is registered", service)
+		return i.printPage(p)
+	case len(instances) == 0:
+		p.add("no instance is registered")
+		return i.printPage(p)
+	}
+	header := []string{"SERVICE", "ADDRESS", "STATE", "ZONE", "WEIGHT", "LEASE"}
+	if o == asWide {
+		header = append(header, "PROXY", "TAGS")
+	}
+	var rows [][]string
+	for _, in := range instances {
+		row := []string{string(in.Service), in.Address.String(), string(in.State), cmp.Or(string(in.Zone), "-"), fmt.Sprint(in.Weight), leaseLeft(in.Expires, now)}
+		if o == asWide {
+			row = append(row, cmp.Or(in.Proxy, "-"), tagList(in.Tags))
+		}
+		rows = append(rows, row)
+	}
+	p.table(header, rows)
+	for _, in := range instances {
+		if in.Reason != "" {
+			p.add("%s at %s is %s: %s", in.Service, in.Address, in.State, in.Reason)
+		}
+	}
+	return i.printPage(p)
+}
+
+func tagList(tags map[string]string) string {
+	var all []string
+	for _, name := range names(tags) {
+		all = append(all, name+"="+tags[name])
+	}
+	return cmp.Or(strings.Join(all, ", "), "-")
+}
+
+func leaseLeft(expires, now time.Time) string {
+	if left := expires.Sub(now); left > 0 {
+		return "ends in " + span(left)
+	}
+	return "ended"
+}
