@@ -8,11 +8,11 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/atomicfile"
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
 	"github.com/doyen-mesh/doyen/internal/process"
 )
@@ -50,7 +50,7 @@ func newProxy(o ProxyOptions, b bootstrap.Options, folder string, inbound []neti
 		return nil, err
 	}
 	file := filepath.Join(folder, "envoy.yaml")
-	if err := os.WriteFile(file, content, 0o600); err != nil {
+	if err := atomicfile.Write(file, content, 0o600); err != nil {
 		return nil, err
 	}
 	args := []string{"--config-path", file, "--disable-hot-restart", "--log-level", cmp.Or(o.LogLevel, "warning")}

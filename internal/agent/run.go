@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/doyen-mesh/doyen/internal/admin/client"
+	"github.com/doyen-mesh/doyen/internal/atomicfile"
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/process"
@@ -115,5 +116,5 @@ func (a *agent) writeGRPCBootstrap() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(a.grpcBootstrap(), content, 0o600)
+	return atomicfile.Write(a.grpcBootstrap(), content, 0o600)
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/doyen-mesh/doyen/internal/atomicfile"
 )
 
 //go:embed mesh/*.yaml
@@ -35,7 +37,7 @@ func (d documents) write(ledger int) error {
 			continue
 		}
 		content = bytes.ReplaceAll(content, []byte(strconv.Itoa(ledgerPort)), []byte(strconv.Itoa(ledger)))
-		if err := os.WriteFile(path, content, 0o644); err != nil {
+		if err := atomicfile.Write(path, content, 0o644); err != nil {
 			return err
 		}
 	}
@@ -68,9 +70,5 @@ func (d documents) edit(name, old, replacement string) (undo func() error, err e
 }
 
 func (d documents) replace(path string, content []byte) error {
-	fresh := filepath.Join(d.dir, "."+filepath.Base(path)+".new")
-	if err := os.WriteFile(fresh, content, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(fresh, path)
+	return atomicfile.Write(path, content, 0o644)
 }

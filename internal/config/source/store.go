@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/atomicfile"
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
@@ -51,7 +51,7 @@ func (s store) load() (*accepted, error) {
 	return &a, nil
 }
 
-// save replaces what was saved, or leaves it as it was: it writes beside, syncs and renames.
+// save replaces what was saved, or leaves it as it was.
 func (s store) save(a *accepted) error {
 	if s.dir == "" {
 		return nil
@@ -71,26 +71,5 @@ func (s store) replace(text []byte) error {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return err
 	}
-	tmp, err := os.OpenFile(stateFile(s.dir)+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(text)
-	err = errors.Join(err, tmp.Sync(), tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), stateFile(s.dir))
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
-	}
-	return syncDir(s.dir)
-}
-
-// syncDir makes a rename survive a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(filepath.Clean(dir))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return atomicfile.Write(stateFile(s.dir), text, 0o600)
 }
