@@ -46,6 +46,7 @@ func (st *stream) finish() {
 	}
 	st.session.close()
 	g.remove(&st.session)
+	s.waiters.look(st)
 	var quiet chan struct{}
 	if st.sending {
 		quiet = make(chan struct{})
@@ -54,7 +55,6 @@ func (st *stream) finish() {
 	g.mu.Unlock()
 	awaitSender(quiet)
 	s.closeCallback(st, st.err)
-	s.waiters.notify()
 	s.log.Debug("xds stream closed", "stream", st.info.ID, "node", st.info.Node.ID, "error", st.err)
 	s.open.Done()
 }

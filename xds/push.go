@@ -25,6 +25,7 @@ func (st *stream) push(mayBlock bool) {
 	defer g.mu.Unlock()
 	if st.sending {
 		st.rerun = true
+		st.server.waiters.look(st)
 		return
 	}
 	st.sending = true
@@ -56,6 +57,7 @@ func (st *stream) pushLocked(mayBlock bool) {
 		}
 	}
 	st.stopSending()
+	st.server.waiters.look(st)
 	st.schedule()
 	st.tellRejected()
 }

@@ -173,8 +173,10 @@ func (c *SnapshotCache) forgetIfUnused(name string, v *viewPool) {
 // withdraw makes the pool as if nothing had been published: clients keep what they have.
 func (p *pool) withdraw() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.ready = false
+	watchers := watchersOf(p.allSubscriptions())
+	p.mu.Unlock()
+	wakeAll(watchers) // who waits for their ACK need not any more
 }
 
 func (p *pool) unused() bool {

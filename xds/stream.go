@@ -174,8 +174,5 @@ func (st *stream) handle(r *request) error {
 		return err
 	}
 	st.push(true)
-	if r.nonce != "" {
-		st.server.waiters.notify()
-	}
 	return nil
 }

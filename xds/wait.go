@@ -3,79 +3,118 @@ package xds
 import (
 	"context"
 	"sync"
-	"time"
+	"sync/atomic"
 )
 
-// waiters are those who wait until something was acknowledged.
+// waiters are the calls of WaitAcknowledged under way. A stream tells them how far it is whenever it
+// may have changed: at the end of each push, which follows every request and every publication that
+// concerns it. So an acknowledgement costs the same however many streams there are.
 type waiters struct {
-	mu      sync.Mutex
-	changed chan struct{} // nil when nobody waits
+	count atomic.Int32 // of all; what streams look at first
+	mu    sync.Mutex   // guards the rest; taken after a group's lock
+	all   map[*waiter]struct{}
 }
 
-// notify lets everybody who waits look again.
-func (w *waiters) notify() {
+// waiter is one call.
+type waiter struct {
+	ref    Ref
+	behind map[*stream]struct{} // guarded by the lock of waiters
+	done   chan struct{}        // has a place: nobody is behind any more
+}
+
+func (w *waiters) add(ref Ref) *waiter {
+	one := &waiter{ref: ref, behind: map[*stream]struct{}{}, done: make(chan struct{}, 1)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.changed != nil {
-		close(w.changed)
-		w.changed = nil
+	if w.all == nil {
+		w.all = map[*waiter]struct{}{}
+	}
+	w.all[one] = struct{}{}
+	w.count.Add(1)
+	return one
+}
+
+func (w *waiters) remove(one *waiter) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.all, one)
+	w.count.Add(-1)
+}
+
+// look takes note of how far a stream is, for everybody who waits. The caller holds the lock of the
+// stream's group.
+func (w *waiters) look(st *stream) {
+	if w.count.Load() == 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for one := range w.all {
+		one.note(st)
 	}
 }
 
-// next returns a channel that is closed when there is something new to see.
-func (w *waiters) next() <-chan struct{} {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.changed == nil {
-		w.changed = make(chan struct{})
+// note takes note of how far a stream is. The caller holds the locks of waiters and of the stream's group.
+func (w *waiter) note(st *stream) {
+	if !st.closed && !st.acknowledged(w.ref) {
+		w.behind[st] = struct{}{}
+		return
 	}
-	return w.changed
+	if _, was := w.behind[st]; !was {
+		return
+	}
+	delete(w.behind, st)
+	if len(w.behind) == 0 {
+		select {
+		case w.done <- struct{}{}:
+		default:
+		}
+	}
 }
 
-// lookPause keeps those who wait from looking at all streams after every single ACK.
-const lookPause = 2 * time.Millisecond
+// caughtUp says whether nobody is behind.
+func (w *waiters) caughtUp(one *waiter) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(one.behind) == 0
+}
 
-// WaitAcknowledged returns when every stream that subscribes to ref has acknowledged its
-// current content (or absence), ctx.Err() when ctx ends first. Rejected counts as acknowledged.
+// WaitAcknowledged returns nil when every stream that subscribes to ref has acknowledged its content
+// (or absence) of the time of the call or later, and ctx.Err() if ctx ends first. Rejected counts as
+// acknowledged.
 func (s *Server) WaitAcknowledged(ctx context.Context, ref Ref) error {
 	ref.Name = canonicalName(ref.Name)
-	for {
-		changed := s.waiters.next()
-		if s.acknowledged(ref) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-changed:
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(lookPause):
-		}
-	}
-}
-
-func (s *Server) acknowledged(ref Ref) bool {
+	w := s.waiters.add(ref)
+	defer s.waiters.remove(w)
 	for _, st := range s.allStreams() {
-		if !st.acknowledged(ref) {
-			return false
+		s.lookAt(st, w)
+	}
+	for !s.waiters.caughtUp(w) {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-w.done:
 		}
 	}
-	return true
+	return nil
 }
 
-func (st *stream) acknowledged(ref Ref) bool {
+// lookAt lets a waiter take note of how far a stream is with what is published by now.
+func (s *Server) lookAt(st *stream, w *waiter) {
 	g := st.session.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p := st.session.place(ref.Type)
-	if p == nil {
-		return true
-	}
 	g.load()
-	if p.want == nil {
+	s.waiters.mu.Lock()
+	defer s.waiters.mu.Unlock()
+	w.note(st)
+}
+
+// acknowledged says whether the client has acknowledged, or rejected, what was wanted of ref when the
+// group was loaded last. The caller holds the group's lock.
+func (st *stream) acknowledged(ref Ref) bool {
+	p := st.session.place(ref.Type)
+	if p == nil || p.want == nil {
 		return true
 	}
 	want := p.want.find(ref.Name)
