@@ -14,7 +14,7 @@ func TestCallbackCost(t *testing.T) {
 		names[i] = fmt.Sprintf("cluster-%04d", i)
 		resources[i] = NewResource(ClusterType, names[i], nil, ResourceOptions{})
 	}
-	p := &place{kind: kindOf(ClusterType), asked: names, wildcard: true}
+	p := &place{kind: kindOf(ClusterType), requested: requested{asked: names, wildcard: true}}
 	all := &content{table: newTable(resources)}
 	list := all.since(nothing(), true)
 	total := 0

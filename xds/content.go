@@ -3,6 +3,7 @@ package xds
 import (
 	"hash/maphash"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -34,6 +35,9 @@ type difference struct {
 	added   int      // of changes, those that are not removals
 	size    int      // in bytes, about
 	needs   bool     // some change may have to wait for another type
+	grows   bool     // some resource refers to what its predecessor did not refer to
+	own     bool     // some resource refers to its own type
+	claims  bool     // some resource is unknown: the client had it when it connected
 	version string   // of the whole type once this is applied
 	result  *content // what a client has once this is applied; nil when it was put together for a stream
 	bodies  bodies
@@ -112,12 +116,24 @@ func (c *content) custom(changes []change, version string, shared bool) *differe
 func (d *difference) append(ch change) {
 	d.changes = append(d.changes, ch)
 	d.size += ch.size()
+	d.claims = d.claims || ch.old != nil && ch.old.placeholder
+	d.own = d.own || ch.old.refersToOwnType() || ch.new.refersToOwnType()
 	if ch.new == nil {
 		d.needs = true
 		return
 	}
 	d.added++
 	d.needs = d.needs || len(ch.new.references) > 0
+	d.grows = d.grows || len(ch.new.references) > 0 && (ch.old == nil || !containsRefs(ch.old.references, ch.new.references))
+}
+
+// find returns the change of name, if there is one.
+func (d *difference) find(name string) (change, bool) {
+	i, found := slices.BinarySearchFunc(d.changes, name, compareChange)
+	if !found {
+		return change{}, false
+	}
+	return d.changes[i], true
 }
 
 func (c *content) knownDifference(key differenceKey) *difference {

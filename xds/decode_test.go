@@ -73,7 +73,7 @@ func FuzzDecodeRepeated(f *testing.F) {
 		if before.decode(first) != nil || alone.decode(second) != nil {
 			return
 		}
-		s := &session{places: []*place{{kind: kindOf(before.typeURL), last: before.encoded}}}
+		s := &session{places: []*place{{kind: kindOf(before.typeURL), requested: requested{last: before.encoded}}}}
 		after := request{session: s}
 		if err := after.decode(second); err != nil {
 			t.Fatalf("not decoded after another request: %v", err)

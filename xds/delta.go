@@ -3,10 +3,11 @@ package xds
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // receiveDelta takes the changes a delta request makes to the subscription.
-func (p *place) receiveDelta(r *request) error {
+func (p *place) receiveDelta(now time.Time, r *request) error {
 	first := p.fresh
 	p.fresh = false
 	if !first && len(r.names) == 0 && len(r.drop) == 0 {
@@ -27,10 +28,12 @@ func (p *place) receiveDelta(r *request) error {
 	if shrunk {
 		p.drop(before, drop, wasWildcard && !wildcard)
 	}
+	var claims map[string]string
 	if first {
-		p.initial = canonicalVersions(r.initial)
+		claims = canonicalVersions(r.initial)
+		p.claim(now, claims)
 	}
-	p.answerFor(before, subscribe)
+	p.answerFor(before, subscribe, claims)
 	return nil
 }
 
@@ -58,7 +61,7 @@ func (p *place) drop(before, drop []string, everything bool) {
 
 // answerFor sees to it that every name subscribed to is answered: also one that the client
 // has already (C071), also one that does not exist (C072).
-func (p *place) answerFor(before, names []string) {
+func (p *place) answerFor(before, names []string, claims map[string]string) {
 	if len(names) == 0 {
 		return
 	}
@@ -72,10 +75,9 @@ func (p *place) answerFor(before, names []string) {
 	}
 	for _, name := range names {
 		_, had := slices.BinarySearch(before, name)
-		if had || p.mayHave(name) || p.want.find(name) == nil {
-			if _, knew := p.initial[name]; !knew || p.want.find(name) == nil {
-				p.again = append(p.again, name)
-			}
+		_, claimed := claims[name] // what differs is a change, what does not is not sent again (C080)
+		if had || p.mayHave(name) && !claimed || p.want.find(name) == nil {
+			p.again = append(p.again, name)
 		}
 	}
 }
@@ -90,36 +92,4 @@ func canonicalVersions(versions map[string]string) map[string]string {
 		canonical[canonicalName(name)] = version
 	}
 	return canonical
-}
-
-// recall takes the versions the client knew when it connected: what is equal is not
-// sent again (C080), what no longer exists is reported (C081).
-func (p *place) recall() {
-	initial := p.initial
-	p.initial = nil
-	equal := make([]*Resource, 0, len(initial))
-	for _, name := range slices.Sorted(maps.Keys(initial)) {
-		r := p.want.find(name)
-		switch {
-		case r == nil && p.want.isUndecided(name): // in again, and answered once that is known
-		case r == nil:
-			if p.wildcard || p.named(name) {
-				p.gone = append(p.gone, name)
-			}
-		case r.version == initial[name] && r.name == name:
-			equal = append(equal, r)
-		}
-	}
-	known := p.want
-	if len(equal) != p.want.count {
-		known = &content{table: newTable(equal), position: p.want.position}
-	}
-	p.sent, p.acked, p.position = known, known, known.position
-	p.again = slices.DeleteFunc(p.again, func(name string) bool {
-		_, knew := initial[name]
-		return knew && !p.want.isUndecided(name) // equal, different or gone: said as such
-	})
-	if len(equal) > 0 || len(p.gone) > 0 {
-		p.owed = false
-	}
 }

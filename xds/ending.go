@@ -45,7 +45,7 @@ func (st *stream) finish() {
 		st.age.Stop()
 	}
 	st.session.close()
-	g.remove(&st.session)
+	g.remove(time.Now(), &st.session)
 	s.waiters.look(st)
 	var quiet chan struct{}
 	if st.sending {

@@ -1,17 +1,25 @@
 package xds
 
 import (
+	"iter"
 	"slices"
 	"sync"
+	"time"
 )
 
-// A group is the streams of one node on this server: what one of them acknowledged counts
+// A group is the streams of one client process on this server: what one of them acknowledged counts
 // for the others. Its lock guards all their sessions.
 type group struct {
 	mu       sync.Mutex
 	sessions []*session
 	pools    []*pool // scratch space of load
-	members  int     // guarded by the server's lock
+	epoch    uint64  // counts what may let something go that waits
+	departed []departure
+	served   bool // see serves
+
+	// Guarded by the server's lock.
+	members []*stream
+	process int // which of the node's processes this is, from 1
 }
 
 // add takes a stream in.
@@ -22,30 +30,74 @@ func (g *group) add(s *session) {
 	g.sessions = append(g.sessions, s)
 }
 
-// remove takes a stream out that ended. What waited for it looks again.
-func (g *group) remove(s *session) {
-	g.sessions = slices.DeleteFunc(g.sessions, func(o *session) bool { return o == s })
-	g.recheck(nil)
+// A departure is a stream that ended while others of its client go on. The client keeps what it
+// had by it, and most likely comes back for more, as when a stream reached its maximum age.
+type departure struct {
+	session *session
+	until   time.Time // when it is forgotten
 }
 
-// recheck lets everything that waits look again.
-func (g *group) recheck(except *session) {
-	for _, s := range g.sessions {
-		waits := false
-		for _, p := range s.places {
-			if p.trouble != nil {
-				p.idle, waits = nil, true
+// remove takes a stream out that ended. What waited for it looks again.
+func (g *group) remove(now time.Time, s *session) {
+	g.sessions = slices.DeleteFunc(g.sessions, func(o *session) bool { return o == s })
+	g.departed = slices.DeleteFunc(g.departed, func(d departure) bool { return !now.Before(d.until) })
+	if len(g.departed) < maxStreamsOfProcess {
+		g.departed = append(g.departed, departure{s, now.Add(s.rules.orderTimeout)})
+	}
+	g.changed(nil)
+}
+
+// absent yields the places of streams that ended a moment ago, of types that no stream asks for now,
+// and until when they count.
+func (g *group) absent(now time.Time) iter.Seq2[*place, time.Time] {
+	return func(yield func(*place, time.Time) bool) {
+		for _, d := range g.departed {
+			if !now.Before(d.until) {
+				continue
+			}
+			for _, p := range d.session.places {
+				if !g.watches(p.typeURL) && !yield(p, d.until) {
+					return
+				}
 			}
 		}
-		if waits && s != except {
+	}
+}
+
+// isAbsent says whether a stream that ended a moment ago asked for a type, and none does now.
+func (g *group) isAbsent(typeURL string, now time.Time) bool {
+	for p := range g.absent(now) {
+		if p.typeURL == typeURL {
+			return true
+		}
+	}
+	return false
+}
+
+// watches says whether a stream asks for a type.
+func (g *group) watches(typeURL string) bool {
+	return slices.ContainsFunc(g.sessions, func(s *session) bool {
+		p := s.place(typeURL)
+		return p != nil && !p.fresh
+	})
+}
+
+// changed is called when something changed for which a withheld change may wait: an answer, a
+// subscription, what is published, or a stream's end. All that waits is looked at again: by except,
+// if not nil, in its present round, by the other streams soon.
+func (g *group) changed(except *session) {
+	g.epoch++
+	for _, s := range g.sessions {
+		if s != except && s.waits() {
 			s.waker.wake()
 		}
 	}
 }
 
-// maxStreamsOfNode is how many streams may be one node's. More are taken for a fleet in
-// which all gave themselves the same ID, and each orders for itself.
-const maxStreamsOfNode = 32
+// waits says whether something is withheld.
+func (s *session) waits() bool {
+	return slices.ContainsFunc(s.places, func(p *place) bool { return len(p.withheld)+len(p.retained) > 0 })
+}
 
 // load looks at what there is: at all of a pool in one moment, at one pool after the other.
 // No two are locked at once, so the order does not matter.
@@ -69,52 +121,154 @@ func (g *group) load() {
 		}
 		pool.mu.RUnlock()
 	}
+	changed := false
 	for _, s := range g.sessions {
 		for _, p := range s.places {
-			p.combine()
+			changed = p.combine() || changed
 		}
+	}
+	if changed {
+		g.changed(nil)
 	}
 }
 
-// places yields the places of other types and streams that ask for a type.
-func (g *group) places(typeURL string) []*place {
-	var all []*place
-	for _, s := range g.sessions {
-		if p := s.place(typeURL); p != nil {
-			all = append(all, p)
-		}
+// published says whether what ref names is published for the session's node, asked for or not.
+func (s *session) published(ref Ref) bool {
+	p := s.source.poolFor(s.node, ref.Type, ref.Name)
+	if p == nil {
+		return false
 	}
-	return all
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	c := p.collections[ref.Type]
+	return p.ready && c != nil && c.table.find(ref.Name) != nil
 }
 
 // placeOf returns the place that counts for s of what ref names: one that has it to give, its
-// own before another stream's. A client may ask for resources of one type on a stream each, as
-// Envoy does outside of ADS.
-func (g *group) placeOf(s *session, ref Ref) *place {
-	all := g.places(ref.Type)
-	if own := s.place(ref.Type); own != nil {
-		all = slices.Insert(all, 0, own)
+// own before another stream's, nil when no stream asks for the type. A client may ask for
+// resources of one type on a stream each, as Envoy does outside of ADS.
+func (g *group) placeOf(s *session, ref Ref, now time.Time) *place {
+	first := s.place(ref.Type)
+	if first != nil && (len(g.sessions) == 1 || first.want != nil && first.want.get(ref.Name) != nil) {
+		return first
 	}
-	for _, p := range all {
-		if p.want != nil && p.want.get(ref.Name) != nil {
+	for _, o := range g.sessions {
+		if o == s || o.hung(now) {
+			continue
+		}
+		p := o.place(ref.Type)
+		if p != nil && p.want != nil && p.want.get(ref.Name) != nil {
 			return p
 		}
+		if first == nil {
+			first = p
+		}
 	}
-	if len(all) > 0 {
-		return all[0]
+	return first
+}
+
+// A stream hangs when its client has not answered a response for the OrderTimeout. Others of the client
+// do not wait for it any longer.
+func (s *session) hung(now time.Time) bool {
+	at := s.hungAt()
+	return !at.IsZero() && !now.Before(at)
+}
+
+// hungAt is when the stream will count as hung, zero when it has answered everything.
+func (s *session) hungAt() time.Time {
+	var at time.Time
+	for _, p := range s.places {
+		if p.pending != nil {
+			at = earlier(at, p.sentAt.Add(s.rules.orderTimeout))
+		}
 	}
-	return nil
+	return at
+}
+
+// serves says whether the client has, or had, listeners: before, nothing that is missing can be missed.
+func (g *group) serves() bool {
+	for _, s := range g.sessions {
+		if g.served {
+			break
+		}
+		p := s.place(ListenerType)
+		g.served = p != nil && p.acked.count > 0
+	}
+	return g.served
 }
 
 // mayHold says whether some change of d might have to wait. It is a quick look that errs
 // towards yes.
-func (g *group) mayHold(p *place, d *difference) bool {
+func (g *group) mayHold(p *place, d *difference, now time.Time) bool {
+	if d.own || len(p.retained) > 0 || p.returning(now) {
+		return true
+	}
+	for range g.absent(now) {
+		return true
+	}
 	for _, s := range g.sessions {
 		for _, q := range s.places {
-			if q != p && (q.flight != nil || q.trouble != nil || q.want != nil && q.acked.sum != q.want.sum) {
+			if q != p && !q.settled() {
+				return true
+			}
+		}
+	}
+	if !d.grows {
+		return false
+	}
+	for _, ch := range d.changes {
+		if ch.new == nil || ch.old != nil && containsRefs(ch.old.references, ch.new.references) {
+			continue
+		}
+		for _, ref := range ch.new.references {
+			if kindOf(ref.Type).rank < p.rank && g.readinessOf(p.session, ref, true, now, 0) != ready {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// settled says whether the client has acknowledged all there is of the type, and uses it.
+func (p *place) settled() bool {
+	return p.pending == nil && p.rejections == nil && len(p.withheld)+len(p.retained)+len(p.touched) == 0 &&
+		(p.want == nil || p.acked.sum == p.want.sum)
+}
+
+// maxStreamsOfProcess is how many streams may be one process's. More are taken for a fleet in
+// which all gave themselves the same ID, and each orders for itself.
+const maxStreamsOfProcess = 32
+
+// groupFor returns the one of a node's groups that a new stream belongs to, nil when it is of another process.
+// Streams on one connection are one process's. A process may have several connections, but does not open
+// two streams of one method on different ones: so that is a second process with the same node ID
+// (a copied image), or one that came back before the end of its old connection was noticed. They are
+// kept apart: neither waits for what the other acknowledges.
+func groupFor(of []*group, st *stream) *group {
+	var other *group
+	for _, g := range of {
+		if len(g.members) >= maxStreamsOfProcess {
+			continue
+		}
+		elsewhere := false
+		for _, m := range g.members {
+			if m.info.Peer == st.info.Peer {
+				return g
+			}
+			elsewhere = elsewhere || m.info.Method == st.info.Method
+		}
+		if !elsewhere {
+			other = g
+		}
+	}
+	return other
+}
+
+// newGroup returns a group beside a node's others.
+func newGroup(of []*group) *group {
+	g := &group{process: 1}
+	for slices.ContainsFunc(of, func(o *group) bool { return o.process == g.process }) {
+		g.process++
+	}
+	return g
 }

@@ -1,52 +1,123 @@
 package xds
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
 
-// planBeat sets when resources with a TTL have to be heard of again (C102): at half the
-// shortest TTL of what the client has.
-func (p *place) planBeat(now time.Time, has *content) {
-	p.beat = time.Time{}
+// heartbeats are when the client heard last of each resource that has a TTL (C102). A resource is
+// heard of when it is sent, and by a heartbeat: a response that has it without its body. Heartbeats go
+// out beside a pending response and need no answer, so that neither a client that is slow to
+// answer nor a neighbour that changes all the time lets a resource lapse.
+type heartbeats struct {
+	refreshed  map[string]time.Time // nil when nothing has a TTL
+	next       time.Time            // no heartbeat is due before; zero when nothing has a TTL
+	unanswered int                  // heartbeats since the client was heard of last
+}
+
+// maxUnanswered is how many heartbeats go to a client that does not say anything any more.
+const maxUnanswered = 8
+
+// minHeartbeat is the least time between heartbeats of a resource.
+const minHeartbeat = 10 * time.Millisecond
+
+// refreshes is how long after a resource was heard of it is due again, at the latest.
+func (r *Resource) refreshes() time.Duration { return max(r.ttl/2, minHeartbeat) }
+
+// noteSent takes note of what a response refreshes.
+func (p *place) noteSent(now time.Time, r *response) {
 	if !p.session.ttl {
 		return
 	}
-	if ttl := has.shortestTTL(); ttl > 0 {
-		p.beat = now.Add(ttl / 2)
+	if r.whole != nil {
+		for resource := range r.whole.all() {
+			p.refresh(now, resource)
+		}
+		return
 	}
-}
-
-func (t *table) shortestTTL() time.Duration {
-	var shortest time.Duration
-	for r := range t.all() {
-		if r.ttl > 0 && (shortest == 0 || r.ttl < shortest) {
-			shortest = r.ttl
+	for _, ch := range r.list.changes {
+		if ch.new != nil {
+			p.refresh(now, ch.new)
 		}
 	}
-	return shortest
 }
 
-// beatNow returns a heartbeat if it is time for one: the resources with a TTL, without bodies.
-// It is not an update, but has a nonce and is acknowledged like one.
-func (p *place) beatNow(now time.Time) *response {
-	if p.beat.IsZero() || now.Before(p.beat) {
-		return nil
+func (p *place) refresh(at time.Time, r *Resource) {
+	if r.ttl == 0 {
+		delete(p.refreshed, r.name)
+		return
 	}
-	var beating []*Resource
-	for r := range p.acked.all() {
+	if p.refreshed == nil {
+		p.refreshed = map[string]time.Time{}
+	}
+	p.refreshed[r.name] = at
+	p.next = earlier(p.next, at.Add(r.refreshes()))
+}
+
+// refreshSoon has heartbeats sent at once, since nobody knows when the client heard of what it has.
+func (p *place) refreshSoon(now time.Time, has *content) {
+	if !p.session.ttl {
+		return
+	}
+	for r := range has.all() {
 		if r.ttl > 0 {
-			beating = append(beating, r)
+			p.refresh(now.Add(-r.refreshes()), r)
 		}
 	}
-	p.planBeat(now, p.acked)
-	if len(beating) == 0 {
+}
+
+// nextHeartbeat is when to look for heartbeats that are due, zero for never.
+func (p *place) nextHeartbeat() time.Time {
+	if p.unanswered >= maxUnanswered {
+		return time.Time{}
+	}
+	return p.next
+}
+
+// heartbeat returns one if it is time for it. It has all that is due soon, so that resources
+// with different TTLs fall into step.
+func (p *place) heartbeat(now time.Time) *response {
+	if at := p.nextHeartbeat(); at.IsZero() || now.Before(at) {
 		return nil
 	}
+	due, beats := false, []*Resource{}
+	p.next = time.Time{}
+	for _, name := range slices.Sorted(maps.Keys(p.refreshed)) {
+		r := p.sent.get(name)
+		if r == nil || r.ttl == 0 {
+			delete(p.refreshed, name)
+			continue
+		}
+		since := now.Sub(p.refreshed[name])
+		due = due || since >= r.refreshes()
+		if since >= r.refreshes()/2 {
+			beats = append(beats, r)
+		}
+		p.next = earlier(p.next, p.refreshed[name].Add(r.refreshes()))
+	}
+	if !due {
+		return nil
+	}
+	p.next = time.Time{}
+	for _, r := range beats {
+		p.refreshed[r.name] = now
+	}
+	for name, at := range p.refreshed {
+		p.next = earlier(p.next, at.Add(p.sent.get(name).refreshes()))
+	}
+	r := p.heartbeatOf(beats)
+	p.unanswered++
+	p.nonce = r.nonce
+	return r
+}
+
+// heartbeatOf encodes a heartbeat. Its version is that of what was sent last: clients compare it.
+func (p *place) heartbeatOf(beats []*Resource) *response {
 	s := p.session
-	r := &response{session: s, place: p, delta: s.delta, nonce: s.newNonce(), version: p.acked.sum.version()}
+	r := &response{session: s, place: p, delta: s.delta, nonce: s.newNonce(), version: p.sent.sum.version(), list: &difference{}}
 	b := appendHeader(nil, r.version, p.typeURL)
-	for _, resource := range beating {
+	for _, resource := range beats {
 		message := wrapped(resource, true, false)
 		if !s.delta {
 			message = anyOf(wrapperType, message)
@@ -54,9 +125,6 @@ func (p *place) beatNow(now time.Time) *response {
 		b = appendMessage(b, fieldResources, message)
 	}
 	r.body = newBody(b)
-	r.list = &difference{}
-	p.flight = &flight{result: p.acked, position: p.position, list: r.list, version: r.version, beat: true}
-	p.nonce, p.sentAt = r.nonce, now
 	return r
 }
 

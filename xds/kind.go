@@ -32,6 +32,8 @@ type kind struct {
 	whole bool
 	// users are the types that refer to this one.
 	users []string
+	// warms: clients use a listener or a scope only once what it refers to has come.
+	warms bool
 }
 
 // lastRank is that of types the order says nothing of.
@@ -39,15 +41,15 @@ const lastRank = 7
 
 // kinds are the types with rules of their own, in the order of pushes.
 var kinds = []kind{
-	{ClusterType, 1, legacyWildcard, true, []string{ListenerType, RouteType, VirtualHostType}},
-	{EndpointType, 2, byName, false, []string{ClusterType}},
-	{ListenerType, 3, legacyWildcard, true, nil},
-	{ScopedRouteType, 4, legacyWildcard, true, []string{ListenerType}},
-	{RouteType, 5, byName, false, []string{ListenerType, ScopedRouteType}},
-	{VirtualHostType, 6, byName, false, []string{RouteType}},
-	{SecretType, lastRank, byName, false, []string{ClusterType, ListenerType}},
-	{RuntimeType, lastRank, byName, false, nil},
-	{ExtensionConfigType, lastRank, byName, false, []string{ListenerType, RouteType}},
+	{ClusterType, 1, legacyWildcard, true, []string{ListenerType, RouteType, VirtualHostType, ClusterType}, false},
+	{EndpointType, 2, byName, false, []string{ClusterType}, false},
+	{ListenerType, 3, legacyWildcard, true, nil, true},
+	{ScopedRouteType, 4, legacyWildcard, true, []string{ListenerType}, true},
+	{RouteType, 5, byName, false, []string{ListenerType, ScopedRouteType}, false},
+	{VirtualHostType, 6, byName, false, []string{RouteType}, false},
+	{SecretType, lastRank, byName, false, []string{ClusterType, ListenerType}, false},
+	{RuntimeType, lastRank, byName, false, nil, false},
+	{ExtensionConfigType, lastRank, byName, false, []string{ListenerType, RouteType}, false},
 }
 
 // kindOf returns the rules of a type. One that is not known is served by its full state,
@@ -58,7 +60,7 @@ func kindOf(typeURL string) *kind {
 			return &kinds[i]
 		}
 	}
-	return &kind{typeURL, lastRank, legacyWildcard, true, nil}
+	return &kind{typeURL, lastRank, legacyWildcard, true, nil, false}
 }
 
 // shortType is a type URL as people say it: "Cluster".

@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// hold is a change that waits, or a removal in its grace.
+// hold is a change that is withheld.
 type hold struct {
 	name     string
 	version  string // of what waits; "" for a removal
@@ -12,9 +12,10 @@ type hold struct {
 	waits    []Ref
 	reason   string
 	rejected bool              // what it needs was refused: no deadline
+	counts   time.Time         // since when the OrderTimeout counts
 	need     map[*place]uint64 // positions to be acknowledged
-	cleared  time.Time         // removal: when its parents had been replaced
-	due      time.Time         // when it goes by itself; zero for never
+	cleared  time.Time         // removal: when nothing used it any more
+	due      time.Time         // when it is looked at again without any other event; zero for never
 	seen     bool
 }
 
@@ -28,116 +29,176 @@ const (
 
 // check decides, for one place at one moment, which changes wait.
 type check struct {
-	place   *place
-	now     time.Time
-	leaving map[Ref][]Ref // what a change will no longer refer to -> who still does
+	place    *place
+	now      time.Time
+	blockers *blockers // computed when first needed
+	removals map[string]bool
 }
 
 func (g *group) check(p *place, now time.Time) *check {
-	if p.trouble != nil {
-		for _, h := range p.trouble.holds {
-			h.seen = false
-		}
+	for _, h := range p.withheld {
+		h.seen = false
 	}
+	p.checked = g.epoch
 	return &check{place: p, now: now}
 }
 
 // done forgets the holds of changes that are no longer wanted or were let go.
 func (c *check) done(sel *selection) {
-	if c.place.trouble == nil {
-		return
-	}
-	for name, h := range c.place.holds {
+	for name, h := range c.place.withheld {
 		if !h.seen && sel.saw(name) {
-			delete(c.place.holds, name)
+			delete(c.place.withheld, name)
 		}
 	}
-	c.place.finish()
 }
 
 // holds says whether a change has to wait.
 func (c *check) holds(ch change) bool {
 	if ch.new == nil {
-		return c.holdsRemoval(ch)
+		if c.removals == nil {
+			c.withholdRemovals()
+		}
+		return c.removals[ch.name]
 	}
-	if len(ch.new.references) == 0 {
-		return false
-	}
+	return len(ch.new.references) > 0 && c.holdsAddition(ch)
+}
+
+// holdsAddition says whether a resource has to wait for something that it refers to.
+func (c *check) holdsAddition(ch change) bool {
+	p := c.place
 	h := c.known(ch)
+	wasRejected := h.rejected
 	h.waits, h.rejected = h.waits[:0], false
+	var end time.Time // when what the change waits for should have been asked for
 	for _, ref := range ch.new.references {
-		if kindOf(ref.Type).rank < c.place.rank {
-			c.await(h, ref, 0)
+		switch q := p.session.group.placeOf(p.session, ref, c.now); {
+		case c.comesBefore(ref, ch.name):
+			if q != nil || !c.soonAsked(ref) {
+				c.await(h, ref, 0)
+				continue
+			}
+			h.waits = append(h.waits, ref)
+			if p.returning(c.now) {
+				end = p.returned.Add(p.session.rules.removalGrace)
+			}
+		case q != nil && q.outdated(ref.Name) && q.want != nil && q.want.get(ref.Name) != nil:
+			h.waits = append(h.waits, ref) // the client would use what it has under that name
 		}
 	}
-	h.due = time.Time{}
-	if !h.rejected {
-		h.due = h.since.Add(c.place.session.rules.orderTimeout)
+	if wasRejected && !h.rejected {
+		h.counts = c.now
 	}
-	h.reason = reasonUnacknowledged
+	h.due, h.reason = earlier(end, h.counts.Add(p.session.rules.orderTimeout)), reasonUnacknowledged
 	if h.rejected {
 		h.reason = reasonRefused
+		if !p.hasUnknownState() {
+			h.due = time.Time{}
+		}
 	}
-	return c.keep(h, len(h.waits) > 0 && (h.rejected || c.now.Before(h.due)))
+	return c.keep(h, len(h.waits) > 0 && (h.due.IsZero() || c.now.Before(h.due)))
+}
+
+// comesBefore says whether what ref names has to be there before a resource called name, of the
+// place's type, that refers to it.
+func (c *check) comesBefore(ref Ref, name string) bool {
+	p := c.place
+	if ref.Type != p.typeURL {
+		return kindOf(ref.Type).rank < p.rank
+	}
+	return !p.hasUnknownState() && !c.leadsTo(ref, name, 0)
+}
+
+// soonAsked says whether a client that came back a moment ago, or a stream that ended a moment ago, is
+// why no stream asks for the type of ref.
+func (c *check) soonAsked(ref Ref) bool {
+	p := c.place
+	return (p.returning(c.now) || p.session.group.isAbsent(ref.Type, c.now)) && p.session.published(ref)
+}
+
+// returning says whether the client came back a moment ago: it may not have asked for all yet.
+func (p *place) returning(now time.Time) bool {
+	return !p.returned.IsZero() && now.Before(p.returned.Add(p.session.rules.removalGrace))
 }
 
 // known returns the hold of a change, a new one when it does not wait yet.
 func (c *check) known(ch change) *hold {
-	if t := c.place.trouble; t != nil {
-		if h := t.holds[ch.name]; h != nil && (h.version == "") == (ch.new == nil) {
-			if h.version != versionOf(ch.new) {
-				h.version, h.need = versionOf(ch.new), nil
-			}
-			return h
+	if h := c.place.withheld[ch.name]; h != nil && (h.version == "") == (ch.new == nil) {
+		if h.version != versionOf(ch.new) {
+			h.version, h.need = versionOf(ch.new), nil
 		}
+		return h
 	}
-	return &hold{name: ch.name, version: versionOf(ch.new), since: c.now}
+	return &hold{name: ch.name, version: versionOf(ch.new), since: c.now, counts: c.now}
 }
 
 // keep enters h among the holds if it waits, and returns whether it does.
 func (c *check) keep(h *hold, waits bool) bool {
 	if waits {
 		h.seen = true
-		c.place.needTrouble().holds[h.name] = h
+		if c.place.withheld == nil {
+			c.place.withheld = map[string]*hold{}
+		}
+		c.place.withheld[h.name] = h
 	}
 	return waits
 }
 
 // maxDepth bounds how far references are followed.
-const maxDepth = 4
+const maxDepth = 8
+
+// leadsTo says whether what ref names refers, by resources of its own type, to name: two that
+// refer to each other do not wait for each other.
+func (c *check) leadsTo(ref Ref, name string, depth int) bool {
+	if ref.Name == name || depth > maxDepth {
+		return true
+	}
+	r := c.place.want.get(ref.Name)
+	if r == nil {
+		return false
+	}
+	for _, further := range r.references {
+		if further.Type == ref.Type && c.leadsTo(further, name, depth+1) {
+			return true
+		}
+	}
+	return false
+}
 
 // await adds to h what it has to wait for so that ref is of use to the client: ref itself
 // and, in turn, what that needs, such as the endpoints of a cluster.
 func (c *check) await(h *hold, ref Ref, depth int) {
-	q := c.place.session.group.placeOf(c.place.session, ref)
-	if q == nil || q.want == nil || q == c.place || depth > maxDepth {
-		return
+	s := c.place.session
+	q := s.group.placeOf(s, ref, c.now)
+	var r *Resource
+	if q != nil && q.want != nil {
+		r = q.want.get(ref.Name)
 	}
-	r := q.want.get(ref.Name)
-	if r == nil {
-		if depth > 0 && !q.wildcard && q.elsewhere != nil && q.elsewhere.get(ref.Name) != nil {
-			h.waits = append(h.waits, ref) // the client is about to ask for it
+	switch {
+	case depth > maxDepth:
+	case r == nil:
+		// A client asks for the endpoints of a cluster once it has the cluster. What the change
+		// itself refers to it asks for once it has the change.
+		if depth > 0 && s.published(ref) {
+			h.waits = append(h.waits, ref)
 		}
-		return
-	}
-	if q.isParked(change{name: ref.Name, new: r}) {
+	case q.isParked(change{name: ref.Name, new: r}):
 		h.waits, h.rejected = append(h.waits, ref), true
-		return
-	}
-	if !h.satisfied(q, ref.Name, r) {
+	case !h.satisfied(q, ref.Name, r):
 		h.waits = append(h.waits, ref)
-		return
-	}
-	for _, further := range r.references {
-		c.await(h, further, depth+1)
+	default:
+		for _, further := range r.references {
+			c.await(h, further, depth+1)
+		}
 	}
 }
 
 // satisfied says whether the client has acknowledged name as it is, or as it was when the
 // wait began or later: what changes all the time does not hold up others for ever.
 func (h *hold) satisfied(q *place, name string, current *Resource) bool {
-	has := q.acked.get(name)
-	if sameContent(has, current) {
+	if !q.keeps(name) || q.repeating(name) {
+		return false
+	}
+	if sameContent(q.acked.get(name), current) {
 		return true
 	}
 	need, noted := h.need[q]
@@ -148,20 +209,63 @@ func (h *hold) satisfied(q *place, name string, current *Resource) bool {
 		h.need[q] = q.want.position
 		return false
 	}
-	return has != nil && q.position >= need
+	return q.position >= need
 }
 
-// holdsRemoval says whether a removal has to wait: for the ACK of what replaces those who
-// refer to it, and, where the client asks for the name itself, for a moment after it (C093).
-func (c *check) holdsRemoval(ch change) bool {
+// withholdRemovals decides which removals wait (C093): those of what the client may still use,
+// and, where the client asks for the name itself, those for which it was given no moment to let go.
+// Of resources that refer to each other all are removed together or none.
+func (c *check) withholdRemovals() {
+	c.removals = map[string]bool{}
+	parents := map[string][]Ref{} // removed resources of the same type that refer to one
+	for ch := range c.place.sent.changes(c.place.want.table) {
+		if ch.new != nil || ch.old.isUnknownState() && c.place.sendsWhole() {
+			continue
+		}
+		blocking := c.blocking(ch.name)
+		var others []blocker
+		for _, b := range blocking {
+			if b.ref.Type == c.place.typeURL && b.removed {
+				parents[ch.name] = append(parents[ch.name], b.ref)
+			} else {
+				others = append(others, b)
+			}
+		}
+		c.removals[ch.name] = c.holdsRemoval(ch, others)
+	}
+	for again := len(parents) > 0; again; {
+		again = false
+		for name, of := range parents {
+			for _, ref := range of {
+				if !c.removals[name] && c.removals[ref.Name] {
+					again = true
+					c.removals[name] = c.holdsRemoval(change{name: name}, []blocker{{ref: ref}})
+				}
+			}
+		}
+	}
+}
+
+// holdsRemoval says whether the removal of what others still use, or used a moment ago, waits.
+func (c *check) holdsRemoval(ch change, others []blocker) bool {
 	p := c.place
 	h := c.known(ch)
-	h.waits = append(h.waits[:0], c.parents(Ref{p.typeURL, ch.name})...)
+	h.waits, h.due = h.waits[:0], time.Time{}
+	for _, b := range others {
+		h.waits = append(h.waits, b.ref)
+		h.due = earlier(h.due, b.until)
+	}
 	if len(h.waits) > 0 {
-		h.reason, h.cleared, h.due = reasonStillUsed, time.Time{}, time.Time{}
+		h.reason, h.cleared = reasonStillUsed, time.Time{}
 		return c.keep(h, true)
 	}
-	waited := p.trouble != nil && p.trouble.holds[ch.name] == h
+	grace := p.session.rules.removalGrace
+	if p.returning(c.now) && len(p.users) > 0 {
+		// What the client has of what refers to this may not have been said yet.
+		h.reason, h.cleared, h.due = reasonGrace, p.returned, p.returned.Add(grace)
+		return c.keep(h, true)
+	}
+	waited := p.withheld[ch.name] == h
 	silent := !p.session.delta && !p.sendsWhole() // it cannot be said, only counted as done
 	if !waited || silent || !p.named(ch.name) {
 		return false
@@ -169,75 +273,6 @@ func (c *check) holdsRemoval(ch change) bool {
 	if h.cleared.IsZero() {
 		h.cleared = c.now
 	}
-	h.reason, h.due = reasonGrace, h.cleared.Add(p.session.rules.removalGrace)
+	h.reason, h.due = reasonGrace, h.cleared.Add(grace)
 	return c.keep(h, c.now.Before(h.due))
-}
-
-// holdsGone says whether the removal of a name the client knew from another server has to
-// wait: until it has acknowledged all of the types that may refer to it, and, since what it
-// had of those there is not known, for a fixed grace. What nothing refers to does not wait.
-func (c *check) holdsGone(name string) bool {
-	if len(c.place.users) == 0 {
-		return false
-	}
-	rules := c.place.session.rules
-	h := c.known(change{name: name})
-	if end := h.since.Add(rules.orderTimeout); c.usersBehind() && c.now.Before(end) {
-		h.reason, h.cleared, h.due = reasonStillUsed, time.Time{}, end
-		return c.keep(h, true)
-	}
-	if h.cleared.IsZero() {
-		h.cleared = c.now
-	}
-	h.reason, h.due = reasonGrace, h.cleared.Add(rules.removalGrace)
-	return c.keep(h, c.now.Before(h.due))
-}
-
-// usersBehind says whether the client may still have, of a type that may refer to the place's,
-// what it brought from another server.
-func (c *check) usersBehind() bool {
-	for _, typeURL := range c.place.users {
-		for _, q := range c.place.session.group.places(typeURL) {
-			if q.flight != nil || len(q.gone) > 0 || q.trouble == nil && q.want != nil && q.acked.sum != q.want.sum {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// parents returns what the node's streams still have that refers to ref and is being replaced
-// by something that does not.
-func (c *check) parents(ref Ref) []Ref {
-	if c.leaving == nil {
-		c.leaving = map[Ref][]Ref{}
-		for _, s := range c.place.session.group.sessions {
-			for _, q := range s.places {
-				if q.typeURL == c.place.typeURL || q.want == nil {
-					continue
-				}
-				c.noteLeaving(q, q.acked)
-				if q.flight != nil {
-					c.noteLeaving(q, q.sent) // it has that as soon as it has read it
-				}
-			}
-		}
-	}
-	return c.leaving[ref]
-}
-
-func (c *check) noteLeaving(q *place, has *content) {
-	if has.sum == q.want.sum {
-		return
-	}
-	for _, ch := range q.want.since(has, q.shared).changes {
-		if ch.old == nil {
-			continue
-		}
-		for _, ref := range ch.old.references {
-			if ref.Type == c.place.typeURL && !ch.new.refersTo(ref) {
-				c.leaving[ref] = append(c.leaving[ref], Ref{q.typeURL, ch.name})
-			}
-		}
-	}
 }

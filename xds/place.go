@@ -1,17 +1,31 @@
 package xds
 
 import (
+	"iter"
 	"slices"
 	"time"
 )
 
-// A place is where one stream stands with one type: what it asked for, what it was sent
-// and what it acknowledged. sent and acked are immutable contents, mostly shared.
+// A place is the state of one type on one stream: what the client asks for, what there is for it,
+// what it was sent and what it acknowledged. doc.go draws its states.
 type place struct {
 	*kind
 	session *session
 
-	// What the client asks for.
+	requested
+	available
+	delivered
+	repeats
+	heartbeats
+
+	rejections *rejections      // what the client refused; nil when nothing
+	withheld   map[string]*hold // changes that wait, by name
+	idle       *content         // want, when nothing was to be sent towards it
+	checked    uint64           // the group's epoch when withheld was looked at last
+}
+
+// requested is what the client asks for.
+type requested struct {
 	fresh     bool // no request came yet
 	everNamed bool // a name was asked for on this stream: no names no longer means all (C046)
 	wildcard  bool
@@ -19,185 +33,51 @@ type place struct {
 	last      encodedNames // of the last request, in state-of-the-world
 	parts     []*subscription
 	slot      []*slot
-	initial   map[string]string // versions the client knew when it connected, until used
-
-	// What there is for it; set by the group's load.
-	want      *content
-	shared    bool       // other streams ask for the same
-	contents  []*content // of the parts
-	merged    []*content // those of which want was made, when there are several
-	elsewhere *table     // the whole collection, with what the client did not ask for
-
-	// What it was sent.
-	sent     *content
-	acked    *content
-	position uint64 // of the content that was acknowledged last
-	flight   *flight
-	nonce    string   // of the latest response
-	begun    bool     // the first answer was due: what comes now may have to wait
-	answered bool     // a response was sent
-	owed     bool     // a request awaits an answer even if nothing changed
-	again    []string // names to be sent though unchanged, or to be answered as missing
-	touched  []string // names to be sent though unchanged, for what refers to them changed
-	reported []string // names it was told do not exist, as resource errors
-	gone     []string // names the client knew at connect that no longer exist
-
-	// What it refused, and what waits.
-	*trouble
-	beat    time.Time // next heartbeat, zero when nothing has a TTL
-	sentAt  time.Time
-	ackedAt time.Time
-	idle    *content // want, when nothing was to be sent towards it
 }
 
-// flight is the one response of a type that is not acknowledged yet.
-type flight struct {
+// available is what there is for the client; set by the group's load.
+type available struct {
+	want     *content   // nil until everything that it consists of is published
+	shared   bool       // other streams ask for the same
+	contents []*content // of the parts
+	merged   []*content // those of which want was made, when there are several
+}
+
+// delivered is what the client was sent and what it answered. A client that comes back says
+// what it has. What of that is not what there is by now is in sent and acked as placeholders.
+type delivered struct {
+	sent     *content // what the client has once it accepts the pending response
+	acked    *content
+	position uint64           // of the content that was acknowledged last
+	pending  *pendingResponse // nil when none
+	retained map[string]*retention
+	stale    map[string]*Resource // what was removed and the client still asks for: it may have kept it
+	nonce    string               // of the latest response
+	answered bool                 // a response was sent
+	claims   map[string]string
+	returned time.Time // when a client that comes back said what it has; zero when it did not
+	sentAt   time.Time
+	ackedAt  time.Time
+}
+
+// repeats is what has to be said although nothing changed.
+type repeats struct {
+	owed     bool     // a request awaits an answer
+	again    []string // names to be sent again, or to be answered as missing
+	touched  []string // names to be sent again because what refers to them changed
+	reported []string // names the client was told do not exist, as resource errors
+}
+
+func (r *repeats) any() bool { return r.owed || len(r.again)+len(r.touched) > 0 }
+
+// pendingResponse is the one response of a type that is not acknowledged yet.
+type pendingResponse struct {
+	nonce    string
 	result   *content // what the client has if it accepts
 	position uint64
 	list     *difference
 	version  string
-	beat     bool
 	shrunk   bool // the client asks for less than when this was sent
-}
-
-// attach subscribes to what the client asks for, at the pools its node belongs to now.
-// It looks again after it subscribed, since a pool may have been given up meanwhile.
-func (p *place) attach() {
-	for {
-		wanted := p.wantedParts()
-		if slices.EqualFunc(p.parts, wanted, (*subscription).is) {
-			return
-		}
-		old := p.parts
-		p.parts = make([]*subscription, 0, len(wanted))
-		for _, w := range wanted {
-			i := slices.IndexFunc(old, func(s *subscription) bool { return s.is(w) })
-			if i >= 0 {
-				p.parts = append(p.parts, old[i])
-				continue
-			}
-			p.parts = append(p.parts, w.pool.subscribe(p.typeURL, w.wildcard, w.names, p))
-		}
-		for _, s := range old {
-			if !slices.Contains(p.parts, s) {
-				s.unsubscribe(p)
-			}
-		}
-		if len(old) == 0 || len(p.parts) == 0 || old[0].collection.pool != p.parts[0].collection.pool {
-			p.position = 0 // positions of different pools do not compare
-		}
-		p.idle = nil
-		if !slices.Equal(old, p.parts) { // else they only ask for other names now
-			p.contents, p.merged = make([]*content, len(p.parts)), nil
-		}
-	}
-}
-
-// is says whether s is what w wants.
-func (s *subscription) is(w wantedPart) bool {
-	return s.collection.pool == w.pool && s.wildcard == w.wildcard && slices.Equal(s.names, w.names)
-}
-
-// wantedPart is what a client asks of one pool.
-type wantedPart struct {
-	pool     *pool
-	wildcard bool
-	names    []string
-}
-
-// wantedParts spreads what the client asks for over the pools.
-func (p *place) wantedParts() []wantedPart {
-	s := p.session
-	if !s.source.split(p.typeURL) {
-		if pool := s.source.poolFor(s.node, p.typeURL, ""); pool != nil {
-			return []wantedPart{{pool, p.wildcard, p.asked}}
-		}
-		return nil
-	}
-	var parts []wantedPart
-	part := func(name string) *wantedPart {
-		pool := s.source.poolFor(s.node, p.typeURL, name)
-		if pool == nil {
-			return nil
-		}
-		i := slices.IndexFunc(parts, func(w wantedPart) bool { return w.pool == pool })
-		if i < 0 {
-			i = len(parts)
-			parts = append(parts, wantedPart{pool: pool})
-		}
-		return &parts[i]
-	}
-	if w := part(""); w != nil {
-		w.wildcard = p.wildcard
-	}
-	for _, name := range p.asked {
-		if w := part(name); w != nil {
-			w.names = append(w.names, name)
-		}
-	}
-	return parts
-}
-
-func (p *place) detach() {
-	for _, s := range p.parts {
-		s.unsubscribe(p)
-	}
-	p.parts, p.contents = nil, nil
-}
-
-// read looks at the parts that are in a pool, whose lock the caller holds.
-func (p *place) read(pool *pool) {
-	for i, s := range p.parts {
-		if s.collection.pool != pool {
-			continue
-		}
-		p.contents[i] = nil
-		if pool.ready {
-			p.contents[i] = s.content
-		}
-		p.elsewhere = s.collection.table
-		p.shared = len(s.watchers) > 1
-	}
-}
-
-// combine sets want from what was read, nil as long as a part is not published.
-func (p *place) combine() {
-	switch {
-	case len(p.contents) == 0 || slices.Contains(p.contents, nil):
-		p.want = nil
-	case len(p.contents) == 1:
-		p.want = p.contents[0]
-	default:
-		p.merge()
-	}
-}
-
-// merge makes one content of those of several pools.
-func (p *place) merge() {
-	p.shared = false
-	p.elsewhere = emptyTable
-	if p.want != nil && slices.Equal(p.contents, p.merged) {
-		p.elsewhere = p.want.table
-		return
-	}
-	p.want = mergeContents(p.want, p.merged, p.contents)
-	p.merged = slices.Clone(p.contents)
-	p.elsewhere = p.want.table
-}
-
-// asksFor says whether the client asks for r.
-func (p *place) asksFor(r *Resource) bool {
-	for _, s := range p.parts {
-		if s.contains(r) {
-			return true
-		}
-	}
-	return false
-}
-
-// named says whether the client asks for name itself, not only for everything.
-func (p *place) named(name string) bool {
-	return slices.ContainsFunc(p.parts, func(s *subscription) bool { return s.hasName(name) })
 }
 
 // limit returns c without what the client no longer asks for, of what it means by the names in
@@ -219,12 +99,12 @@ func (p *place) limit(c *content, dropped []string) *content {
 	return &content{table: c.with(gone), position: c.position}
 }
 
-// limitAll lets the client forget what it no longer asks for, as it does itself. What is in
-// flight it may still take, if it asks again before it reads it: settle looks at that. dropped are the
-// names it let go of, nil when that may be any.
+// limitAll lets the client forget what it no longer asks for, as it does itself. What is in the
+// pending response it may still take, if it asks again before it reads it: settle looks at that.
+// dropped are the names it let go of, nil when that may be any.
 func (p *place) limitAll(dropped []string) {
-	if p.flight != nil {
-		p.flight.shrunk = true
+	if p.pending != nil {
+		p.pending.shrunk = true
 	}
 	sent := p.sent
 	p.sent = p.limit(sent, dropped)
@@ -233,9 +113,131 @@ func (p *place) limitAll(dropped []string) {
 	} else {
 		p.acked = p.limit(p.acked, dropped)
 	}
+	for name := range p.retained {
+		if !p.asks(name) {
+			delete(p.retained, name)
+		}
+	}
+	for name := range p.stale {
+		if !p.asks(name) {
+			delete(p.stale, name)
+		}
+	}
+	p.forgetRefused()
 }
 
 // mayHave says whether the client may have name, from what it acknowledged or was sent.
 func (p *place) mayHave(name string) bool {
-	return p.sent.find(name) != nil || p.flight != nil && p.flight.shrunk && p.flight.result.find(name) != nil
+	return p.sent.find(name) != nil || p.pending != nil && p.pending.shrunk && p.pending.result.find(name) != nil
+}
+
+// keeps says whether the client has name and nothing that is under way takes it away.
+func (p *place) keeps(name string) bool {
+	return p.acked.get(name) != nil && p.sent.get(name) != nil && !p.rejections.mayLack(name)
+}
+
+// settle takes the answer to the pending response: an ACK or a NACK.
+func (p *place) settle(now time.Time, r *request) {
+	f := p.pending
+	p.pending, p.idle = nil, nil
+	if r.refused {
+		p.refuse(now, f, r.message)
+		return
+	}
+	p.ackedAt = now
+	p.acked, p.position = f.result, f.position
+	if f.shrunk {
+		p.sent = p.accepted(f)
+		p.acked = p.sent
+	}
+	p.session.group.touchSiblings(p, f.list)
+	p.retain(now, f.list)
+	p.noteStale(slices.Values(f.list.changes))
+	p.accept(f)
+	p.session.group.changed(p.session)
+}
+
+// accepted is what the client has after a response that was pending while it let go of names
+// and perhaps asked for them again.
+func (p *place) accepted(f *pendingResponse) *content {
+	if p.sendsWhole() {
+		return p.limit(f.result, nil)
+	}
+	var added []change
+	for _, ch := range f.list.changes {
+		if ch.new != nil && ch.new.wire != nil && p.asksFor(ch.new) {
+			added = append(added, ch)
+		}
+	}
+	return &content{table: p.sent.with(added), position: p.sent.position}
+}
+
+// adopt counts result as what the client has, without a message: what was to be said cannot be said,
+// or is no news to the client.
+func (p *place) adopt(result *content) {
+	if result == p.sent {
+		return
+	}
+	p.noteStale(p.sent.changes(result.table))
+	p.sent, p.acked, p.position = result, result, result.position
+	p.session.group.changed(p.session)
+}
+
+// noteStale takes note of what counts as removed, and what the client may have kept. Clients keep routes,
+// endpoints and secrets as long as they ask for them: in state-of-the-world they are not told of
+// removals (C055), and in delta Envoy passes over them.
+func (p *place) noteStale(changes iter.Seq[change]) {
+	if p.whole {
+		return
+	}
+	for ch := range changes {
+		switch {
+		case ch.new != nil:
+			delete(p.stale, ch.name)
+		case ch.old.isUnknownState():
+			for _, name := range p.asked {
+				if p.want != nil && p.want.find(name) == nil {
+					p.addStale(name, placeholder(p.typeURL, name, ""))
+				}
+			}
+		case ch.old != nil && p.named(ch.name):
+			p.addStale(ch.name, ch.old)
+		}
+	}
+}
+
+func (p *place) addStale(name string, r *Resource) {
+	if p.stale == nil {
+		p.stale = map[string]*Resource{}
+	}
+	p.stale[name] = r
+}
+
+// outdated says whether the client may have something under a name that is not what it will be given.
+func (p *place) outdated(name string) bool {
+	return p.stale[name] != nil || p.acked.get(name) != nil && !p.keeps(name)
+}
+
+// wakeup returns when the place may have something to send by itself.
+func (p *place) wakeup() time.Time {
+	earliest := p.nextHeartbeat()
+	if p.pending == nil { // else the answer comes first
+		for _, h := range p.withheld {
+			earliest = earlier(earliest, h.due)
+		}
+	}
+	for _, r := range p.retained {
+		earliest = earlier(earliest, r.due)
+	}
+	return earliest
+}
+
+// due says whether a time has come for which a change waited.
+func (p *place) due(now time.Time) bool {
+	for _, h := range p.withheld {
+		if !h.due.IsZero() && !now.Before(h.due) {
+			return true
+		}
+	}
+	return false
 }

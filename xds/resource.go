@@ -43,6 +43,7 @@ type Resource struct {
 	ttl           time.Duration
 	further       []*Resource // entries of the index of further names
 	target        *Resource   // of such an entry: the resource it leads to
+	placeholder   bool        // what a client had when it connected; see placeholder
 }
 
 // resourceField is the number of the Any in both envoy.service.discovery.v3.Resource
@@ -102,6 +103,11 @@ func (r *Resource) Aliases() []string { return r.aliases }
 // refersTo says whether the resource needs ref. A nil resource needs nothing.
 func (r *Resource) refersTo(ref Ref) bool {
 	return r != nil && slices.Contains(r.references, ref)
+}
+
+// refersToOwnType says whether the resource needs another of its type, as an aggregate cluster does.
+func (r *Resource) refersToOwnType() bool {
+	return r != nil && slices.ContainsFunc(r.references, func(ref Ref) bool { return ref.Type == r.typeURL })
 }
 
 // sameContent says whether a client that has a needs not be sent b. Absent equals absent.

@@ -27,7 +27,8 @@ type ResourceStatus struct {
 	Name string
 	// Current is what there is for the client; nil when it was removed and the client still has it.
 	Current *Resource
-	// Acknowledged is what the client accepted last; nil for none.
+	// Acknowledged is what the client accepted last; nil for none, and for what it had when it
+	// connected and that is not what there is.
 	Acknowledged *Resource
 	State        DeliveryState // of Current
 	// Rejection is the one by which Current was refused; nil when it was not, and when the
@@ -74,7 +75,7 @@ func (p *place) resources() []ResourceStatus {
 		all = append(all, p.resource(r.name, r))
 	}
 	for r := range p.acked.all() {
-		if want.get(r.name) == nil {
+		if want.get(r.name) == nil && !r.isUnknownState() {
 			all = append(all, p.resource(r.name, nil))
 		}
 	}
@@ -83,11 +84,14 @@ func (p *place) resources() []ResourceStatus {
 }
 
 func (p *place) resource(name string, current *Resource) ResourceStatus {
-	status := ResourceStatus{Name: name, Current: current, Acknowledged: p.acked.get(name)}
+	status := ResourceStatus{Name: name, Current: current}
+	if has := p.acked.get(name); has != nil && !has.placeholder {
+		status.Acknowledged = has
+	}
 	switch {
 	case p.isParked(change{name: name, new: current}):
 		status.State = Refused
-		if r := p.rejected; r != nil && slices.Contains(r.Names, name) {
+		if r := p.rejections.latest; r != nil && slices.Contains(r.Names, name) {
 			status.Rejection = r
 		}
 	case sameContent(status.Acknowledged, current):

@@ -8,37 +8,48 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// respond returns the response of this type to send now, nil when there is none: at most one
-// is unacknowledged, and everything that changed meanwhile is in the next.
+// respond returns the response of this type to send now, nil when there is none: an update, or else
+// a heartbeat.
 func (p *place) respond(now time.Time) *response {
-	if p.flight != nil || p.want == nil || p.fresh {
+	if r := p.update(now); r != nil {
+		return r
+	}
+	return p.heartbeat(now)
+}
+
+// update returns a response with what changed. At most one is unacknowledged, and everything
+// that changed meanwhile is in the next.
+func (p *place) update(now time.Time) *response {
+	if p.pending != nil || p.want == nil || p.fresh {
 		return nil
 	}
-	if p.initial != nil {
-		p.recall()
+	if p.claims != nil {
+		p.recognize(now)
 	}
 	p.reconsider()
-	if p.idle == p.want && !p.owed && len(p.again)+len(p.touched) == 0 && !p.due(now) {
+	if p.idle == p.want && !p.repeats.any() && (len(p.withheld) == 0 || p.checked == p.session.group.epoch && !p.due(now)) {
 		return nil
 	}
 	r := p.send(now)
-	if r == nil && p.trouble != nil && len(p.probes) > 0 { // what had to go first needed no words
+	if r == nil && p.rejections != nil && len(p.rejections.probes) > 0 { // what had to go first needed no words
 		r = p.sendSelected(now)
-	}
-	if r == nil {
-		r = p.beatNow(now)
 	}
 	if r == nil {
 		p.idle = p.want
 	}
-	p.begun = true
 	return r
+}
+
+// orders says whether what is sent may have to wait: not the first answer to a client that comes up.
+// It uses nothing yet, and would only come up later.
+func (p *place) orders() bool {
+	return p.answered || !p.returned.IsZero() || p.session.group.serves()
 }
 
 // send returns a response with what the client lacks, as much as may go now and goes into one.
 func (p *place) send(now time.Time) *response {
 	for {
-		d := p.plain()
+		d := p.plain(now)
 		if d == nil {
 			return p.sendSelected(now)
 		}
@@ -50,8 +61,8 @@ func (p *place) send(now time.Time) *response {
 
 // plain returns what the client lacks, as much as goes into a response, nil when some of it may
 // have to wait or there is more to be said.
-func (p *place) plain() *difference {
-	if len(p.again)+len(p.touched)+len(p.gone)+len(p.want.undecided) > 0 || p.trouble != nil {
+func (p *place) plain(now time.Time) *difference {
+	if len(p.again)+len(p.touched)+len(p.withheld)+len(p.want.undecided) > 0 || p.rejections != nil {
 		return nil
 	}
 	lacking := p.want.firstSince
@@ -59,7 +70,7 @@ func (p *place) plain() *difference {
 		lacking = p.want.since
 	}
 	d := lacking(p.sent, p.shared)
-	if d.needs && p.begun && p.session.group.mayHold(p, d) {
+	if d.claims || d.needs && p.orders() && p.session.group.mayHold(p, d, now) {
 		return nil
 	}
 	return d
@@ -77,10 +88,8 @@ func (p *place) sendDifference(now time.Time, d *difference, result *content) *r
 	}
 	missing := p.unreported(d, result)
 	if silent && (!p.owed || p.awaitsDecision()) && len(missing) == 0 {
-		if result != p.sent { // removals that state-of-the-world cannot express (C055)
-			p.sent, p.acked, p.position = result, result, result.position
-		}
-		p.finish()
+		p.adopt(result) // removals that state-of-the-world cannot express (C055)
+		p.forgetRejections()
 		return nil
 	}
 	s := p.session
@@ -92,10 +101,10 @@ func (p *place) sendDifference(now time.Time, d *difference, result *content) *r
 	} else {
 		r.body = d.body(v, p.typeURL, p.keeper())
 	}
-	p.flight = &flight{result: result, position: p.want.position, list: d, version: r.version}
+	p.pending = &pendingResponse{nonce: r.nonce, result: result, position: p.want.position, list: d, version: r.version}
 	p.sent, p.nonce, p.sentAt = result, r.nonce, now
 	p.answered, p.owed, p.idle = true, false, nil
-	p.planBeat(now, result)
+	p.noteSent(now, r)
 	s.group.touch(p, d)
 	return r
 }
@@ -112,7 +121,10 @@ func (p *place) keeper() *keeper {
 // with what has to be said again.
 func (p *place) sendSelected(now time.Time) *response {
 	sel := p.choose(now)
-	if p.trouble != nil && len(sel.changes) == 0 {
+	if p.sendsWhole() && len(sel.kept) > 0 && p.hasUnknownState() {
+		return nil // what the response did not have it would take away from the client
+	}
+	if p.rejections != nil && len(sel.changes) == 0 {
 		sel.changes = p.nextProbe()
 		sel.probe = len(sel.changes) > 0
 	}
@@ -146,9 +158,13 @@ type selection struct {
 func (p *place) choose(now time.Time) *selection {
 	sel := &selection{step: p.sent.stepTo(p.want.table)}
 	check := p.session.group.check(p, now)
+	orders := p.orders()
+	var unknown *Resource
 	for ch := range p.sent.changes(p.want.table) {
 		switch {
-		case p.isParked(ch) || p.begun && check.holds(ch) || ch.new == nil && p.want.isUndecided(ch.name):
+		case ch.old.isUnknownState():
+			unknown = ch.old
+		case p.isParked(ch) || orders && check.holds(ch) || ch.new == nil && p.want.isUndecided(ch.name):
 			sel.kept = append(sel.kept, change{name: ch.name, new: ch.old})
 		case p.tooLarge(sel, ch):
 			sel.cut = true
@@ -161,10 +177,21 @@ func (p *place) choose(now time.Time) *selection {
 		sel.step.pass(ch)
 	}
 	p.sayAgain(sel)
-	p.sayGone(sel, check)
+	if unknown != nil && !p.sendsWhole() && (sel.cut || len(sel.kept) > 0 || orders && check.holds(change{name: unknownState, old: unknown})) {
+		sel.kept = append(sel.kept, change{name: unknownState, new: unknown})
+	}
 	check.done(sel)
 	slices.SortStableFunc(sel.changes, func(a, b change) int { return strings.Compare(a.name, b.name) })
 	return sel
+}
+
+// keeps returns what the client keeps under a name of which the change waits, nil when that is nothing.
+func (sel *selection) keeps(name string) *Resource {
+	i, found := slices.BinarySearchFunc(sel.kept, name, compareChange)
+	if !found || sel.kept[i].new == nil || sel.kept[i].new.placeholder {
+		return nil
+	}
+	return sel.kept[i].new
 }
 
 // saw says whether a change of name would have been looked at.
@@ -191,6 +218,10 @@ func (p *place) sayAgain(sel *selection) {
 		all = p.repeat(all, name, true)
 	}
 	for _, name := range p.touched {
+		if r := sel.keeps(name); r != nil {
+			all = append(all, change{name: name, old: r, new: r})
+			continue
+		}
 		all = p.repeat(all, name, false)
 	}
 	slices.SortFunc(all, func(a, b change) int { return strings.Compare(a.name, b.name) })
@@ -232,20 +263,6 @@ func (p *place) missing(name string) change {
 	}
 	host := name[strings.LastIndexByte(name, '/')+1:]
 	return change{name: name, new: &Resource{typeURL: p.typeURL, name: name, aliases: []string{host}}}
-}
-
-// sayGone adds the removal of names the client knew from another server.
-func (p *place) sayGone(sel *selection, check *check) {
-	p.gone = slices.DeleteFunc(p.gone, func(name string) bool {
-		if _, repeated := slices.BinarySearchFunc(sel.repeated, name, compareChange); repeated || p.want.get(name) != nil {
-			return true
-		}
-		if check.holdsGone(name) || p.tooLarge(sel, change{name: name}) {
-			return false
-		}
-		sel.take(change{name: name})
-		return true
-	})
 }
 
 // tailOf returns what of a response is the stream's own: the nonce and the server's name.

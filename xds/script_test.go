@@ -268,7 +268,7 @@ func (s *theatre) open(args []string) {
 func (s *theatre) act(a *actor, args []string) {
 	if args[0] == "close" {
 		a.session.close()
-		a.session.group.remove(a.session)
+		a.session.group.remove(s.now, a.session)
 		a.stopped = true
 		return
 	}

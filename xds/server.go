@@ -121,16 +121,19 @@ func (s *Server) admit(st *stream) error {
 	return nil
 }
 
-// groupOf returns the group of the stream's node, with the stream counted in. The caller holds mu.
+// groupOf returns the group of the stream's process, with the stream counted in. The caller holds mu.
 func (s *Server) groupOf(st *stream) *group {
 	id := st.info.Node.ID
 	of := s.groups[id]
-	if id != "" && len(of) > 0 && of[0].members < maxStreamsOfNode {
-		of[0].members++
-		return of[0]
+	var g *group
+	if id != "" {
+		g = groupFor(of, st)
 	}
-	g := &group{members: 1}
-	s.groups[id] = append(of, g)
+	if g == nil {
+		g = newGroup(of)
+		s.groups[id] = append(of, g)
+	}
+	g.members = append(g.members, st)
 	return g
 }
 
@@ -149,7 +152,8 @@ func (s *Server) leave(st *stream) bool {
 		delete(s.perPeer, host)
 	}
 	g := st.session.group
-	if g.members--; g.members > 0 {
+	g.members = slices.DeleteFunc(g.members, func(o *stream) bool { return o == st })
+	if len(g.members) > 0 {
 		return true
 	}
 	id := st.info.Node.ID

@@ -56,18 +56,18 @@ func (s *session) receive(now time.Time, r *request) error {
 		p = s.open(r.typeURL)
 	}
 	if r.nonce != "" && !p.fresh {
-		stale := r.nonce != p.nonce
-		if stale && !s.delta {
-			return nil // C025
-		}
-		if !stale {
+		p.unanswered = 0
+		if p.pending != nil && r.nonce == p.pending.nonce {
 			p.settle(now, r)
+		}
+		if r.nonce != p.nonce && !s.delta {
+			return nil // C025
 		}
 	}
 	if s.delta {
-		return p.receiveDelta(r)
+		return p.receiveDelta(now, r)
 	}
-	return p.receiveSotW(r)
+	return p.receiveSotW(now, r)
 }
 
 // askedLast says whether the last request of a type had exactly these names. Only who calls
@@ -89,7 +89,8 @@ func (s *session) place(typeURL string) *place {
 
 func (s *session) open(typeURL string) *place {
 	none := nothing()
-	p := &place{kind: kindOf(typeURL), session: s, fresh: true, acked: none, sent: none}
+	p := &place{kind: kindOf(typeURL), session: s}
+	p.fresh, p.acked, p.sent = true, none, none
 	at := len(s.places)
 	for at > 0 && s.places[at-1].rank > p.rank {
 		at--
@@ -101,12 +102,18 @@ func (s *session) open(typeURL string) *place {
 // next returns a response to send now, nil when there is none. The caller has loaded the
 // group and calls next until it returns nil.
 func (s *session) next(now time.Time) *response {
-	for _, p := range s.places {
-		if r := p.respond(now); r != nil {
-			return r
+	for {
+		s.group.release(now)
+		epoch := s.group.epoch
+		for _, p := range s.places {
+			if r := p.respond(now); r != nil {
+				return r
+			}
+		}
+		if s.group.epoch == epoch {
+			return nil
 		}
 	}
-	return nil
 }
 
 // wakeup returns when next may have something without any other event; zero for never.

@@ -1,12 +1,15 @@
 package xds
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // wildcardName asks for everything (C043, C066).
 const wildcardName = "*"
 
 // receiveSotW takes the subscription of a state-of-the-world request: all names, each time.
-func (p *place) receiveSotW(r *request) error {
+func (p *place) receiveSotW(now time.Time, r *request) error {
 	if r.sameNames {
 		return nil
 	}
@@ -30,7 +33,7 @@ func (p *place) receiveSotW(r *request) error {
 	switch {
 	case first:
 		p.owed = p.sendsWhole()
-		p.known(r, wildcard && len(names) == 0)
+		p.claimVersion(now, r.version, wildcard && len(names) == 0)
 	case grown && p.sendsWhole():
 		p.owed = true
 	case grown:
@@ -43,17 +46,22 @@ func (p *place) receiveSotW(r *request) error {
 	return nil
 }
 
-// known skips the first answer to a client that reconnects with the version it would get
-// (C038). That is certain only of those that ask for everything (C039).
-func (p *place) known(r *request, everything bool) {
-	if !everything || !p.whole || r.version == "" {
+// claimVersion takes the version that a client which comes back says it has. If that is what it
+// would get, the first answer is spared (C038), but only to those that ask for everything (C039).
+// Otherwise the client has something that is not known here.
+func (p *place) claimVersion(now time.Time, version string, everything bool) {
+	if version == "" {
 		return
 	}
 	p.session.group.load()
-	if p.want != nil && p.want.sum.version() == r.version {
+	if everything && p.whole && p.want != nil && p.want.sum.version() == version {
+		p.returned = now
 		p.sent, p.acked, p.position = p.want, p.want, p.want.position
 		p.owed, p.answered = false, true
+		p.recognized(now, p.want)
+		return
 	}
+	p.claimUnknown(now)
 }
 
 // ask makes the place watch what the client now asks for.
@@ -65,6 +73,7 @@ func (p *place) ask(wildcard bool, names []string) error {
 	}
 	p.wildcard, p.asked, p.idle = wildcard, names, nil
 	p.attach()
+	s.group.changed(s)
 	if len(p.parts) == 1 {
 		p.asked = p.parts[0].names // the shared copy
 	} else {

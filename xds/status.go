@@ -17,8 +17,13 @@ type NodeStatus struct {
 // StreamStatus is how far one stream is.
 type StreamStatus struct {
 	StreamInfo
-	Opened time.Time
-	Types  map[string]TypeStatus // by type URL
+	// Process tells apart the processes that use the node's ID, by numbers from 1: streams on one
+	// connection are one process's. A node with several processes is a copied image, or a program
+	// that opens several channels, or a client that came back before the end of its old connection was noticed
+	// (at most two minutes with GRPCOptions). Processes do not wait for each other.
+	Process int
+	Opened  time.Time
+	Types   map[string]TypeStatus // by type URL
 }
 
 // TypeStatus is how far one stream is with one type. What a client that comes back says it has counts as
@@ -57,6 +62,15 @@ func (s *Server) Status() []NodeStatus {
 	return all
 }
 
+// Processes is how many processes use the node's ID; see StreamStatus.Process.
+func (n NodeStatus) Processes() int {
+	seen := map[int]bool{}
+	for _, s := range n.Streams {
+		seen[s.Process] = true
+	}
+	return len(seen)
+}
+
 // NodeStatus returns one node; one that is not known has no streams.
 func (s *Server) NodeStatus(id string) NodeStatus {
 	var n NodeStatus
@@ -83,7 +97,7 @@ func (st *stream) status() StreamStatus {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.load()
-	status := StreamStatus{StreamInfo: st.info, Opened: st.opened, Types: map[string]TypeStatus{}}
+	status := StreamStatus{StreamInfo: st.info, Process: g.process, Opened: st.opened, Types: map[string]TypeStatus{}}
 	for _, p := range st.session.places {
 		status.Types[p.typeURL] = p.status()
 	}
@@ -98,11 +112,10 @@ func (p *place) status() TypeStatus {
 	if !p.ackedAt.IsZero() || p.acked.sum != (setSum{}) {
 		status.Acknowledged = p.acked.sum.version()
 	}
-	if p.trouble == nil {
-		return status
+	if p.rejections != nil {
+		status.Rejected = p.rejections.latest
 	}
-	status.Rejected = p.trouble.rejected
-	for _, h := range p.holds {
+	for _, h := range p.withheld {
 		status.Held = append(status.Held, Hold{
 			Change: Ref{p.typeURL, h.name}, Removal: h.version == "",
 			WaitsFor: slices.Clone(h.waits), Reason: h.reason, Since: h.since,
@@ -114,13 +127,13 @@ func (p *place) status() TypeStatus {
 
 // lastVersion is the version of the type in the latest response, refused or not.
 func (p *place) lastVersion() string {
-	if p.trouble != nil && p.trouble.rejected != nil && p.flight == nil && p.trouble.rejected.Time.After(p.ackedAt) {
-		return p.trouble.rejected.Version
+	if t := p.rejections; t != nil && p.pending == nil && t.latest.Time.After(p.ackedAt) {
+		return t.latest.Version
 	}
 	return p.sent.sum.version()
 }
 
 // inSync says whether the client has acknowledged all there is for it.
 func (p *place) inSync() bool {
-	return p.want != nil && p.flight == nil && p.trouble == nil && p.acked.sum == p.want.sum && len(p.again)+len(p.touched) == 0
+	return p.want != nil && p.pending == nil && p.rejections == nil && len(p.withheld) == 0 && p.acked.sum == p.want.sum && len(p.again)+len(p.touched) == 0
 }

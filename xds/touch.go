@@ -3,7 +3,6 @@ package xds
 import (
 	"slices"
 	"strings"
-	"time"
 )
 
 // touches says whether resources of the second type are sent once more, though unchanged,
@@ -13,31 +12,24 @@ func touches(parent, child string) bool {
 	return parent == ClusterType && child == EndpointType
 }
 
-// touch makes the stream's own places send again what the changes of d need. Other streams
-// of the node follow when the changes are acknowledged.
+// touch makes the stream's own places send again what the changes of d need.
 func (g *group) touch(p *place, d *difference) {
 	if p.typeURL == ClusterType || p.typeURL == RouteType {
 		touchAll(p.session, p, d)
 	}
 }
 
-// acknowledged tells the node's other streams that p's changes are in force.
-func (g *group) acknowledged(p *place, d *difference) {
-	if p.typeURL == ClusterType || p.typeURL == RouteType {
-		for _, s := range g.sessions {
-			if s != p.session && s.place(p.typeURL) == nil {
-				touchAll(s, p, d)
-				s.waker.wake()
-			}
+// touchSiblings does so for the client's other streams, when the changes are acknowledged.
+func (g *group) touchSiblings(p *place, d *difference) {
+	if p.typeURL != ClusterType && p.typeURL != RouteType {
+		return
+	}
+	for _, s := range g.sessions {
+		if s != p.session && s.place(p.typeURL) == nil {
+			touchAll(s, p, d)
+			s.waker.wake()
 		}
 	}
-	g.recheck(p.session)
-}
-
-// rejected tells them that they are not.
-func (g *group) rejected(p *place, r Rejection) {
-	p.session.waker.rejected(r)
-	g.recheck(p.session)
 }
 
 // touchAll marks what of a stream has to be sent again after the changes of d to p.
@@ -74,19 +66,14 @@ func (s *session) touchHosts(route string) {
 	}
 }
 
-// wakeup returns when the place may have something to send by itself.
-func (p *place) wakeup() time.Time {
-	earliest := p.beat
-	if p.trouble != nil {
-		for _, h := range p.trouble.holds {
-			earliest = earlier(earliest, h.due)
-		}
+// repeating says whether name is being sent once more although it did not change.
+func (p *place) repeating(name string) bool {
+	if slices.Contains(p.touched, name) || slices.Contains(p.again, name) {
+		return true
 	}
-	return earliest
-}
-
-// due says whether a time for which the place waited has come.
-func (p *place) due(now time.Time) bool {
-	at := p.wakeup()
-	return !at.IsZero() && !now.Before(at)
+	if p.pending == nil {
+		return false
+	}
+	ch, found := p.pending.list.find(name)
+	return found && ch.new != nil && sameContent(ch.old, ch.new)
 }

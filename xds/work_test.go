@@ -163,8 +163,8 @@ func TestFirstSyncWorkWithHolds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if held := n / 1000; sent != n-held || len(p.holds) != held {
-		t.Errorf("%d sent and %d held, want %d and %d", sent, len(p.holds), n-held, held)
+	if held := n / 1000; sent != n-held || len(p.withheld) != held {
+		t.Errorf("%d sent and %d held, want %d and %d", sent, len(p.withheld), n-held, held)
 	}
 }
 

@@ -1,0 +1,211 @@
+package xds
+
+import (
+	"slices"
+	"time"
+)
+
+// A client that accepts a resource does not always use it at once: Envoy uses a new listener when
+// its routes have come, a new cluster when its endpoints have come. Until then it goes on with the
+// one that it had, and with all that one refers to. A retention is the versions of a resource that
+// the client may still use besides the one that it acknowledged last. It ends when the client has
+// all that the acknowledged one refers to, directly and further on.
+type retention struct {
+	versions []*Resource
+	usable   bool      // the client has all that one of them refers to
+	since    time.Time // of the last version
+	due      time.Time // when it ends at the latest: zero as long as that depends on an ACK
+}
+
+// maxRetained bounds the versions of one resource. Beyond it, those between the first, which is the most
+// likely to be in use, and the last are forgotten.
+const maxRetained = 16
+
+// retain keeps the versions that an acknowledged response replaced, where the client may still use them.
+func (p *place) retain(now time.Time, acknowledged *difference) {
+	unknown := false // nobody knows what was replaced
+	if acknowledged.claims {
+		first, found := acknowledged.find(unknownState)
+		unknown = found && first.old.isUnknownState()
+	}
+	for _, ch := range acknowledged.changes {
+		if unknown && ch.old == nil && ch.new != nil && len(ch.new.references) > 0 {
+			ch.old = placeholder(p.typeURL, ch.name, "")
+		}
+		if ch.old == nil {
+			ch.old = p.stale[ch.name]
+		}
+		if ch.new == nil || ch.new.wire == nil {
+			delete(p.retained, ch.name)
+			continue
+		}
+		if p.retained[ch.name] == nil && !ch.leaves() {
+			continue
+		}
+		if r, current := p.current(ch.new); p.session.group.readiness(p.session, r, current, now, 0) == ready {
+			delete(p.retained, ch.name)
+			continue
+		}
+		if ch.leaves() {
+			kept := p.retainVersion(now, ch.name, ch.old)
+			kept.usable = kept.usable || p.session.group.readiness(p.session, ch.old, false, now, 0) == ready
+		}
+	}
+}
+
+// leaves says whether the old resource refers to something that the new one does not.
+func (ch change) leaves() bool {
+	if ch.old == nil || ch.old == ch.new {
+		return false
+	}
+	if ch.old.placeholder {
+		return true
+	}
+	if ch.new == nil {
+		return len(ch.old.references) > 0
+	}
+	return !containsRefs(ch.new.references, ch.old.references)
+}
+
+// containsRefs says whether all holds every one of some. It is quick when they are the same.
+func containsRefs(all, some []Ref) bool {
+	if len(some) == 0 || slices.Equal(all, some) {
+		return true
+	}
+	for _, ref := range some {
+		if !slices.Contains(all, ref) {
+			return false
+		}
+	}
+	return true
+}
+
+// retainRefused keeps what was refused with others: clients use the good resources of a response
+// that they refuse (C040), and nobody knows which those are.
+func (p *place) retainRefused(now time.Time, refused *difference, names []string) {
+	if len(names) < 2 {
+		return
+	}
+	for _, ch := range refused.changes {
+		if ch.new != nil && len(ch.new.references) > 0 && ch.new != ch.old {
+			p.retainVersion(now, ch.name, ch.new)
+		}
+	}
+}
+
+func (p *place) retainVersion(now time.Time, name string, r *Resource) *retention {
+	if p.retained == nil {
+		p.retained = map[string]*retention{}
+	}
+	kept := p.retained[name]
+	if kept == nil {
+		kept = &retention{}
+		p.retained[name] = kept
+	}
+	kept.since, kept.due = now, time.Time{}
+	if len(kept.versions) >= maxRetained {
+		kept.versions = slices.Delete(kept.versions, 1, 2)
+	}
+	kept.versions = append(kept.versions, r)
+	return kept
+}
+
+// release ends the retentions whose time has come.
+func (g *group) release(now time.Time) {
+	for _, s := range g.sessions {
+		for _, p := range s.places {
+			for name, kept := range p.retained {
+				if !p.released(now, name, kept) {
+					continue
+				}
+				delete(p.retained, name)
+				g.changed(nil)
+			}
+		}
+	}
+}
+
+// released says whether the client no longer uses an older version of name.
+func (p *place) released(now time.Time, name string, kept *retention) bool {
+	if _, parked := p.refusedVersion(name); parked || p.repeating(name) {
+		return false
+	}
+	r := p.acked.get(name)
+	if r == nil {
+		return true
+	}
+	r, current := p.current(r)
+	kept.due = time.Time{}
+	switch p.session.group.readiness(p.session, r, current, now, 0) {
+	case ready:
+		return true
+	case expected:
+		kept.due = kept.since.Add(p.session.rules.orderTimeout)
+		return !now.Before(kept.due)
+	}
+	return false
+}
+
+// refusedVersion returns the version of name that the client refused last, if any.
+func (p *place) refusedVersion(name string) (version string, refused bool) {
+	if p.rejections != nil {
+		version, refused = p.rejections.parked[name]
+	}
+	return version, refused
+}
+
+// readiness is how far a client is with what a resource refers to.
+type readiness int
+
+const (
+	ready    readiness = iota // it has all that is published
+	expected                  // it is about to ask for something
+	lacking                   // something that it asked for is not acknowledged, or was refused
+)
+
+// current says whether r, which the client has, is what there is for it, and returns it as it is
+// published: its references may have been corrected.
+func (p *place) current(r *Resource) (*Resource, bool) {
+	if p.want == nil {
+		return r, true
+	}
+	if now := p.want.get(r.name); sameContent(now, r) {
+		return now, true
+	}
+	return r, false
+}
+
+// readiness follows the references of r to the end, or to the first that is lacking. What is not published
+// is not waited for, if r is current, and else r is replaced before it comes.
+func (g *group) readiness(s *session, r *Resource, current bool, now time.Time, depth int) readiness {
+	if depth > maxDepth {
+		return ready
+	}
+	worst := ready
+	for _, ref := range r.references {
+		worst = max(worst, g.readinessOf(s, ref, current, now, depth))
+		if worst == lacking {
+			break
+		}
+	}
+	return worst
+}
+
+func (g *group) readinessOf(s *session, ref Ref, current bool, now time.Time, depth int) readiness {
+	q := g.placeOf(s, ref, now)
+	asked := q != nil && q.want != nil && q.want.get(ref.Name) != nil
+	switch kept := q != nil && q.keeps(ref.Name) && !q.repeating(ref.Name); {
+	case !kept && asked:
+		return lacking
+	case !kept && s.published(ref):
+		return expected
+	case !kept && current:
+		return ready
+	case !kept:
+		return lacking
+	case q.retained[ref.Name] != nil && q.retained[ref.Name].usable:
+		return ready
+	}
+	r, current := q.current(q.acked.get(ref.Name))
+	return g.readiness(s, r, current, now, depth+1)
+}
