@@ -16,12 +16,24 @@ const MaxFile = 4 << 20
 // forward slashes.
 type Files map[string][]byte
 
-// Read reads all files of a folder that may hold documents: those whose names end in .yaml or .yml, in
-// subfolders too. Names that begin with a dot are left out, folders too. A link to a file is
-// followed; a link to a folder is an error, for it could lead anywhere.
+// Read reads all files of a folder that may hold documents; see [Walk].
 func Read(fsys fs.FS) (Files, error) {
 	files := Files{}
-	err := fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
+	err := Walk(fsys, func(name string, _ fs.FileInfo) (err error) {
+		files[name], err = fs.ReadFile(fsys, name)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return files, nil
+}
+
+// Walk calls visit for each file of a folder that may hold documents: those whose names end in .yaml or
+// .yml, in subfolders too. Names that begin with a dot are left out, folders too. A link to a file is
+// followed; a link to a folder is an error, for it could lead anywhere.
+func Walk(fsys fs.FS, visit func(name string, info fs.FileInfo) error) error {
+	return fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
@@ -33,38 +45,58 @@ func Read(fsys fs.FS) (Files, error) {
 		case entry.IsDir():
 			return nil
 		}
-		return files.add(fsys, name, entry)
+		info, err := inspect(fsys, name, entry.Type())
+		if info == nil || err != nil {
+			return err
+		}
+		return visit(name, info)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return files, nil
 }
 
-func (files Files) add(fsys fs.FS, name string, entry fs.DirEntry) error {
-	linked := entry.Type()&fs.ModeSymlink != 0
+// Stat describes one file as [Walk] would. It returns nil where there is none that may hold documents.
+func Stat(fsys fs.FS, name string) (fs.FileInfo, error) {
+	info, err := fs.Lstat(fsys, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, nil
+	}
+	return inspect(fsys, name, info.Mode().Type())
+}
+
+// inspect describes a file, nil where it holds no documents. kind is that of the name itself, links not followed.
+func inspect(fsys fs.FS, name string, kind fs.FileMode) (fs.FileInfo, error) {
+	linked := kind&fs.ModeSymlink != 0
 	if !linked && !isYAML(name) {
-		return nil
+		return nil, nil
 	}
 	info, err := fs.Stat(fsys, name)
 	switch {
 	case err != nil && linked && !isYAML(name):
-		return nil // a dangling link, such as the lock files of editors
+		return nil, nil // a dangling link, such as the lock files of editors
 	case linked && errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s is a link to a file that is not there", name)
+		return nil, fmt.Errorf("%s is a link to a file that is not there", name)
 	case err != nil:
-		return err
+		return nil, err
 	case info.IsDir() && linked:
-		return fmt.Errorf("%s is a link to a folder, which is not followed: put the files themselves here", name)
+		return nil, fmt.Errorf("%s is a link to a folder, which is not followed: put the files themselves here", name)
 	case !isYAML(name):
-		return nil
+		return nil, nil
 	case info.Size() > MaxFile:
-		return fmt.Errorf("%s has %d bytes: want at most %d", name, info.Size(), MaxFile)
+		return nil, fmt.Errorf("%s has %d bytes: want at most %d", name, info.Size(), MaxFile)
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is not a regular file", name)
+		return nil, fmt.Errorf("%s is not a regular file", name)
 	}
-	files[name], err = fs.ReadFile(fsys, name)
-	return err
+	return info, nil
+}
+
+// IsDocument reports whether a path's name is that of a file that may hold documents: it ends in .yaml or .yml, and
+// no part of it begins with a dot.
+func IsDocument(name string) bool {
+	return isYAML(name) && !strings.HasPrefix(name, ".") && !strings.Contains(name, "/.")
 }
 
 func isYAML(name string) bool {
@@ -76,12 +108,13 @@ func isYAML(name string) bool {
 func ReadDir(dir string) (Files, error) {
 	files, err := Read(os.DirFS(dir))
 	if err != nil {
-		return nil, readError(dir, err)
+		return nil, ReadError(dir, err)
 	}
 	return files, nil
 }
 
-func readError(dir string, err error) error {
+// ReadError says of which folder err is the reason why it cannot be read.
+func ReadError(dir string, err error) error {
 	info, statErr := os.Stat(dir)
 	at := (*fs.PathError)(nil)
 	switch {

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"reflect"
 
@@ -56,6 +58,18 @@ type decoded struct {
 	subject  // nil if the kind of the document cannot be known
 	doc      *yamldoc.Document
 	problems yamldoc.Problems // all of the document itself
+	digest   digest
+}
+
+// digest is the hash of a document's canonical form: its JSON, in which maps are sorted and places absent.
+type digest [sha256.Size]byte
+
+func digestOf(s subject) digest {
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // documents are plain values
+	}
+	return sha256.Sum256(text)
 }
 
 // decode decodes a document.
@@ -70,7 +84,8 @@ func decode(doc *yamldoc.Document) decoded {
 	for _, k := range documentKinds {
 		if k.name == kind {
 			s := k.make()
-			return decoded{s, doc, reader.Decode(doc, s)}
+			problems := reader.Decode(doc, s)
+			return decoded{s, doc, problems, digestOf(s)}
 		}
 	}
 	panic("config: kind without a type: " + kind)

@@ -1,12 +1,14 @@
 package config
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
 	"github.com/doyen-mesh/doyen/internal/mesh"
@@ -59,8 +61,33 @@ func LoadDir(dir string) (*Snapshot, Problems, error) {
 // Parse turns the files of one folder into a snapshot. Where there is any problem there is no
 // snapshot: documents lean on each other, and half of them may mean something else. It is pure: same
 // files, same answer.
-func Parse(files Files) (*Snapshot, Problems) {
+func Parse(files Files) (*Snapshot, Problems) { return new(Parser).Parse(files) }
+
+// Parser is [Parse] for a folder that is parsed again and again: a file is decoded again only if its bytes differ
+// from those of the last call, and snapshots share the documents of the others. Not for concurrent use.
+type Parser struct {
+	last   Files
+	parsed map[string]file // of the files in last
+}
+
+// decode returns the decoded files by name.
+func (p *Parser) decode(files Files) map[string]file {
+	next := make(map[string]file, len(files))
+	for name, text := range files {
+		had, ok := p.parsed[name]
+		if !ok || !bytes.Equal(p.last[name], text) {
+			had = parseFile(name, text)
+		}
+		next[name] = had
+	}
+	p.last, p.parsed = files, next
+	return next
+}
+
+// Parse is the function [Parse]. The files must not be changed afterwards.
+func (p *Parser) Parse(files Files) (*Snapshot, Problems) {
 	var problems Problems
+	parsed := p.decode(files)
 	if len(files) == 0 {
 		return nil, Problems{{Origin: mesh.Origin{File: "."}, Message: "the folder holds no documents",
 			Expected: "at least one file whose name ends in .yaml or .yml"}}
@@ -73,7 +100,7 @@ func Parse(files Files) (*Snapshot, Problems) {
 	c := checker{docs: &docs, problems: &problems, broken: map[subject]bool{}, unread: map[string]bool{}}
 	var all []decoded
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		f := parseFile(name, files[name])
+		f := parsed[name]
 		problems = append(problems, f.problems...)
 		for _, d := range f.documents {
 			problems = append(problems, d.problems...)
@@ -99,7 +126,7 @@ func Parse(files Files) (*Snapshot, Problems) {
 		problems.Sort()
 		return nil, problems
 	}
-	return &Snapshot{docs, revision(docs), Counts{len(docs.Services), len(docs.Edges), len(docs.Externals)}}, nil
+	return &Snapshot{docs, revision(all), Counts{len(docs.Services), len(docs.Edges), len(docs.Externals)}}, nil
 }
 
 // file is one file, decoded by itself.
@@ -118,13 +145,14 @@ func parseFile(name string, text []byte) file {
 	return f
 }
 
-// revision hashes the canonical form of the documents: their JSON, in which maps are sorted and
-// places absent.
-func revision(docs Documents) mesh.Revision {
-	text, err := json.Marshal(docs)
-	if err != nil {
-		panic(err) // documents are plain values
+// revision hashes the digests of all documents, by kind and name.
+func revision(all []decoded) mesh.Revision {
+	slices.SortFunc(all, func(a, b decoded) int {
+		return cmp.Or(strings.Compare(a.header().Kind, b.header().Kind), strings.Compare(a.header().Name, b.header().Name))
+	})
+	hash := sha256.New()
+	for _, d := range all {
+		hash.Write(d.digest[:])
 	}
-	sum := sha256.Sum256(text)
-	return mesh.Revision(hex.EncodeToString(sum[:6]))
+	return mesh.Revision(hex.EncodeToString(hash.Sum(nil)[:6]))
 }
