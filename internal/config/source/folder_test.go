@@ -24,12 +24,14 @@ type folder struct {
 	t     *testing.T
 	dir   string
 	state string
+
+	instances func(mesh.ServiceName) int
 }
 
 func newFolder(t *testing.T, services ...string) *folder {
 	t.Helper()
 	base := t.TempDir()
-	f := &folder{t, filepath.Join(base, "documents"), filepath.Join(base, "state")}
+	f := &folder{t: t, dir: filepath.Join(base, "documents"), state: filepath.Join(base, "state")}
 	f.check(os.Mkdir(f.dir, 0o755))
 	for _, s := range services {
 		f.service(s)
@@ -64,22 +66,29 @@ func (f *folder) remove(names ...string) {
 }
 
 func (f *folder) options() Options {
-	return Options{Folder: f.dir, State: f.state, Log: slog.New(slog.DiscardHandler)}
+	return Options{Folder: f.dir, State: f.state, Instances: f.instances, Log: slog.New(slog.DiscardHandler)}
 }
 
 // open opens the folder and follows it by reading alone until the test ends.
 func (f *folder) open() *Folder {
 	f.t.Helper()
+	source, _ := f.openHinted()
+	return source
+}
+
+// openHinted is open with hints, which the test gives in the place of the system.
+func (f *folder) openHinted() (*Folder, *hints) {
+	f.t.Helper()
 	source, err := Open(f.options())
 	f.check(err)
 	ctx, cancel := context.WithCancel(f.t.Context())
-	done := make(chan error)
-	go func() { done <- source.follow(ctx, nil) }()
+	done, h := make(chan error), newHints()
+	go func() { done <- source.follow(ctx, h) }()
 	f.t.Cleanup(func() {
 		cancel()
 		f.check(<-done)
 	})
-	return source
+	return source, h
 }
 
 // services are the names of the services in force.
@@ -161,7 +170,7 @@ func TestHalfWrittenFile(t *testing.T) {
 			t.Fatal("a folder was accepted while it was being written")
 		default:
 		}
-		if err := source.State().Err; err == nil || !strings.Contains(err.Error(), "it does not stay as it is") {
+		if err := source.State().Err; err == nil || !strings.Contains(err.Error(), "c.yaml is still being written") {
 			t.Errorf("error %v: want one that says why nothing is taken", err)
 		}
 		f.write("c.yaml", manifest("complete"))
@@ -298,8 +307,9 @@ func TestLogSaysThatTroubleIsOver(t *testing.T) {
 			{f.dir + ".away", f.dir, "documents are read and kept again"},
 		} {
 			f.check(os.Rename(step.from, step.to))
-			source.look(t.Context())
-			source.look(t.Context())
+			source.poll()
+			source.poll()
+			source.settle()
 			if n := strings.Count(log.String(), step.want); n != 1 {
 				t.Errorf("log: %swant once %q", &log, step.want)
 			}

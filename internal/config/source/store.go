@@ -23,6 +23,7 @@ type accepted struct {
 	Accepted time.Time     `json:"accepted"`
 	Revision mesh.Revision `json:"revision"`
 	Names    names         `json:"names"`
+	Peaks    peaks         `json:"peaks"` // within guardWindow before
 	Files    config.Files  `json:"files"` // the bytes in base64
 }
 

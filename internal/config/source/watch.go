@@ -2,80 +2,134 @@ package source
 
 import (
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/fsnotify/fsnotify"
 )
 
-// watch asks the operating system to tell of changes. What it tells is only a hint to look sooner:
-// network file systems tell nothing, and queues of events overflow. Where there is no watching at all,
-// the hints are silent.
-func (f *Folder) watch() (hints <-chan struct{}, stop func()) {
+// hints are what the system told of the folder since somebody looked: the files that may have changed, or that
+// anything may have. They only say where to look sooner: network file systems tell nothing, and queues of events
+// overflow.
+type hints struct {
+	mu    sync.Mutex
+	paths map[string]bool // below the folder, with forward slashes
+	all   bool
+	wake  chan struct{} // has a place: there is something to look at
+}
+
+// maxHints is how many files are looked at one by one; more make a look at the whole folder.
+const maxHints = 256
+
+func newHints() *hints {
+	return &hints{paths: map[string]bool{}, wake: make(chan struct{}, 1)}
+}
+
+func (h *hints) add(path string) {
+	h.mu.Lock()
+	if h.paths[path] = true; len(h.paths) > maxHints {
+		h.all = true
+	}
+	h.mu.Unlock()
+	h.notify()
+}
+
+func (h *hints) addAll() {
+	h.mu.Lock()
+	h.all = true
+	h.mu.Unlock()
+	h.notify()
+}
+
+func (h *hints) notify() {
+	select {
+	case h.wake <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+// take returns the hints and forgets them.
+func (h *hints) take() (paths map[string]bool, all bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	paths, all = h.paths, h.all
+	h.paths, h.all = map[string]bool{}, false
+	return paths, all
+}
+
+// watch asks the system to tell of changes. Where there is no watching at all, there are no hints.
+func (f *Folder) watch(h *hints) (stop func()) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		f.Log.Info("changes of documents are not told by the system and found by reading alone", "error", err, "every", f.Poll)
-		return nil, func() {}
+		f.Log.Info("the system does not tell of changed documents, they are found by reading alone", "error", err, "every", f.Poll)
+		return func() {}
 	}
 	root, err := filepath.Abs(f.Options.Folder)
 	if err != nil {
 		root = filepath.Clean(f.Options.Folder)
 	}
-	addFolders(w, root)
-	out, done := make(chan struct{}, 1), make(chan struct{})
+	_ = w.Add(filepath.Dir(root)) // where a link is replaced that leads to the folder
+	addFolders(w, root+string(filepath.Separator))
+	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		relay(w, root, out)
+		relay(w, root, h)
 	}()
-	return out, func() {
+	return func() {
 		_ = w.Close()
 		<-done
 	}
 }
 
 // relay turns events into hints until the watcher is closed.
-func relay(w *fsnotify.Watcher, root string, out chan<- struct{}) {
+func relay(w *fsnotify.Watcher, root string, h *hints) {
 	for {
 		select {
 		case event, ok := <-w.Events:
 			if !ok {
 				return
 			}
-			if !concerns(event, root) {
-				continue
-			}
-			if event.Has(fsnotify.Create) {
-				addFolders(w, root)
-			}
+			hint(w, event, root, h)
 		case _, ok := <-w.Errors:
 			if !ok {
 				return
 			}
-		}
-		select {
-		case out <- struct{}{}:
-		default: // one hint is waiting already
+			h.addAll() // events were lost
 		}
 	}
 }
 
-// addFolders watches the folder, its visible subfolders, and the folder around it: there a link is
-// replaced that leads to the folder.
+// hint says where to look because of one event.
+func hint(w *fsnotify.Watcher, event fsnotify.Event, root string, h *hints) {
+	if event.Name == root {
+		addFolders(w, root+string(filepath.Separator))
+		h.addAll()
+		return
+	}
+	below, found := strings.CutPrefix(event.Name, root+string(filepath.Separator))
+	if !found {
+		return // of the folder around it
+	}
+	if info, err := os.Lstat(event.Name); event.Has(fsnotify.Create) && err == nil && info.IsDir() {
+		addFolders(w, event.Name+string(filepath.Separator))
+		h.addAll()
+		return
+	}
+	h.add(filepath.ToSlash(below))
+}
+
+// addFolders watches a folder and its visible subfolders. root ends in a separator, so that a link is followed.
 func addFolders(w *fsnotify.Watcher, root string) {
-	_ = w.Add(filepath.Dir(root))
-	_ = filepath.WalkDir(root+string(filepath.Separator), func(path string, entry fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil || !entry.IsDir():
 			return nil
-		case path != root+string(filepath.Separator) && strings.HasPrefix(entry.Name(), "."):
+		case path != root && strings.HasPrefix(entry.Name(), "."):
 			return fs.SkipDir
 		}
 		_ = w.Add(filepath.Clean(path)) // where it cannot be watched, reading must do
 		return nil
 	})
-}
-
-// concerns reports whether an event is about the folder: the folder around it has others.
-func concerns(event fsnotify.Event, root string) bool {
-	return event.Name == root || strings.HasPrefix(event.Name, root+string(filepath.Separator))
 }
