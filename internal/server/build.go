@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -17,6 +18,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin"
 	"github.com/doyen-mesh/doyen/internal/config/source"
 	"github.com/doyen-mesh/doyen/internal/control"
+	"github.com/doyen-mesh/doyen/internal/datafolder"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/internal/registry/api"
@@ -40,18 +42,11 @@ func build(ctx context.Context, o Options) (*server, error) {
 }
 
 func (s *server) build(ctx context.Context) error {
-	var err error
-	accepted := filepath.Join(s.Data, "documents")
-	if s.documents, err = source.Open(source.Options{Folder: s.Config, State: accepted, Log: s.Log}); err != nil {
+	lock, err := datafolder.Lock(s.Data, fmt.Sprintf("a doyen server for the documents in %s", s.Config))
+	if err != nil {
 		return err
 	}
-	switch now := s.documents.State(); {
-	case now.Snapshot == nil && now.Held != nil:
-		return fmt.Errorf("config folder %q: %s, and the documents accepted before, in %s, are of no use to this release: restore what is missing, or remove that folder to take this one as it is",
-			s.Config, now.Held.Reason, accepted)
-	case now.Snapshot == nil:
-		return &InvalidError{Folder: s.Config, Problems: now.Problems}
-	}
+	s.closers = append(s.closers, lock.Close)
 	store, err := diskstore.Open(filepath.Join(s.Data, "registry"), s.Log)
 	if err != nil {
 		return fmt.Errorf("registry: %w", err)
@@ -59,6 +54,9 @@ func (s *server) build(ctx context.Context) error {
 	s.closers = append(s.closers, store.Close)
 	if s.registry, err = registry.New(ctx, registry.Options{Store: store, Log: s.Log}); err != nil {
 		return fmt.Errorf("registry: %w", err)
+	}
+	if err := s.openDocuments(); err != nil {
+		return err
 	}
 	s.control = control.New(control.Everywhere(s.documents), s.registry, s.Log)
 	s.metrics = xdsmetrics.New()
@@ -73,6 +71,26 @@ func (s *server) build(ctx context.Context) error {
 	csds.Register(s.grpc, s.xds)
 	healthv1.RegisterHealthServer(s.grpc, health.NewServer())
 	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	return nil
+}
+
+// openDocuments returns an error if there is nothing to serve.
+func (s *server) openDocuments() (err error) {
+	accepted := filepath.Join(s.Data, "documents")
+	s.documents, err = source.Open(source.Options{
+		Folder: s.Config, State: accepted, Log: s.Log,
+		Instances: func(name mesh.ServiceName) int { return len(s.registry.Snapshot().Instances(name)) },
+	})
+	if err != nil {
+		return err
+	}
+	switch now := s.documents.State(); {
+	case now.Snapshot == nil && now.Held != nil:
+		return fmt.Errorf("config folder %q: %s, and the documents accepted before, in %s, are of no use to this release: restore what is missing, or remove that folder to take this one as it is",
+			s.Config, now.Held.Reason, accepted)
+	case now.Snapshot == nil:
+		return &InvalidError{Folder: s.Config, Problems: now.Problems}
+	}
 	return nil
 }
 
@@ -111,7 +129,7 @@ func (s *server) settled(ctx context.Context, name mesh.ServiceName) error {
 
 func (s *server) close() error {
 	var all error
-	for _, c := range s.closers {
+	for _, c := range slices.Backward(s.closers) {
 		all = errors.Join(all, c())
 	}
 	return all

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/doyen-mesh/doyen/internal/server"
@@ -64,6 +66,43 @@ func run(t *testing.T, o server.Options) string {
 		t.Fatal("the server was not ready within 30 s")
 	}
 	return ""
+}
+
+// A second server on the same data folder, even one for other documents, starts nothing, changes nothing there, and
+// says who has the folder.
+func TestSecondServerChangesNothing(t *testing.T) {
+	o := options(t, users)
+	run(t, o)
+	before := contents(t, o.Data)
+	second := options(t, users+"---\nkind: Service\nname: intruder\nports: 1\n")
+	second.Data = o.Data
+	err := refused(t, second)
+	for _, want := range []string{o.Data, "in use by process", "documents in " + o.Config} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error %q: want one that says %q", err, want)
+		}
+	}
+	if diff := cmp.Diff(before, contents(t, o.Data)); diff != "" {
+		t.Errorf("the data folder was changed: %s", diff)
+	}
+}
+
+// contents are the files below a folder.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		all[path] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 // refused runs a server that must not start, and returns why it did not.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/doyen-mesh/doyen/internal/datafolder"
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
 
@@ -26,7 +27,7 @@ const (
 type Store struct {
 	dir  string
 	log  *slog.Logger
-	lock *os.File
+	lock io.Closer
 	open opener
 
 	file    file
@@ -59,10 +60,7 @@ func openWith(dir string, log *slog.Logger, open opener) (*Store, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
-	}
-	lock, err := lockFolder(dir)
+	lock, err := datafolder.Lock(dir, "the instances of a server")
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,51 @@
+// Package datafolder keeps a folder of data for one process: two that wrote it would undo each other's work.
+package datafolder
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/doyen-mesh/doyen/internal/printable"
+)
+
+// maxHolder is how many bytes the holder of a folder may say of itself.
+const maxHolder = 500
+
+// Lock takes a folder, which is made if it is not there, until what it returns is closed or the process ends,
+// however it ends (flock(2)). holder says who has it from now on; the error of another process that wants the
+// folder repeats it.
+func Lock(dir, holder string) (io.Closer, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = fmt.Errorf("it is in use by %s: stop that one, or give this server a folder of its own", holderOf(f))
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("data folder %s: %w", dir, err), f.Close())
+	}
+	// For people only, and a full disk is no reason not to start.
+	if f.Truncate(0) == nil {
+		_, _ = fmt.Fprintf(f, "%.*s\n", maxHolder, fmt.Sprintf("process %d, %s", os.Getpid(), holder))
+	}
+	return f, nil
+}
+
+// holderOf is what the process says of itself that has the lock.
+func holderOf(f *os.File) string {
+	text, err := io.ReadAll(io.LimitReader(f, maxHolder))
+	if holder := strings.TrimSpace(string(text)); err == nil && holder != "" {
+		return printable.Text(holder)
+	}
+	return "another process"
+}
