@@ -20,15 +20,17 @@ func (i Invocation) agent() *cobra.Command {
 	var logs logging
 	cmd := &cobra.Command{
 		Use:   "agent --service NAME [flags] -- COMMAND [ARGUMENTS]",
-		Short: "Run one instance of a service: the application, its Envoy, and its place in the registry",
-		Long: `Run one instance of a service: start its Envoy and the application, check the instance in while both can take traffic, and on SIGTERM leave in the order in which no request is lost: leave the registry, wait until the callers' proxies know, drain, stop the application, stop Envoy. The exit status is the application's. A second SIGTERM hurries.
+		Short: "Run one instance of a service: its application and its Envoy",
+		Long: `Run one instance of a service: start Envoy and the application, and register the instance while both can take traffic. The exit status is the application's.
 
-The application finds in its environment:
-  PORT, DOYEN_PORT_<NAME>    where it is expected to listen, on loopback
-  DOYEN_EGRESS               URL of its proxy: what it calls is chosen by the Host header, such as users or users.mesh
-  DOYEN_TCP_<NAME>           host:port on loopback of each TCP service or external it calls
+On SIGTERM the agent stops everything in an order that never drops a request: it removes the instance from the registry, waits until the callers' proxies have acknowledged that, drains Envoy, stops the application, then stops Envoy. A second SIGTERM stops everything immediately.
+
+The agent sets these variables for the application:
+  PORT, DOYEN_PORT_<NAME>    the ports to listen on, on loopback
+  DOYEN_EGRESS               URL of its proxy, which routes by the Host header, such as users or users.mesh
+  DOYEN_TCP_<NAME>           host:port, on loopback, of each TCP service or external that it calls
   DOYEN_SERVICE, DOYEN_ADDRESS, DOYEN_ZONE
-  GRPC_XDS_BOOTSTRAP         with --no-envoy: gRPC reaches services as xds:///NAME`,
+  GRPC_XDS_BOOTSTRAP         with --no-envoy: gRPC then reaches services as xds:///NAME`,
 		Example: `  doyen agent --service users --port 8080 -- ./users --verbose
   doyen agent --service web --zone z1 --ingress-port 0 --egress-port 0 --admin-port 0 -- ./web
   doyen agent --service reports --no-envoy --port 50051 -- ./reports`,
@@ -43,17 +45,17 @@ The application finds in its environment:
 	}
 	flags := cmd.Flags()
 	flags.Var(nameValue(&o.Service, "name", mesh.ParseServiceName), "service", "the service this is an instance of")
-	flags.Var(&portsValue[mesh.PortName]{to: &o.AppPorts, parse: mesh.ParsePortName, bare: true, least: 1}, "port", "where the application listens: PORT for the main port, NAME=PORT for others (default: as the manifest says)")
-	flags.Var(&portsValue[mesh.PortName]{to: &o.IngressPorts, parse: mesh.ParsePortName, bare: true}, "ingress-port", "where callers reach this instance: PORT for the main port, NAME=PORT for others, which else follow it; 0 is any free one")
-	flags.Var(portValue(&o.EgressPort), "egress-port", "where the application reaches its proxy on loopback; 0 is any free one")
-	flags.Var(&portsValue[mesh.ServiceName]{to: &o.TCPPorts, parse: mesh.ParseServiceName}, "tcp-port", "local port of a TCP service or external, NAME=PORT, other than the documents'; 0 is any free one")
-	flags.Var(addressValue(&o.Address), "address", "IP address at which callers reach this machine (default: the one that leads to the server)")
+	flags.Var(&portsValue[mesh.PortName]{to: &o.AppPorts, parse: mesh.ParsePortName, bare: true, least: 1}, "port", "port on which the application listens: PORT for the main port, NAME=PORT for others (default: the manifest's)")
+	flags.Var(&portsValue[mesh.PortName]{to: &o.IngressPorts, parse: mesh.ParsePortName, bare: true}, "ingress-port", "port on which callers reach this instance: PORT for the main port, NAME=PORT for others (default: the ports after it); 0 is any free port")
+	flags.Var(portValue(&o.EgressPort), "egress-port", "port on loopback on which the application reaches its proxy; 0 is any free port")
+	flags.Var(&portsValue[mesh.ServiceName]{to: &o.TCPPorts, parse: mesh.ParseServiceName}, "tcp-port", "local port of a TCP service or external, NAME=PORT (default: the documents'); 0 is any free port")
+	flags.Var(addressValue(&o.Address), "address", "IP address at which callers reach this machine (default: the one from which it reaches the server)")
 	flags.Uint32Var(&o.Weight, "weight", 0, "`share` of traffic relative to other instances (default 100)")
-	flags.StringToStringVar(&o.Tags, "tag", nil, "free words about this instance, `NAME=VALUE`")
+	flags.StringToStringVar(&o.Tags, "tag", nil, "label of this instance, `NAME=VALUE`")
 	flags.Lookup("tag").DefValue = "" // help would show an empty map
-	flags.BoolVar(&o.Proxyless, "no-envoy", false, "run no Envoy: the application speaks xDS itself (gRPC)")
-	flags.DurationVar(&o.DrainTimeout, "drain-timeout", agent.DefaultDrainTimeout, "at most this long for callers to learn of the end and for requests in flight")
-	flags.DurationVar(&o.StopTimeout, "stop-timeout", agent.DefaultStopTimeout, "at most this long for the application to end, before it is killed")
+	flags.BoolVar(&o.Proxyless, "no-envoy", false, "run without Envoy: the application is a gRPC program that speaks xDS itself")
+	flags.DurationVar(&o.DrainTimeout, "drain-timeout", agent.DefaultDrainTimeout, "longest time to wait for callers to stop calling and for requests in flight to finish")
+	flags.DurationVar(&o.StopTimeout, "stop-timeout", agent.DefaultStopTimeout, "longest time for the application to exit before it is killed")
 	flags.Var(serverValue(&o.Server), "server", "URL of the server's HTTP port")
 	fromEnvironment(cmd, "server", "DOYEN_SERVER")
 	fromEnvironment(cmd, "service", "DOYEN_SERVICE")
@@ -64,16 +66,16 @@ The application finds in its environment:
 	return cmd
 }
 
-// addProxyFlags adds what every command has that runs an Envoy.
+// addProxyFlags adds the flags of every command that runs an Envoy.
 func addProxyFlags(cmd *cobra.Command, proxy *agent.ProxyOptions, xds *string, zone *mesh.ZoneName, admin *int) {
 	flags := cmd.Flags()
 	flags.Var(hostPortValue(xds), "xds", "host:port of the server's gRPC port")
-	flags.Var(nameValue(zone, "name", mesh.ParseZoneName), "zone", "zone of this machine: one failure domain with cheap traffic inside")
-	flags.Var(portValue(admin), "admin-port", "Envoy's admin port on loopback; 0 is any free one")
-	flags.StringVar(&proxy.Path, "envoy", "", "`path` of the Envoy to run (default: the one on PATH)")
-	flags.IntVar(&proxy.Concurrency, "envoy-concurrency", 0, "`number` of Envoy's worker threads (default: one for each core)")
-	flags.StringVar(&proxy.LogLevel, "envoy-log-level", "warning", "`level` of Envoy's log: trace, debug, info, warning, error, critical or off")
-	flags.StringArrayVar(&proxy.Args, "envoy-arg", nil, "a further `argument` for Envoy")
+	flags.Var(nameValue(zone, "name", mesh.ParseZoneName), "zone", "zone of this machine: a failure domain within which traffic is cheap")
+	flags.Var(portValue(admin), "admin-port", "Envoy's admin port on loopback; 0 is any free port")
+	flags.StringVar(&proxy.Path, "envoy", "", "`path` of the Envoy executable (default: envoy on PATH)")
+	flags.IntVar(&proxy.Concurrency, "envoy-concurrency", 0, "`number` of Envoy's worker threads (default: one per core)")
+	flags.StringVar(&proxy.LogLevel, "envoy-log-level", "warning", "log `level` of Envoy: trace, debug, info, warning, error, critical or off")
+	flags.StringArrayVar(&proxy.Args, "envoy-arg", nil, "additional `argument` for Envoy; may be repeated")
 	fromEnvironment(cmd, "xds", "DOYEN_XDS")
 	fromEnvironment(cmd, "zone", "DOYEN_ZONE")
 	fromEnvironment(cmd, "envoy", "DOYEN_ENVOY")
@@ -95,9 +97,9 @@ func agentUsage(cmd *cobra.Command, o agent.Options, args []string) error {
 }
 
 func (i Invocation) runAgent(cmd *cobra.Command, o agent.Options) error {
-	ctx, hurry, stop := interruptible(cmd.Context())
+	ctx, immediately, stop := interruptible(cmd.Context())
 	defer stop()
-	o.Hurry = hurry
+	o.Hurry = immediately
 	status, err := agent.Run(ctx, o)
 	if err != nil {
 		return agentError(err)
@@ -108,12 +110,12 @@ func (i Invocation) runAgent(cmd *cobra.Command, o agent.Options) error {
 	return nil
 }
 
-// agentError adds what to do about what commonly keeps an agent from starting.
+// agentError adds a hint to the errors that commonly keep an agent from starting.
 func agentError(err error) error {
 	var ports agent.PortProblems
 	switch {
 	case errors.Is(err, agent.ErrNoEnvoy):
-		return &hinted{err, agent.GetEnvoy + " brings one; then try again, or name it with --envoy PATH"}
+		return &hinted{err, agent.GetEnvoy + " installs one; or name the executable with --envoy PATH"}
 	case errors.As(err, &ports):
 		return &hinted{err, portHint(ports)}
 	default:

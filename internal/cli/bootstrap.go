@@ -13,7 +13,7 @@ import (
 func (i Invocation) bootstrap() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bootstrap",
-		Short: "Print what an Envoy or a gRPC program starts from, for those who run them without doyen agent",
+		Short: "Print a bootstrap for an Envoy or a gRPC program that runs without doyen agent",
 		Example: `  doyen bootstrap envoy --edge public
   doyen bootstrap grpc --service reports > grpc.json`,
 		Args: unknownCommand,
@@ -27,7 +27,7 @@ func (i Invocation) bootstrapEnvoy() *cobra.Command {
 	var o bootstrap.Options
 	cmd := &cobra.Command{
 		Use:   "envoy --service NAME | --edge NAME",
-		Short: "Print the bootstrap of an Envoy that gets everything from the server",
+		Short: "Print the bootstrap of an Envoy that gets its whole configuration from the server",
 		Example: `  doyen bootstrap envoy --service users > envoy.yaml && envoy -c envoy.yaml
   doyen bootstrap envoy --edge public --listener-port http=8000`,
 		Args: noArguments,
@@ -44,7 +44,7 @@ func (i Invocation) bootstrapEnvoy() *cobra.Command {
 		},
 	}
 	addBootstrapFlags(cmd, &o)
-	cmd.Flags().Var(nameValue(&o.Node.Edge, "name", mesh.ParseEdgeName), "edge", "the Edge document the Envoy runs")
+	cmd.Flags().Var(nameValue(&o.Node.Edge, "name", mesh.ParseEdgeName), "edge", "the Edge document that the Envoy serves")
 	cmd.Flags().Var(portValue(&o.AdminPort), "admin-port", "Envoy's admin port on loopback (default 9901)")
 	addPortFlags(cmd, &o.Node)
 	return cmd
@@ -54,7 +54,7 @@ func (i Invocation) bootstrapGRPC() *cobra.Command {
 	var o bootstrap.Options
 	cmd := &cobra.Command{
 		Use:   "grpc --service NAME",
-		Short: "Print the bootstrap of a gRPC program that is its own proxy",
+		Short: "Print the bootstrap of a proxyless gRPC program",
 		Example: `  doyen bootstrap grpc --service reports > grpc.json
   GRPC_XDS_BOOTSTRAP=grpc.json ./reports`,
 		Args: noArguments,
@@ -71,12 +71,12 @@ func (i Invocation) bootstrapGRPC() *cobra.Command {
 	return cmd
 }
 
-// addBootstrapFlags adds what both kinds of bootstrap say.
+// addBootstrapFlags adds the flags of both kinds of bootstrap.
 func addBootstrapFlags(cmd *cobra.Command, o *bootstrap.Options) {
 	o.Server = server.DefaultGRPC
 	flags := cmd.Flags()
 	flags.Var(nameValue(&o.Node.Service, "name", mesh.ParseServiceName), "service", "the service whose manifest says what it may call")
-	flags.StringVar(&o.Instance, "instance", "", "a `word` that tells it apart from others of its service or edge (default: the name of this host)")
+	flags.StringVar(&o.Instance, "instance", "", "`name` that no other proxy of the service or edge has; it ends the node ID (default: the name of this host)")
 	flags.Var(hostPortValue(&o.Server), "xds", "host:port of the server's gRPC port")
 	fromEnvironment(cmd, "xds", "DOYEN_XDS")
 }

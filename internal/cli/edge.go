@@ -16,7 +16,7 @@ func (i Invocation) edge() *cobra.Command {
 		Short: "Run an Envoy where traffic enters the mesh",
 		Long: `Run an Envoy for an Edge document: its listeners, hosts and routes.
 
-On SIGTERM it stops accepting connections, lets requests in flight finish, and ends. A second SIGTERM hurries.`,
+On SIGTERM it stops accepting connections, lets requests in flight finish, and exits. A second SIGTERM stops it immediately.`,
 		Example: `  doyen edge --edge public
   doyen edge --edge public --listener-port http=8000 --admin-port 0`,
 		Args: noArguments,
@@ -24,16 +24,16 @@ On SIGTERM it stops accepting connections, lets requests in flight finish, and e
 			if o.Edge == "" {
 				return usage("for example: doyen edge --edge public", "--edge is required")
 			}
-			ctx, hurry, stop := interruptible(cmd.Context())
+			ctx, immediately, stop := interruptible(cmd.Context())
 			defer stop()
-			o.Hurry, o.Log, o.Stderr = hurry, logs.logger(i), i.Stderr
+			o.Hurry, o.Log, o.Stderr = immediately, logs.logger(i), i.Stderr
 			return agentError(agent.RunEdge(ctx, o))
 		},
 	}
 	flags := cmd.Flags()
 	flags.Var(nameValue(&o.Edge, "name", mesh.ParseEdgeName), "edge", "the Edge document to run")
-	flags.Var(&portsValue[string]{to: &o.ListenerPorts, parse: parseListener}, "listener-port", "port of a listener, NAME=PORT, other than the document's; 0 is any free one")
-	flags.DurationVar(&o.DrainTimeout, "drain-timeout", agent.DefaultDrainTimeout, "at most this long for requests in flight")
+	flags.Var(&portsValue[string]{to: &o.ListenerPorts, parse: parseListener}, "listener-port", "port of a listener, NAME=PORT (default: the document's); 0 is any free port")
+	flags.DurationVar(&o.DrainTimeout, "drain-timeout", agent.DefaultDrainTimeout, "longest time to wait for requests in flight to finish")
 	flags.Var(serverValue(&o.Server), "server", "URL of the server's HTTP port")
 	fromEnvironment(cmd, "server", "DOYEN_SERVER")
 	addProxyFlags(cmd, &o.Proxy, &o.XDS, &o.Zone, &o.AdminPort)

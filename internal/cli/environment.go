@@ -8,8 +8,8 @@ import (
 // environmentKey is the annotation of a flag that holds the name of its variable.
 const environmentKey = "environment"
 
-// fromEnvironment lets a variable of the environment stand in for a flag that is not given, and says so
-// in the flag's description.
+// fromEnvironment lets an environment variable set a flag that is not given, and says so in the flag's
+// description.
 func fromEnvironment(cmd *cobra.Command, flag, variable string) {
 	f := cmd.Flags().Lookup(flag)
 	f.Usage += " [$" + variable + "]"
@@ -19,7 +19,7 @@ func fromEnvironment(cmd *cobra.Command, flag, variable string) {
 	f.Annotations[environmentKey] = []string{variable}
 }
 
-// readEnvironment sets flags of cmd that were not given from their variables; an empty one counts as unset.
+// readEnvironment sets the flags of cmd that were not given from their variables. An empty variable counts as unset.
 func (i Invocation) readEnvironment(cmd *cobra.Command) error {
 	var failed error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -32,7 +32,7 @@ func (i Invocation) readEnvironment(cmd *cobra.Command) error {
 			return
 		}
 		if err := f.Value.Set(value); err != nil {
-			failed = usage("correct or unset it; it stands for --"+f.Name, "environment: %s=%q: %w", variable[0], value, err)
+			failed = usage("correct or unset it: it takes the place of --"+f.Name, "environment: %s=%q: %w", variable[0], value, err)
 			return
 		}
 		f.Changed = true
@@ -40,7 +40,7 @@ func (i Invocation) readEnvironment(cmd *cobra.Command) error {
 	return failed
 }
 
-// variableOf is the variable that stands in for a flag, or "".
+// variableOf is the environment variable of a flag, or "".
 func variableOf(f *pflag.Flag) string {
 	if names := f.Annotations[environmentKey]; len(names) > 0 {
 		return names[0]

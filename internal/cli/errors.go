@@ -12,18 +12,18 @@ import (
 	"github.com/doyen-mesh/doyen/internal/suggest"
 )
 
-// exitStatus is a status to exit with when all has been said.
+// exitStatus is a status to exit with, when everything has been printed.
 type exitStatus int
 
 func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
-// usageError is a wrong use of the command line.
+// usageError is a wrong command line.
 type usageError struct{ err error }
 
 func (u *usageError) Error() string { return u.err.Error() }
 func (u *usageError) Unwrap() error { return u.err }
 
-// hinted is an error with what would be right.
+// hinted is an error with a hint at the remedy.
 type hinted struct {
 	err  error
 	hint string
@@ -42,7 +42,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := "the commands are listed by: " + cmd.CommandPath() + " --help"
+	hint := "to list the commands: " + cmd.CommandPath() + " --help"
 	if near := suggest.Nearest(args[0], subcommands(cmd)); near != "" {
 		hint = "did you mean: " + cmd.CommandPath() + " " + near
 	}
@@ -98,9 +98,9 @@ func expectedValue(f *pflag.Flag, err error) string {
 func unknownFlag(cmd *cobra.Command, unknown *pflag.NotExistError) error {
 	name := unknown.GetSpecifiedName()
 	if letters := unknown.GetSpecifiedShortnames(); letters != "" {
-		return usage("the flags are listed by: "+cmd.CommandPath()+" --help", "%s has no flag -%s", cmd.CommandPath(), name)
+		return usage("to list the flags: "+cmd.CommandPath()+" --help", "%s has no flag -%s", cmd.CommandPath(), name)
 	}
-	hint := "the flags are listed by: " + cmd.CommandPath() + " --help"
+	hint := "to list the flags: " + cmd.CommandPath() + " --help"
 	switch near := suggest.Nearest(name, flagNames(cmd.Flags())); {
 	case name == "json" && cmd.Flags().Lookup("output") != nil:
 		hint = "did you mean -o json?"

@@ -7,12 +7,12 @@ import (
 	"syscall"
 )
 
-// interruptible returns a context that ends with the first SIGTERM, SIGINT or, unless it is ignored as
-// under nohup, SIGHUP, and a channel that closes with the second: whoever asked for the end has lost
-// patience. stop gives the signals back.
-func interruptible(ctx context.Context) (_ context.Context, hurry <-chan struct{}, stop func()) {
+// interruptible returns a context that is canceled by the first SIGTERM, SIGINT or SIGHUP, and a channel that is
+// closed by the second, which asks to stop immediately. SIGHUP does not count while it is ignored, as under nohup.
+// stop restores the default handling of signals.
+func interruptible(ctx context.Context) (_ context.Context, immediately <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	signals, impatient := make(chan os.Signal, 2), make(chan struct{})
+	signals, second := make(chan os.Signal, 2), make(chan struct{})
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	if !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(signals, syscall.SIGHUP)
@@ -28,11 +28,11 @@ func interruptible(ctx context.Context) (_ context.Context, hurry <-chan struct{
 			if count == 0 {
 				cancel()
 			} else {
-				close(impatient)
+				close(second)
 			}
 		}
 	}()
-	return ctx, impatient, func() {
+	return ctx, second, func() {
 		signal.Stop(signals)
 		close(done)
 		cancel()

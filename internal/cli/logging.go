@@ -11,7 +11,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/printable"
 )
 
-// logging is how a command that runs for long logs to standard error.
+// logging is how a long-running command logs to standard error.
 type logging struct {
 	level  slog.Level
 	format string
@@ -28,13 +28,13 @@ func (l *logging) add(cmd *cobra.Command) {
 			}
 			return v, nil
 		},
-	}, "log-level", "what to log: debug, info, warn or error")
+	}, "log-level", "log level: debug, info, warn or error")
 	cmd.Flags().Var(nameValue(&l.format, "format", func(s string) (string, error) {
 		if s != "text" && s != "json" {
 			return "", fmt.Errorf("want text or json")
 		}
 		return s, nil
-	}), "log-format", "form of the log: text or json")
+	}), "log-format", "log format: text or json")
 	fromEnvironment(cmd, "log-level", "DOYEN_LOG_LEVEL")
 	fromEnvironment(cmd, "log-format", "DOYEN_LOG_FORMAT")
 }

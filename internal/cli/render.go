@@ -33,10 +33,10 @@ func (i Invocation) render() *cobra.Command {
 	var r rendering
 	cmd := &cobra.Command{
 		Use:   "render [DIR] --node NODE",
-		Short: "Print a complete Envoy file for one proxy, from the documents of a folder",
-		Long: `Print a complete Envoy file for one proxy, from the documents of a folder, as the server would configure it. Without DIR it reads the folder that DOYEN_CONFIG names.
+		Short: "Print a complete Envoy configuration for one proxy",
+		Long: `Print a complete Envoy configuration for one proxy, compiled from the documents of a folder as the server would. Without DIR it reads the folder that DOYEN_CONFIG names.
 
-The file needs no server: the endpoints of services are those given with --endpoint, or, with --instances-from, those that are checked in there now. With --xds the file has everything but the endpoints of services, which that server sends as they come and go.`,
+The file needs no server. The endpoints of services are those given with --endpoint, or with --instances-from the instances that are registered there now. With --xds the file has everything but the endpoints of services, and that server sends those.`,
 		Example: `  doyen render ./mesh --node sidecar/users > envoy.yaml && envoy -c envoy.yaml
   doyen render ./mesh --node edge/public --endpoint web=10.0.0.7:9211,10.0.0.8:9211
   doyen render ./mesh --node edge/public --xds 127.0.0.1:18000`,
@@ -56,10 +56,10 @@ The file needs no server: the endpoints of services are those given with --endpo
 		},
 	}
 	flags := cmd.Flags()
-	flags.Var(nodeValue{&r.node, &r.instance}, "node", "who it is for: sidecar/SERVICE or edge/NAME, with /INSTANCE if a node is to be told apart from others")
+	flags.Var(nodeValue{&r.node, &r.instance}, "node", "proxy to configure: sidecar/SERVICE or edge/NAME, followed by /INSTANCE to give it a node ID of its own")
 	addPortFlags(cmd, &r.node)
 	flags.Var(portValue(&r.adminPort), "admin-port", "Envoy's admin port on loopback (default 9901)")
-	flags.Var(&r.endpoints, "endpoint", "endpoints of a service, SERVICE=IP:PORT[,IP:PORT], or PORTNAME.SERVICE=... for a further port")
+	flags.Var(&r.endpoints, "endpoint", "endpoints of a service, SERVICE=IP:PORT[,IP:PORT], or PORTNAME.SERVICE=... for an additional port")
 	flags.Var(serverValue(&r.from.server), "instances-from", "URL of a server whose instances become the endpoints")
 	flags.Var(hostPortValue(&r.xds), "xds", "host:port of a server that sends the endpoints")
 	return cmd
@@ -99,7 +99,7 @@ func (i Invocation) runRender(cmd *cobra.Command, r rendering, dir string) error
 	return err
 }
 
-// renderError names what there is, when the node asks for what there is not.
+// renderError lists the documents that exist, when the node names one that does not.
 func renderError(err error, s *config.Snapshot) error {
 	if !errors.Is(err, compile.ErrNoDocument) {
 		return err

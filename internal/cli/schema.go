@@ -9,10 +9,10 @@ import (
 func (i Invocation) schema() *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
-		Short: "Print the JSON Schema of the documents, with which editors complete and check them",
-		Long: `Print the JSON Schema of the documents, with which editors complete and check them.
+		Short: "Print the JSON Schema of the documents, for completion and checks in editors",
+		Long: `Print the JSON Schema of the documents. Editors use it to complete and check them.
 
-An editor with a YAML language server finds it by a comment on a document's first line:
+An editor with a YAML language server finds the schema by a comment on the first line of a document:
   # yaml-language-server: $schema=doyen.schema.json`,
 		Example: "  doyen schema > doyen.schema.json",
 		Args:    noArguments,

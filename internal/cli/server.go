@@ -24,10 +24,10 @@ func (i Invocation) server() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "server --config DIR",
 		Short: "Run a server for a folder of documents",
-		Long: `Run a server: it watches the folder of documents, keeps the instances that check in, and directs the proxies.
+		Long: `Run a server: it watches the folder of documents, keeps the registry of instances, and configures the proxies.
 
-A change of the folder takes effect by itself once all of it is valid; until then the last valid one stays in force.
-Both ports are on loopback unless told otherwise: there is no authentication yet.`,
+A change of the folder takes effect as soon as the whole folder is valid; until then the last valid content stays in force.
+Both ports listen on loopback by default, because there is no authentication yet.`,
 		Example: `  doyen server --config ./mesh
   doyen server --config /etc/doyen --data /var/lib/doyen --grpc 10.0.0.2:18000 --http 10.0.0.2:18001`,
 		Args: noArguments,
@@ -41,11 +41,11 @@ Both ports are on loopback unless told otherwise: there is no authentication yet
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.Config, "config", "", "`folder` of documents")
-	flags.StringVar(&o.Data, "data", "", "`folder` for what outlives a restart: instances, the last accepted documents (default: one for each --config below ~/.local/state/doyen)")
-	flags.Var(hostPortValue(&o.GRPC), "grpc", "address for proxies (xDS)")
-	flags.Var(hostPortValue(&o.HTTP), "http", "address for the API, agents and metrics")
-	flags.StringSliceVar(&o.Hosts, "http-host", nil, "DNS `name` under which the API may be called, besides IP addresses and localhost")
-	flags.BoolVar(&o.Profiles, "pprof", false, "serve the Go profiler's pages on the HTTP port")
+	flags.StringVar(&o.Data, "data", "", "`folder` for state that survives a restart: instances and the last accepted documents (default: a folder for each --config in ~/.local/state/doyen)")
+	flags.Var(hostPortValue(&o.GRPC), "grpc", "listen address for proxies (xDS)")
+	flags.Var(hostPortValue(&o.HTTP), "http", "listen address for the API, agents and metrics")
+	flags.StringSliceVar(&o.Hosts, "http-host", nil, "DNS `name` by which clients may call the API, in addition to IP addresses and localhost")
+	flags.BoolVar(&o.Profiles, "pprof", false, "serve the Go profiler's pages (/debug/pprof/) on the HTTP port")
 	fromEnvironment(cmd, "config", "DOYEN_CONFIG")
 	fromEnvironment(cmd, "data", "DOYEN_DATA")
 	fromEnvironment(cmd, "grpc", "DOYEN_GRPC")
@@ -80,9 +80,9 @@ func readableFolder(dir string) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
-		return &hinted{fmt.Errorf("config folder %q: there is no such folder", dir), "make it with: mkdir -p " + dir}
+		return &hinted{fmt.Errorf("config folder %q: there is no such folder", dir), "create it with: mkdir -p " + dir}
 	case errors.Is(err, syscall.ENOTDIR):
-		return &hinted{fmt.Errorf("config folder %q: is a file", dir), "want the folder it is in: --config " + filepath.Dir(dir)}
+		return &hinted{fmt.Errorf("config folder %q: it is a file", dir), "name its folder: --config " + filepath.Dir(dir)}
 	case errors.Is(err, fs.ErrPermission):
 		return &hinted{fmt.Errorf("config folder %q: this user may not read it", dir), "allow it with: chmod u+rx " + dir}
 	default:
@@ -90,8 +90,8 @@ func readableFolder(dir string) error {
 	}
 }
 
-// defaultData is a folder of its own for each folder of documents, so that two meshes on one machine
-// never mix their instances.
+// defaultData is a separate folder for each folder of documents, so that two meshes on one machine never mix
+// their instances.
 func (i Invocation) defaultData(config string) (string, error) {
 	state := i.Getenv("XDG_STATE_HOME")
 	if state == "" {
@@ -109,8 +109,8 @@ func (i Invocation) defaultData(config string) (string, error) {
 	return filepath.Join(state, "doyen", filepath.Base(whole)+"-"+hex.EncodeToString(sum[:4])), nil
 }
 
-// serverError shows all problems of a folder that a server cannot start on, and adds what to do about a
-// port in use, or about data that cannot be kept.
+// serverError prints all problems of a folder that keep a server from starting, and adds a hint about a port in use
+// or a data folder that cannot be written.
 func (i Invocation) serverError(err error, data string) error {
 	var invalid *server.InvalidError
 	if errors.As(err, &invalid) {
@@ -119,18 +119,18 @@ func (i Invocation) serverError(err error, data string) error {
 		}
 		fmt.Fprintln(i.Stderr)
 		return &hinted{
-			fmt.Errorf("config folder %q has %s, and nothing was accepted before that could be served", invalid.Folder, count(len(invalid.Problems), "problem")),
-			"mend it, and check it with: doyen validate " + invalid.Folder,
+			fmt.Errorf("config folder %q has %s, and there is no earlier valid content to serve", invalid.Folder, count(len(invalid.Problems), "problem")),
+			"fix them, and check with: doyen validate " + invalid.Folder,
 		}
 	}
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return &hinted{err, "another server may run already (doyen status); other ports: --grpc 127.0.0.1:0 --http 127.0.0.1:0"}
+		return &hinted{err, "another server may be running (doyen status); for free ports: --grpc 127.0.0.1:0 --http 127.0.0.1:0"}
 	}
 	if errors.Is(err, syscall.EADDRNOTAVAIL) {
-		return &hinted{err, "want an address of this machine"}
+		return &hinted{err, "use an address of this machine"}
 	}
 	if file := (*fs.PathError)(nil); errors.As(err, &file) {
-		return &hinted{err, "data is kept in " + data + "; another folder: --data DIR"}
+		return &hinted{err, "the data folder is " + data + "; to use another: --data DIR"}
 	}
 	return err
 }

@@ -53,11 +53,11 @@ func TestMistakes(t *testing.T) {
 		says   []string // in standard error, in this order
 	}{
 		{"unknown command", nil, "statsu", 2, []string{`error: doyen has no command "statsu"`, "hint: did you mean: doyen status"}},
-		{"unknown command, nothing near", nil, "frobnicate", 2, []string{`error: doyen has no command "frobnicate"`, "hint: the commands are listed by: doyen --help"}},
+		{"unknown command, nothing near", nil, "frobnicate", 2, []string{`error: doyen has no command "frobnicate"`, "hint: to list the commands: doyen --help"}},
 		{"unknown subcommand", nil, "bootstrap envy", 2, []string{`doyen bootstrap has no command "envy"`, "did you mean: doyen bootstrap envoy"}},
 		{"unknown flag", nil, "agent --servce users", 2, []string{"error: doyen agent has no flag --servce", "hint: did you mean --service?"}},
 		{"flag that is a command", nil, "--validate", 2, []string{"error: doyen has no flag --validate", "hint: did you mean: doyen validate"}},
-		{"unknown short flag", nil, "status -x", 2, []string{"error: doyen status has no flag -x", "hint: the flags are listed by: doyen status --help"}},
+		{"unknown short flag", nil, "status -x", 2, []string{"error: doyen status has no flag -x", "hint: to list the flags: doyen status --help"}},
 		{"missing argument", nil, "validate", 2, []string{"error: doyen validate: DIR is required, or DOYEN_CONFIG in the environment", "hint: usage: doyen validate [DIR]"}},
 		{"superfluous argument", nil, "version now", 2, []string{`error: doyen version: unexpected argument "now"`, "hint: usage: doyen version"}},
 		{"second argument", nil, "services users now", 2, []string{`unexpected argument "now"`}},
@@ -85,15 +85,15 @@ func TestMistakes(t *testing.T) {
 		{"bad local port", nil, "agent --service users --tcp-port 15432 -- true", 2, []string{`"15432": want NAME=PORT`}},
 		{"bad application port", nil, "agent --service users --port 0 -- true", 2, []string{`port "0": want 1-65535`}},
 
-		{"bad variable", map[string]string{"DOYEN_SERVER": "nonsense"}, "status", 2, []string{`error: environment: DOYEN_SERVER="nonsense": want a URL`, "hint: correct or unset it; it stands for --server"}},
+		{"bad variable", map[string]string{"DOYEN_SERVER": "nonsense"}, "status", 2, []string{`error: environment: DOYEN_SERVER="nonsense": want a URL`, "hint: correct or unset it: it takes the place of --server"}},
 		{"bad variable of a port", map[string]string{"DOYEN_GRPC": "x"}, "server --config .", 2, []string{`environment: DOYEN_GRPC="x"`}},
 		{"bad variable of the log", map[string]string{"DOYEN_LOG_LEVEL": "x"}, "server --config .", 2, []string{`environment: DOYEN_LOG_LEVEL="x"`}},
 		{"bad variable of a zone", map[string]string{"DOYEN_ZONE": "Z 1"}, "edge --edge public", 2, []string{`environment: DOYEN_ZONE="Z 1"`}},
 
 		{"server without folder", nil, "server", 2, []string{"--config is required", "hint: for example"}},
-		{"server on no folder", nil, "server --config " + dir + "/none --data " + dir, 1, []string{"there is no such folder", "hint: make it with: mkdir"}},
-		{"server on a file", nil, "server --config " + file + " --data " + dir, 1, []string{"is a file", "hint: want the folder it is in: --config " + dir}},
-		{"server that cannot keep data", nil, "server --config ../../examples/shop --data " + file + "/data", 1, []string{"not a directory", "hint: data is kept in " + file + "/data; another folder: --data DIR"}},
+		{"server on no folder", nil, "server --config " + dir + "/none --data " + dir, 1, []string{"there is no such folder", "hint: create it with: mkdir"}},
+		{"server on a file", nil, "server --config " + file + " --data " + dir, 1, []string{"it is a file", "hint: name its folder: --config " + dir}},
+		{"server that cannot keep data", nil, "server --config ../../examples/shop --data " + file + "/data", 1, []string{"not a directory", "hint: the data folder is " + file + "/data; to use another: --data DIR"}},
 		{"server without a place for data", nil, "server --config " + dir, 2, []string{"--data is required"}},
 
 		{"agent without service", nil, "agent -- true", 2, []string{"--service is required", "hint: for example"}},

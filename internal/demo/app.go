@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// finishTimeout is how long an application may take to answer what it has when it is asked to end.
+// finishTimeout is how long an application may take to finish open requests when it is stopped.
 const finishTimeout = 5 * time.Second
 
 // application is one program of the demo.
@@ -30,7 +30,7 @@ func applications() map[string]application {
 	}
 }
 
-// RunApplication runs one program of the demo until ctx ends. It calls itself instance in its answers.
+// RunApplication runs one program of the demo until ctx ends. Its answers name instance.
 func RunApplication(ctx context.Context, name, instance string, stdout io.Writer) error {
 	run, ok := applications()[name]
 	if !ok {
@@ -39,31 +39,31 @@ func RunApplication(ctx context.Context, name, instance string, stdout io.Writer
 	return run(ctx, cmp.Or(instance, name), stdout)
 }
 
-// asks asks other services for what an answer needs.
-type asks func(ctx context.Context) ([]answer, error)
+// callServices calls the services that an answer depends on.
+type callServices func(ctx context.Context) ([]answer, error)
 
-// service is an HTTP server on PORT that answers every path with its name and what those said whom it
-// asked; 502 when one of them did not answer. opened makes asks once, when the program starts.
-func service(open func() (asks, error)) application {
+// service is an HTTP server on PORT that answers every path with its name and the answers of the services that it
+// calls, or with 502 when one of them did not answer. open runs once, when the program starts.
+func service(open func() (callServices, error)) application {
 	return func(ctx context.Context, instance string, _ io.Writer) error {
-		ask := func(context.Context) ([]answer, error) { return nil, nil }
+		call := func(context.Context) ([]answer, error) { return nil, nil }
 		if open != nil {
 			opened, err := open()
 			if err != nil {
 				return err
 			}
-			ask = opened
+			call = opened
 		}
 		mux := http.NewServeMux()
 		mux.HandleFunc("/healthz", func(http.ResponseWriter, *http.Request) {})
 		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-			asked, err := ask(r.Context())
+			called, err := call(r.Context())
 			if err != nil {
 				http.Error(w, err.Error(), http.StatusBadGateway)
 				return
 			}
 			w.Header().Set("Content-Type", "application/json")
-			_ = json.NewEncoder(w).Encode(answer{Service: os.Getenv("DOYEN_SERVICE"), Instance: instance, Asked: asked})
+			_ = json.NewEncoder(w).Encode(answer{Service: os.Getenv("DOYEN_SERVICE"), Instance: instance, Called: called})
 		})
 		return serveHTTP(ctx, mux)
 	}
@@ -86,26 +86,26 @@ func serveHTTP(ctx context.Context, handler http.Handler) error {
 	return nil
 }
 
-// callsHTTP asks services through the sidecar, by their names as hosts.
-func callsHTTP(services ...string) func() (asks, error) {
-	return func() (asks, error) {
+// callsHTTP calls services through the sidecar; the host is the name of the service.
+func callsHTTP(services ...string) func() (callServices, error) {
+	return func() (callServices, error) {
 		egress := newCaller(os.Getenv("DOYEN_EGRESS"))
 		return func(ctx context.Context) ([]answer, error) {
-			var asked []answer
+			var called []answer
 			for _, service := range services {
 				a, err := egress.call(ctx, service, "/")
 				if err != nil {
 					return nil, err
 				}
-				asked = append(asked, a)
+				called = append(called, a)
 			}
-			return asked, nil
+			return called, nil
 		}, nil
 	}
 }
 
-// callsOrders asks users over HTTP, quotes over gRPC and the ledger over TCP, all through the sidecar.
-func callsOrders() (asks, error) {
+// callsOrders calls users over HTTP, quotes over gRPC and the ledger over TCP, all through the sidecar.
+func callsOrders() (callServices, error) {
 	users, err := callsHTTP("users")()
 	if err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func callsOrders() (asks, error) {
 	}
 	ledger := &ledgerClient{address: os.Getenv("DOYEN_TCP_LEDGER"), idle: make(chan *ledgerConn, 64)}
 	return func(ctx context.Context) ([]answer, error) {
-		asked, err := users(ctx)
+		called, err := users(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -128,6 +128,6 @@ func callsOrders() (asks, error) {
 		if err != nil {
 			return nil, err
 		}
-		return append(asked, quote, entry), nil
+		return append(called, quote, entry), nil
 	}, nil
 }

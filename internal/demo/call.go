@@ -15,14 +15,14 @@ import (
 // callTimeout bounds each request of the demo.
 const callTimeout = 5 * time.Second
 
-// answer is what an application says of a request: who answered it, and what those said whom it asked.
+// answer is an application's answer to a request: who it is, and the answers of the services that it called.
 type answer struct {
 	Service  string   `json:"service"`
 	Instance string   `json:"instance"`
-	Asked    []answer `json:"asked,omitempty"`
+	Called   []answer `json:"called,omitempty"`
 }
 
-// caller sends HTTP requests to one address and never tries one again.
+// caller sends HTTP requests to one address and never retries one.
 type caller struct {
 	base   string // http://host:port
 	client *http.Client
@@ -35,8 +35,8 @@ func newCaller(base string) *caller {
 
 func (c *caller) close() { c.client.CloseIdleConnections() }
 
-// call asks host for path. The request has a body that cannot be had twice, so that Go's client does not
-// quietly send it again on another connection: a connection that breaks is a failure.
+// call requests path of host. The body of the request cannot be read twice, so that Go's client does not silently
+// resend it on another connection: a broken connection counts as a failure.
 func (c *caller) call(ctx context.Context, host, path string) (answer, error) {
 	body := io.NopCloser(strings.NewReader("."))
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, body)

@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// ErrCheck says that a step of the check saw what must not be.
-var ErrCheck = errors.New("the demo's check did not hold")
+// ErrCheck says that a step of the check failed.
+var ErrCheck = errors.New("the demo's check failed")
 
 // checkLimit bounds the whole check.
 const checkLimit = 85 * time.Second
 
-// step is one thing that a mesh must survive. Its figures are a line for a person; its error is what must not be.
+// step is one event that a mesh must survive. It returns what it measured, and an error if the mesh did not survive.
 type step struct {
 	name string
 	run  func(ctx context.Context, s *stage) (figures string, err error)
 }
 
-// steps are run in this order; each leaves the mesh as the next one needs it.
+// steps run in this order; each leaves the mesh in the state that the next one needs.
 func steps() []step {
 	return []step{
 		{"traffic flows on every path", trafficFlows},
@@ -30,12 +30,12 @@ func steps() []step {
 		{"a broken file is refused", refuseFile},
 		{"the server is away, an instance dies", serverAway},
 		{"the server returns", serverReturns},
-		{"the Envoys took what they were sent", nothingRefused},
+		{"the Envoys accepted every update", nothingRefused},
 	}
 }
 
-// Check runs the demo without a person, prints one line for each step, and returns ErrCheck when one did
-// not hold. It goes on after a step that did not.
+// Check runs the demo unattended, prints one line for each step, and returns ErrCheck if one failed. It continues
+// after a step that failed.
 func Check(ctx context.Context, o Options) error {
 	ctx, cancel := context.WithTimeout(ctx, checkLimit)
 	defer cancel()
@@ -69,8 +69,8 @@ func (s *stage) check(ctx context.Context) error {
 	return failed
 }
 
-// settled waits for d, or until ctx ends.
-func settled(ctx context.Context, d time.Duration) {
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

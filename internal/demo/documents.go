@@ -15,13 +15,13 @@ import (
 //go:embed mesh/*.yaml
 var embedded embed.FS
 
-// documents is the folder of the demo's documents, which anybody may edit.
+// documents is the folder of the demo's documents, which the user may edit.
 type documents struct {
 	dir string
 }
 
-// write puts the demo's documents into the folder, those left out that are there already. The ledger's
-// port is the one thing in them that depends on this machine.
+// write writes the demo's documents to the folder, except those that exist there already. Only the ledger's port
+// depends on this machine.
 func (d documents) write(ledger int) error {
 	entries, err := fs.ReadDir(embedded, "mesh")
 	if err != nil {
@@ -44,8 +44,8 @@ func (d documents) write(ledger int) error {
 	return nil
 }
 
-// profile is the service that the edge leads /profile to, and another that it may lead to: a folder that is
-// kept has what the last visitor tried.
+// profile is the service to which the edge routes /profile, and another one to try: a folder that is kept has what
+// was tried last.
 func (d documents) profile() (now, other string) {
 	edge, err := os.ReadFile(filepath.Join(d.dir, "edge.yaml"))
 	if err == nil && bytes.Contains(edge, []byte("profile, to: orders")) {
@@ -54,8 +54,8 @@ func (d documents) profile() (now, other string) {
 	return "users", "orders"
 }
 
-// edit replaces a text that stands once in a document, the way careful editors do: the new file is whole
-// before it takes the old one's place. It returns what undoes it.
+// edit replaces a text that occurs once in a document. Like a careful editor it writes a new file and renames it. It
+// returns a function that undoes the edit.
 func (d documents) edit(name, old, replacement string) (undo func() error, err error) {
 	path := filepath.Join(d.dir, name)
 	before, err := os.ReadFile(path)

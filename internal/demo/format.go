@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// summary says what became of the requests of all paths.
+// summary counts the requests of all paths.
 func (m mark) summary() string {
 	sent, failed, _ := m.sum()
 	return fmt.Sprintf("%d of %d requests failed", failed, sent)
@@ -21,7 +21,7 @@ func (m mark) noneFailed() error {
 	return nil
 }
 
-// tooSlow is an error when a path had fewer requests than prove something.
+// tooSlow is an error if a path had too few requests to prove something.
 func (m mark) tooSlow(paths []*path) error {
 	var errs []error
 	for i, f := range m {
@@ -32,7 +32,7 @@ func (m mark) tooSlow(paths []*path) error {
 	return errors.Join(errs...)
 }
 
-// pathSummary says how each path did.
+// pathSummary lists the rate and latencies of each path.
 func (m mark) pathSummary(paths []*path) string {
 	var parts []string
 	for i, f := range m {

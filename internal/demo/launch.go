@@ -17,10 +17,10 @@ import (
 // startTimeout bounds the start of each part on a busy machine.
 const startTimeout = 30 * time.Second
 
-// drainTimeout is what instances of the demo have to leave.
+// drainTimeout is how long the demo's instances may take to drain.
 const drainTimeout = "10s"
 
-// run starts a command of doyen. What it prints goes to a log file of its own, but for stdout where given.
+// run starts a command of doyen. Its output goes to a log file of its own, except stdout if that is given.
 func (s *stage) run(name string, stdout io.Writer, env []string, args ...string) (*process.Process, error) {
 	log, err := os.OpenFile(s.file("logs/"+name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -33,8 +33,8 @@ func (s *stage) run(name string, stdout io.Writer, env []string, args ...string)
 	return process.Start(process.Command{Path: s.Program, Args: args, Env: s.environment(env), Stdout: stdout, Stderr: log})
 }
 
-// environment is the demo's own without what would steer doyen, and with a place for temporary files that
-// is removed at the end whatever happens to who used it.
+// environment is the demo's own environment without the variables that doyen reads, and with a folder for temporary
+// files that is removed at the end even if a process that used it was killed.
 func (s *stage) environment(more []string) []string {
 	var env []string
 	for _, e := range os.Environ() {
@@ -63,7 +63,7 @@ func (s *stage) startServer(ctx context.Context) (took time.Duration, err error)
 	return time.Since(started), err
 }
 
-// ended is an error with the last lines of its log when a process is no more.
+// ended is an error with the last lines of its log if a process has ended.
 func (s *stage) ended(name string, p *process.Process) error {
 	select {
 	case <-p.Done():
@@ -119,7 +119,7 @@ func (s *stage) startInstance(service, name string) (*instance, error) {
 	return i, s.add(i, args)
 }
 
-// startProxyless starts an instance that is its own proxy.
+// startProxyless starts an instance without Envoy.
 func (s *stage) startProxyless(service, name string) (*instance, error) {
 	app, err := s.ports.any()
 	if err != nil {
@@ -144,7 +144,7 @@ func (s *stage) agentArgs(service string, app int) []string {
 	}
 }
 
-// startDesk starts the gRPC program whose figures count as a path of their own.
+// startDesk starts the gRPC client, whose requests are a path of their own.
 func (s *stage) startDesk(figures io.Writer) error {
 	app, err := s.ports.any()
 	if err != nil {
@@ -155,7 +155,7 @@ func (s *stage) startDesk(figures io.Writer) error {
 	return err
 }
 
-// checkedIn waits until instances are in the registry as healthy.
+// checkedIn waits until the registry has instances as healthy.
 func (s *stage) checkedIn(ctx context.Context, instances ...*instance) error {
 	for _, i := range instances {
 		err := eventually(ctx, startTimeout, i.name+" checks in", func() error {
@@ -175,7 +175,7 @@ func (s *stage) checkedIn(ctx context.Context, instances ...*instance) error {
 	return nil
 }
 
-// state is the instance's in the registry, "" when it is not there.
+// state is the state of the instance in the registry, "" when it is not registered.
 func (s *stage) state(ctx context.Context, i *instance) (registry.State, error) {
 	answer, err := s.registry.Instances(ctx, mesh.ServiceName(i.service))
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// serveLedger is a TCP server on PORT that answers each line with its name and that line. It stands for
-// something that knows nothing of the mesh.
+// serveLedger is a TCP server on PORT that answers each line with its name and that line. It represents a
+// program outside the mesh.
 func serveLedger(ctx context.Context, instance string, _ io.Writer) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
 	if err != nil {
@@ -43,7 +43,7 @@ func serveLedger(ctx context.Context, instance string, _ io.Writer) error {
 	}
 }
 
-// ledgerClient asks the ledger over connections that it keeps. A connection that breaks is a failure.
+// ledgerClient calls the ledger over connections that it keeps. A broken connection counts as a failure.
 type ledgerClient struct {
 	address string
 	idle    chan *ledgerConn

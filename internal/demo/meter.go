@@ -14,7 +14,7 @@ const (
 	buckets     = 64 // the last begins at about ten seconds
 )
 
-// figures are what became of requests up to some moment. The difference of two tells of the time between.
+// figures count requests up to a moment. The difference of two covers the time between them.
 type figures struct {
 	At       time.Time      `json:"at"`
 	Over     time.Duration  `json:"over,omitempty"` // of a difference: the time between
@@ -25,7 +25,7 @@ type figures struct {
 	Reason   string         `json:"reason"`   // of the last failure
 }
 
-// since returns what became of the requests that ended between the two moments.
+// since returns the figures of the requests that ended between the two moments.
 func (f figures) since(earlier figures) figures {
 	d := figures{At: f.At, Over: f.At.Sub(earlier.At), Sent: f.Sent - earlier.Sent, Failed: f.Failed - earlier.Failed, Reason: f.Reason, Answered: map[string]int{}}
 	for i := range f.Took {
@@ -99,7 +99,7 @@ func (m *meter) count(took time.Duration, instance string, err error) {
 	m.total.Answered[instance]++
 }
 
-// figures returns what became of all requests up to now.
+// figures returns the figures of all requests until now.
 func (m *meter) figures() figures {
 	m.mu.Lock()
 	defer m.mu.Unlock()

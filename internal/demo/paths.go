@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// path is one way of requests through the mesh, under steady traffic.
+// path is one way for requests through the mesh, under steady traffic.
 type path struct {
 	name  string
 	meter meter
@@ -41,13 +41,13 @@ func (s *stage) startTraffic() error {
 	return nil
 }
 
-// figuresReader takes the figures that another process writes, one line each time.
+// figuresReader reads the figures that another process writes, one line each time.
 type figuresReader struct {
 	meter *meter
 	rest  bytes.Buffer
 }
 
-// Write never fails: a line that is no figures is left out.
+// Write never fails: it ignores lines that are not figures.
 func (r *figuresReader) Write(p []byte) (int, error) {
 	r.rest.Write(p)
 	for {
@@ -60,7 +60,7 @@ func (r *figuresReader) Write(p []byte) (int, error) {
 	}
 }
 
-// mark is the figures of every path at one moment.
+// mark holds the figures of every path at one moment.
 type mark []figures
 
 func (s *stage) mark() mark {
@@ -71,7 +71,7 @@ func (s *stage) mark() mark {
 	return m
 }
 
-// since is what became of the requests of every path between two moments.
+// since returns the figures of every path between two moments.
 func (m mark) since(earlier mark) mark {
 	var d mark
 	for i := range m {
@@ -80,7 +80,7 @@ func (m mark) since(earlier mark) mark {
 	return d
 }
 
-// sum is all paths together.
+// sum adds up all paths.
 func (m mark) sum() (sent, failed int, reason string) {
 	for _, f := range m {
 		sent, failed = sent+f.Sent, failed+f.Failed

@@ -23,7 +23,7 @@ type ports struct {
 	change func(what string, wanted, got int) // told when a port of the demo's own was taken
 }
 
-// named returns the port that the demo is known for, or the next free one.
+// named returns a port that the documentation names, or the next free one.
 func (p *ports) named(what string, wanted int) (int, error) {
 	got, err := p.from(wanted)
 	if err == nil && got != wanted {
@@ -32,7 +32,7 @@ func (p *ports) named(what string, wanted int) (int, error) {
 	return got, err
 }
 
-// any returns a port that nobody is told of in advance.
+// any returns a port that the documentation does not name.
 func (p *ports) any() (int, error) {
 	got, err := p.from(p.next)
 	p.next = got + 1
@@ -49,7 +49,7 @@ func (p *ports) from(first int) (int, error) {
 	return 0, fmt.Errorf("no free port from %d to 32767", first)
 }
 
-// isFree looks whether one could listen on the port, on loopback and everywhere.
+// isFree reports whether a program could listen on the port, on loopback and on all addresses.
 func isFree(port int) bool {
 	for _, host := range []string{"", "127.0.0.1"} {
 		listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))

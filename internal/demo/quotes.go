@@ -24,7 +24,7 @@ import (
 // quoteMethod answers with the name of the instance that did.
 const quoteMethod = "/doyen.demo.Quotes/Quote"
 
-// reportEvery is how often the desk tells its figures.
+// reportEvery is how often the desk reports its figures.
 const reportEvery = 100 * time.Millisecond
 
 // serveQuotes is a gRPC server on PORT, with a health service.
@@ -44,7 +44,7 @@ func serveQuotes(ctx context.Context, instance string, _ io.Writer) error {
 	})
 }
 
-// serveGRPC serves until ctx ends, and then what it has in hand.
+// serveGRPC serves until ctx ends, then finishes open calls.
 func serveGRPC(ctx context.Context, services ...*grpc.ServiceDesc) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
 	if err != nil {
@@ -70,7 +70,7 @@ func serveGRPC(ctx context.Context, services ...*grpc.ServiceDesc) error {
 	return nil
 }
 
-// quotesClient asks for quotes and never tries one again.
+// quotesClient calls quotes and never retries.
 type quotesClient struct {
 	conn *grpc.ClientConn
 }
@@ -96,8 +96,8 @@ func (q *quotesClient) ask(ctx context.Context) (answer, error) {
 	return answer{Service: "quotes", Instance: name.Value}, nil
 }
 
-// runDesk asks for quotes at the demo's rate as a proxyless gRPC program, and writes its figures to stdout,
-// one line of JSON each time. It serves its own health on PORT.
+// runDesk calls quotes at the demo's rate as a proxyless gRPC program, and writes its figures to stdout, one line
+// of JSON per report. It serves its own health on PORT.
 func runDesk(ctx context.Context, _ string, stdout io.Writer) error {
 	quotes, err := dialQuotes("xds:///quotes")
 	if err != nil {
@@ -124,7 +124,7 @@ func runDesk(ctx context.Context, _ string, stdout io.Writer) error {
 	return err
 }
 
-// firstAnswer waits until quotes are answered: the desk may be the first to run.
+// firstAnswer waits until quotes answers, since the desk may start first.
 func (q *quotesClient) firstAnswer(ctx context.Context) (answer, error) {
 	for {
 		a, err := q.ask(ctx)

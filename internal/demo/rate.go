@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// rate is how many requests a second each path gets.
+// rate is the rate of requests on each path, per second.
 const rate = 220
 
-// atOnce is how many requests a path has under way at most. On a machine that cannot keep up the rate sinks,
-// where an ever longer queue would fail requests for want of time.
+// atOnce is the most open requests that a path has. On a machine that cannot keep up, the rate drops instead of the
+// requests timing out in a growing queue.
 const atOnce = 64
 
-// steadily calls request at the rate, each time in a goroutine of its own however slow the answers are,
-// and counts what becomes of it, until ctx ends; it returns after the last answer.
+// steadily calls request at the rate until ctx ends, each time in a goroutine of its own however slow the answers
+// are, and counts the results. It returns after the last answer.
 func steadily(ctx context.Context, m *meter, request func() (instance string, err error)) {
 	var requests sync.WaitGroup
 	defer requests.Wait()

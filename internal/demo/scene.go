@@ -8,7 +8,7 @@ import (
 )
 
 // proxiesAtStart is how many xDS clients the demo begins with: the edge, six sidecars, and the desk. A gRPC
-// program that only serves asks for nothing.
+// program that only serves is no xDS client.
 const proxiesAtStart = 8
 
 // flowTimeout bounds how long the first request of each path may take.
@@ -20,7 +20,7 @@ type opening struct {
 	connected   int
 }
 
-// open starts everything, and traffic on every path.
+// open starts everything, including traffic on every path.
 func (s *stage) open(ctx context.Context) (o opening, err error) {
 	started := time.Now()
 	if o.server, err = s.startServer(ctx); err != nil {
@@ -57,7 +57,7 @@ func (s *stage) open(ctx context.Context) (o opening, err error) {
 	return o, s.allAnswered(ctx)
 }
 
-// flows waits until the first request to each place behind the edge is answered.
+// flows waits until each route of the edge has answered a request.
 func (s *stage) flows(ctx context.Context) error {
 	edge := newCaller(s.edgeURL())
 	defer edge.close()

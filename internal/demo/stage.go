@@ -17,13 +17,13 @@ import (
 	registryclient "github.com/doyen-mesh/doyen/internal/registry/client"
 )
 
-// Options is what the demo needs to know.
+// Options are how the demo runs.
 type Options struct {
 	Program  string // the doyen executable
 	Envoy    string // the Envoy executable
 	Folder   string // for the documents, kept at the end; "" is one that is removed
 	Out      io.Writer
-	Terminal bool // a person looks at Out: figures are painted over, not added
+	Terminal bool // Out is a terminal: the figures are repainted in place
 	// Size is the terminal's; 0 and 0 are not known.
 	Size func() (columns, rows int)
 }
@@ -47,12 +47,12 @@ type stage struct {
 	endPaths  func() // ends the traffic and returns after the last answer
 }
 
-// addresses are where the parts that a person may call are.
+// addresses are those that the user of the demo may call.
 type addresses struct {
 	edge, grpc, http, ledger int // ports on 127.0.0.1
 }
 
-// proxied is an Envoy whose statistics can be asked for.
+// proxied is an Envoy with an admin port.
 type proxied struct {
 	name  string
 	admin int
@@ -124,7 +124,7 @@ func (s *stage) serverURL() string       { return "http://" + loopback(s.at.http
 func (s *stage) edgeURL() string         { return "http://" + loopback(s.at.edge) }
 func loopback(port int) string           { return fmt.Sprintf("127.0.0.1:%d", port) }
 
-// close ends the traffic and every process, and removes what was written.
+// close stops the traffic and every process, and removes the demo's files.
 func (s *stage) close() error {
 	s.endPaths()
 	s.client.Close()
@@ -143,8 +143,8 @@ func (s *stage) close() error {
 	return os.RemoveAll(s.dir)
 }
 
-// How the demo's processes are ended together: signalled twice, because an agent
-// stops immediately at the second signal.
+// How the demo's processes are stopped together: signalled twice, because an agent stops immediately at the second
+// signal.
 const (
 	secondSignalAfter = 200 * time.Millisecond
 	killAfter         = 5 * time.Second
@@ -162,7 +162,7 @@ func stopImmediately(processes []*process.Process) {
 	group.Wait()
 }
 
-// eventually asks every few milliseconds until f is nil, at most for limit.
+// eventually calls f every few milliseconds until it returns nil, for limit at most.
 func eventually(ctx context.Context, limit time.Duration, what string, f func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// What the steps allow and how long they look.
+// What the steps allow, and how long they measure.
 const (
 	leastRate   = 200             // requests a second on each path, or a step proves nothing
 	lookFor     = 3 * time.Second // how long the figures of quiet traffic are gathered
@@ -19,13 +19,13 @@ const (
 	changeLimit = 20 * time.Second
 )
 
-// trafficFlows looks at every path for a while: nothing fails, and the rate is high enough to prove something.
-// A machine that is busy with other things gets a second and a third look at the rate.
+// trafficFlows measures every path for a while: no request fails, and the rate is high enough to prove something. On a
+// busy machine it measures the rate up to three times.
 func trafficFlows(ctx context.Context, s *stage) (string, error) {
 	first := s.mark()
 	before := first
 	for look := 1; ; look++ {
-		settled(ctx, lookFor)
+		pause(ctx, lookFor)
 		m := s.mark().since(before)
 		slow := m.tooSlow(s.paths)
 		if slow == nil || look == mostLooks {
@@ -36,18 +36,18 @@ func trafficFlows(ctx context.Context, s *stage) (string, error) {
 	}
 }
 
-// stopAndJoin ends an instance behind Envoy in an orderly way and starts another: nothing fails.
+// stopAndJoin stops an instance behind Envoy in an orderly way and starts another: no request fails.
 func stopAndJoin(ctx context.Context, s *stage) (string, error) {
 	return s.replace(ctx, "users-1", "users-3", s.startInstance)
 }
 
-// stopAndJoinGRPC is stopAndJoin with instances that are their own proxies.
+// stopAndJoinGRPC is stopAndJoin with proxyless instances.
 func stopAndJoinGRPC(ctx context.Context, s *stage) (string, error) {
 	return s.replace(ctx, "quotes-1", "quotes-3", s.startProxyless)
 }
 
-// replace ends one instance and starts another at the same time, and looks until the new one has answered
-// and for a while beyond.
+// replace stops one instance and starts another at the same time, and measures until the new one has answered and for
+// a while after that.
 func (s *stage) replace(ctx context.Context, old, fresh string, start func(service, name string) (*instance, error)) (string, error) {
 	before, started := s.mark(), time.Now()
 	leaving := s.find(old)
@@ -64,7 +64,7 @@ func (s *stage) replace(ctx context.Context, old, fresh string, start func(servi
 		return "", err
 	}
 	joined := time.Since(started)
-	settled(ctx, lookFor)
+	pause(ctx, lookFor)
 	m := s.mark().since(before)
 	errs := []error{m.noneFailed()}
 	if code := leaving.agent.Code(); code != 0 {
@@ -83,7 +83,7 @@ func hasEnded(i *instance) error {
 	}
 }
 
-// answers waits until the instance has answered requests since the mark.
+// answers waits until the instance has answered a request since the mark.
 func (s *stage) answers(ctx context.Context, i *instance, since mark) error {
 	return eventually(ctx, changeLimit, i.name+" answers", func() error {
 		for _, f := range s.mark().since(since) {
@@ -95,8 +95,8 @@ func (s *stage) answers(ctx context.Context, i *instance, since mark) error {
 	})
 }
 
-// kill ends an instance without warning: agent, application and Envoy. What it had in hand fails, and what
-// is sent to it before its callers notice; two seconds later nothing does.
+// kill kills an instance: agent, application and Envoy. Its open requests fail, and so do those sent to it before its
+// callers notice. Two seconds later no request fails.
 func kill(ctx context.Context, s *stage) (string, error) {
 	words, err := s.killed(ctx, "users-2")
 	if _, startErr := s.startInstance("users", "users-4"); startErr != nil {
@@ -108,9 +108,9 @@ func kill(ctx context.Context, s *stage) (string, error) {
 func (s *stage) killed(ctx context.Context, name string) (string, error) {
 	before := s.mark()
 	s.find(name).agent.Kill() // the kernel kills its application and its Envoy with it
-	settled(ctx, deathNotice)
+	pause(ctx, deathNotice)
 	noticed := s.mark()
-	settled(ctx, afterDeath)
+	pause(ctx, afterDeath)
 	after := s.mark().since(noticed)
 	words := fmt.Sprintf("%s in the first %v, then %s", noticed.since(before).summary(), deathNotice, after.summary())
 	if err := after.noneFailed(); err != nil {
@@ -119,7 +119,7 @@ func (s *stage) killed(ctx context.Context, name string) (string, error) {
 	return words, nil
 }
 
-// moveRoute edits the edge's document so that a route leads elsewhere, and back: nothing fails.
+// moveRoute edits the edge's document so that a route leads to another service, and back: no request fails.
 func moveRoute(ctx context.Context, s *stage) (string, error) {
 	before, started := s.mark(), time.Now()
 	undo, err := s.documents.edit("edge.yaml", "path: /profile, to: users", "path: /profile, to: orders")
@@ -131,7 +131,7 @@ func moveRoute(ctx context.Context, s *stage) (string, error) {
 		return "", errors.Join(err, undo())
 	}
 	took := time.Since(started)
-	settled(ctx, time.Second)
+	pause(ctx, time.Second)
 	back := s.mark()
 	if err := undo(); err != nil {
 		return "", err
@@ -139,12 +139,12 @@ func moveRoute(ctx context.Context, s *stage) (string, error) {
 	if err := s.answers(ctx, s.find("users-3"), back); err != nil {
 		return "", err
 	}
-	settled(ctx, time.Second)
+	pause(ctx, time.Second)
 	m := s.mark().since(before)
 	return fmt.Sprintf("%s; requests went the new way %d ms after the edit, and back again", m.summary(), took.Milliseconds()), m.noneFailed()
 }
 
-// refuseFile writes a mistake into a document: it is refused with its place, and the traffic goes on.
+// refuseFile adds a mistake to a document: the mistake is reported with its line, and traffic continues.
 func refuseFile(ctx context.Context, s *stage) (string, error) {
 	before := s.mark()
 	undo, err := s.documents.edit("users.yaml", "owner:", "ownr:")
@@ -165,24 +165,23 @@ func refuseFile(ctx context.Context, s *stage) (string, error) {
 		}
 		return fmt.Errorf("%s has no problem that says so", filepath.Join(s.documents.dir, "users.yaml"))
 	})
-	settled(ctx, time.Second)
+	pause(ctx, time.Second)
 	m := s.mark().since(before)
 	return fmt.Sprintf("%s; %s", m.summary(), said), errors.Join(err, m.noneFailed(), undo())
 }
 
-// serverAway stops the server and kills an instance while nobody could tell of it: the traffic goes on, and
-// the callers' proxies find out by themselves.
+// serverAway stops the server and then kills an instance: traffic continues, and the callers' proxies find out by
+// themselves.
 func serverAway(ctx context.Context, s *stage) (string, error) {
 	before := s.mark()
 	s.server.Stop(killAfter, nil)
-	settled(ctx, time.Second)
+	pause(ctx, time.Second)
 	alone := s.mark().since(before)
 	words, err := s.killed(ctx, "orders-2")
 	return fmt.Sprintf("%s without a server; orders-2 killed: %s", alone.summary(), words), errors.Join(alone.noneFailed(), err)
 }
 
-// serverReturns starts the server again: the proxies come back to it, and nothing is sent to them that did
-// not change.
+// serverReturns starts the server again: the proxies reconnect, and are sent nothing that has not changed.
 func serverReturns(ctx context.Context, s *stage) (string, error) {
 	before, updates := s.mark(), s.sums(ctx, updatesTaken)
 	took, err := s.startServer(ctx)
@@ -193,7 +192,7 @@ func serverReturns(ctx context.Context, s *stage) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	settled(ctx, time.Second)
+	pause(ctx, time.Second)
 	m := s.mark().since(before)
 	errs := []error{m.noneFailed()}
 	resent := 0

@@ -13,10 +13,10 @@ import (
 const (
 	updatesTaken   = `\.update_success$`
 	updatesRefused = `\.update_rejected$`
-	strangeFields  = `(unknown_fields|deprecated_feature_use|wip_protos)$` // sent, and not understood or not meant for use
+	strangeFields  = `(unknown_fields|deprecated_feature_use|wip_protos)$` // sent, but unknown or deprecated
 )
 
-// sums adds up, for each Envoy, the statistics with such a name. An Envoy that does not answer is left out.
+// sums adds up, for each Envoy, the statistics whose names match. An Envoy that does not answer is left out.
 func (s *stage) sums(ctx context.Context, name string) map[string]int {
 	sums := map[string]int{}
 	proxies := []*proxied{s.edge}
@@ -61,15 +61,15 @@ func (s *stage) sum(ctx context.Context, p *proxied, name string) (int, error) {
 	return total, nil
 }
 
-// nothingRefused looks back at what the Envoys that still run were sent.
+// nothingRefused checks the statistics of the Envoys that still run for rejected updates.
 func nothingRefused(ctx context.Context, s *stage) (string, error) {
 	taken, refused, strange := total(s.sums(ctx, updatesTaken)), total(s.sums(ctx, updatesRefused)), total(s.sums(ctx, strangeFields))
-	figures := fmt.Sprintf("%d updates taken by %d Envoys, %d refused, %d unknown or deprecated fields", taken, len(s.sums(ctx, updatesTaken)), refused, strange)
+	figures := fmt.Sprintf("%d updates accepted by %d Envoys, %d rejected, %d unknown or deprecated fields", taken, len(s.sums(ctx, updatesTaken)), refused, strange)
 	switch {
 	case taken == 0:
-		return figures, fmt.Errorf("no Envoy took any")
+		return figures, fmt.Errorf("no Envoy accepted any")
 	case refused+strange > 0:
-		return figures, fmt.Errorf("an Envoy was sent what it does not want")
+		return figures, fmt.Errorf("an Envoy rejected an update, or got unknown or deprecated fields")
 	}
 	return figures, nil
 }

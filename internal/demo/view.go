@@ -15,13 +15,13 @@ import (
 // eventsShown is how many of the latest events stay in view.
 const eventsShown = 6
 
-// view is what is seen of the running demo.
+// view is what the running demo shows.
 type view struct {
 	stage   *stage
-	last    mark // figures of the look before
-	recent  mark // what became of requests between the last two looks
+	last    mark // figures of the previous look
+	recent  mark // figures between the last two looks
 	status  api.Status
-	asked   error // why there is no newer status
+	asked   error // why the server did not answer the last look
 	running map[string]bool
 	counts  []api.Service
 	events  []string // the latest
@@ -36,13 +36,13 @@ func newView(s *stage) *view {
 	return v
 }
 
-// look gathers new figures and notes what changed.
+// look gathers new figures and records what changed as events.
 func (v *view) look(ctx context.Context) {
 	v.fresh = nil
 	now := v.stage.mark()
 	v.recent, v.last = now.since(v.last), now
 	if _, failed, reason := v.recent.sum(); failed > 0 {
-		v.note("%d requests failed: %s", failed, reason)
+		v.note("%d requests failed, the last one: %s", failed, reason)
 	}
 	for _, i := range v.stage.instances {
 		if v.running[i.name] && hasEnded(i) == nil {
@@ -64,7 +64,7 @@ func (v *view) look(ctx context.Context) {
 	}
 }
 
-// compare notes what is new in a status.
+// compare records what is new in a status.
 func (v *view) compare(now api.Status) {
 	before := v.status
 	if before.Config.Revision != "" && now.Config.Revision != before.Config.Revision {
