@@ -116,6 +116,11 @@ func TestStatusFollowsDocumentsAndInstances(t *testing.T) {
 	if s.Summary.Instances.Healthy != 1 || s.Summary.Proxies.Missing != 2 || s.Findings[1].Kind != api.ProxyMissing {
 		t.Errorf("status %+v", s)
 	}
+	request(t, h, http.MethodPut, "/v1/instances/users/10.0.0.7:9211", `{"state": "unhealthy"}`, nil)
+	s = until(t, h, "the service is unhealthy", func(s api.Status) bool { return s.Summary.Instances.Unhealthy == 1 })
+	if f := s.Findings[0]; f.Kind != api.ServiceUnhealthy || f.Subject != "users" {
+		t.Errorf("findings %+v", s.Findings)
+	}
 	write(t, folder, strings.Replace(shop, "ports", "prots", 1))
 	s = until(t, h, "the mistake is shown", func(s api.Status) bool { return len(s.Config.Problems) > 0 })
 	if f := s.Findings[0]; f.Kind != api.DocumentsRefused || !strings.Contains(f.Message, s.Config.Revision) || !strings.Contains(f.Hint, "doyen validate "+folder) {

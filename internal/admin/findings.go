@@ -19,7 +19,7 @@ const (
 )
 
 // findings are everything that is wrong by a status, in the order of the kinds.
-func findings(s api.Status, missingEdges []mesh.EdgeName, now time.Time) []api.Finding {
+func findings(s api.Status, unhealthy []serviceCount, missingEdges []mesh.EdgeName, now time.Time) []api.Finding {
 	found := []api.Finding{}
 	found = append(found, documentFindings(s.Config)...)
 	for _, d := range s.Expiry {
@@ -27,6 +27,13 @@ func findings(s api.Status, missingEdges []mesh.EdgeName, now time.Time) []api.F
 			Kind: api.ExpiryPaused, Subject: d.Service, Since: d.Since,
 			Message: fmt.Sprintf("%d of %d instances stopped checking in at once; they stay registered until %s", len(d.Instances), d.Of, d.Until.UTC().Format(time.RFC3339)),
 			Hint:    fmt.Sprintf("if they are dead: doyen expiry %[1]s --expire; if they are alive: doyen expiry %[1]s --keep", d.Service),
+		})
+	}
+	for _, u := range unhealthy {
+		found = append(found, api.Finding{
+			Kind: api.ServiceUnhealthy, Subject: string(u.service),
+			Message: fmt.Sprintf("none of its instances is healthy (%d unhealthy), so callers try all of them", u.instances),
+			Hint:    fmt.Sprintf("doyen instances %s shows why", u.service),
 		})
 	}
 	for _, name := range missingEdges {

@@ -164,7 +164,7 @@ func TestExpectedProxies(t *testing.T) {
 	if p := proxies[1]; p.Service != "users" || p.Role != "sidecar" || !p.StateSince.Equal(started) {
 		t.Errorf("the proxy that was never seen is %+v", p)
 	}
-	found := findings(api.Status{Proxies: proxies}, v.missingEdges(proxies), noon)
+	found := findings(api.Status{Proxies: proxies}, nil, v.missingEdges(proxies), noon)
 	wantKinds := []string{"edge-missing public", "proxy-missing sidecar/users/10.0.0.2:9211", "proxy-missing sidecar/users/10.0.0.3:9211"}
 	if diff := cmp.Diff(wantKinds, kinds(found)); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
@@ -180,7 +180,7 @@ func TestOneProxyServesAnEdge(t *testing.T) {
 	if want := []string{"edge/public/host1 in-sync", "edge/public/host2 left"}; !slices.Equal(rows(proxies), want) || sum.Missing != 0 {
 		t.Errorf("proxies %q, summary %+v", rows(proxies), sum)
 	}
-	if found := findings(api.Status{Proxies: proxies}, v.missingEdges(proxies), noon); len(found) > 0 {
+	if found := findings(api.Status{Proxies: proxies}, nil, v.missingEdges(proxies), noon); len(found) > 0 {
 		t.Errorf("findings %+v, want none", found)
 	}
 }
@@ -211,7 +211,7 @@ func TestCopiedNodeID(t *testing.T) {
 			if len(proxies) != test.rows || sum.Connected != test.rows || sum.InSync != test.rows-1 {
 				t.Errorf("proxies %q, summary %+v: want %d", rows(proxies), sum, test.rows)
 			}
-			if got := kinds(findings(api.Status{Proxies: proxies}, nil, noon)); !slices.Equal(got, test.kinds) {
+			if got := kinds(findings(api.Status{Proxies: proxies}, nil, nil, noon)); !slices.Equal(got, test.kinds) {
 				t.Errorf("findings %q, want %q", got, test.kinds)
 			}
 		})
@@ -258,7 +258,7 @@ func TestProxyStates(t *testing.T) {
 			if !strings.Contains(p.Why, test.why) || (p.Why == "") != (test.why == "") {
 				t.Errorf("why %q, want %q", p.Why, test.why)
 			}
-			if got := kinds(findings(api.Status{Proxies: proxies}, nil, noon)); !slices.Equal(got, test.kinds) {
+			if got := kinds(findings(api.Status{Proxies: proxies}, nil, nil, noon)); !slices.Equal(got, test.kinds) {
 				t.Errorf("findings %q, want %q", got, test.kinds)
 			}
 		})

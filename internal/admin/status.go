@@ -9,6 +9,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/config/source"
 	"github.com/doyen-mesh/doyen/internal/control"
 	"github.com/doyen-mesh/doyen/internal/httpapi"
+	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
 
@@ -25,7 +26,7 @@ func (a *admin) status(w http.ResponseWriter, _ *http.Request) {
 	seen := proxyView{started: a.Started, views: a.Control, state: state, connected: a.XDS.Status(), left: a.Control.Gone()}
 	status.Summary.Instances = countAll(state)
 	status.Proxies, status.Summary.Proxies = seen.proxies()
-	status.Findings = findings(status, seen.missingEdges(status.Proxies), time.Now())
+	status.Findings = findings(status, unhealthy(state), seen.missingEdges(status.Proxies), time.Now())
 	httpapi.Write(w, http.StatusOK, status)
 }
 
@@ -40,6 +41,26 @@ func countAll(state *control.State) api.Instances {
 		all.Starting, all.Draining = all.Starting+n.Starting, all.Draining+n.Draining
 	}
 	return all
+}
+
+// unhealthy are the services all of whose instances fail their checks, by name, with the number of instances.
+// Instances that start or drain do not count.
+func unhealthy(state *control.State) []serviceCount {
+	if state.Instances == nil {
+		return nil
+	}
+	var all []serviceCount
+	for _, service := range state.Instances.Services() {
+		if n := count(state.Instances.Instances(service)); n.Healthy == 0 && n.Unhealthy > 0 {
+			all = append(all, serviceCount{service, n.Unhealthy})
+		}
+	}
+	return all
+}
+
+type serviceCount struct {
+	service   mesh.ServiceName
+	instances int
 }
 
 func documents(folder string, s source.State) api.Config {

@@ -97,6 +97,7 @@ Text that comes from outside (node IDs, messages of proxies, values in documents
 | ` + "`documents-refused`" + ` | the folder has problems, so the last valid documents stay in force |
 | ` + "`documents-held`" + ` | a change that removes most of the mesh waits for ` + "`doyen accept`" + ` |
 | ` + "`expiry-paused`" + ` | too many instances stopped checking in at once; see ` + "`doyen expiry`" + ` |
+| ` + "`service-unhealthy`" + ` | a service has instances that fail their checks, and no healthy one |
 | ` + "`edge-missing`" + ` | no connected proxy runs an Edge document |
 | ` + "`proxy-missing`" + ` | the proxy of a registered instance is not connected |
 | ` + "`duplicate-node`" + ` | several clients have used one node ID for more than two minutes |

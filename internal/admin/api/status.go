@@ -45,6 +45,7 @@ const (
 	DocumentsRefused    FindingKind = "documents-refused"    // the folder has problems
 	DocumentsHeld       FindingKind = "documents-held"       // a change waits for a person
 	ExpiryPaused        FindingKind = "expiry-paused"        // too many instances stopped checking in at once
+	ServiceUnhealthy    FindingKind = "service-unhealthy"    // none of a service's instances is healthy
 	EdgeMissing         FindingKind = "edge-missing"         // no proxy runs an Edge document
 	ProxyMissing        FindingKind = "proxy-missing"        // a registered instance's proxy is not connected
 	DuplicateNode       FindingKind = "duplicate-node"       // several clients use one node ID
