@@ -132,16 +132,23 @@ func (v proxyView) neverSeen(id string) api.Proxy {
 // byClient splits the streams of a node by the client that opened them, in the order in which they connected.
 // Several clients have one node ID when a host's image, and with it a bootstrap, was copied. An Envoy opens its
 // streams on one connection, so another connection is another Envoy. A gRPC program opens a connection for
-// each target, so only another host is another program.
+// each channel, so only another host is another program.
 func byClient(n xds.NodeStatus, wholeHost bool) [][]xds.StreamStatus {
-	at := map[string]int{}
+	type client struct {
+		process int    // of an Envoy
+		host    string // of a gRPC program
+	}
+	at := map[client]int{}
 	var clients [][]xds.StreamStatus
 	for _, s := range n.Streams {
-		client := clientAddress(s.Peer, wholeHost)
-		i, known := at[client]
+		who := client{process: s.Process}
+		if wholeHost {
+			who = client{host: clientAddress(s.Peer, true)}
+		}
+		i, known := at[who]
 		if !known {
 			i = len(clients)
-			at[client] = i
+			at[who] = i
 			clients = append(clients, nil)
 		}
 		clients[i] = append(clients[i], s)

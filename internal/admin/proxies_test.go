@@ -93,6 +93,12 @@ func stream(peer string, opened time.Time, t xds.TypeStatus) xds.StreamStatus {
 	return xds.StreamStatus{StreamInfo: xds.StreamInfo{Peer: peer}, Opened: opened, Types: map[string]xds.TypeStatus{xds.ListenerType: t}}
 }
 
+// process makes a stream that of one of a node's processes.
+func process(n int, s xds.StreamStatus) xds.StreamStatus {
+	s.Process = n
+	return s
+}
+
 var inSync = xds.TypeStatus{Sent: "a", Acknowledged: "a", InSync: true}
 
 // look is the mesh as it is seen at noon, with every connected node's view compiled.
@@ -189,6 +195,7 @@ func TestOneProxyServesAnEdge(t *testing.T) {
 // is no broken connection, the copy is a finding.
 func TestCopiedNodeID(t *testing.T) {
 	rejected := xds.TypeStatus{Sent: "b", Acknowledged: "a", Rejected: &xds.Rejection{Type: xds.ListenerType, Version: "b", Message: "cannot bind", Time: ago(time.Minute)}}
+	processes := map[bool]int{false: 1, true: 2} // another connection is another process
 	for _, test := range []struct {
 		name   string
 		node   *xds.Node
@@ -205,7 +212,7 @@ func TestCopiedNodeID(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			v := look(t, registered(t, nil), []xds.NodeStatus{{Node: test.node, Streams: []xds.StreamStatus{
-				stream(test.peers[0], ago(2*time.Hour), inSync), stream(test.peers[1], ago(test.opened), rejected),
+				process(1, stream(test.peers[0], ago(2*time.Hour), inSync)), process(processes[test.peers[0] != test.peers[1]], stream(test.peers[1], ago(test.opened), rejected)),
 			}}})
 			proxies, sum := v.proxies()
 			if len(proxies) != test.rows || sum.Connected != test.rows || sum.InSync != test.rows-1 {
