@@ -93,7 +93,7 @@ func (b *blockers) collectAbsent(q *place, until time.Time) {
 
 func (b *blockers) add(q *place, sibling bool, name string, has, want *Resource) {
 	entry := blocker{ref: Ref{q.typeURL, name}, removed: want == nil}
-	if sibling && q.pending != nil {
+	if sibling {
 		entry.until = q.session.hungAt()
 	}
 	b.note(entry, has, want)

@@ -107,7 +107,7 @@ func watchersOf(affected []*subscription) []waker {
 // replace makes t the collection's table, brings the subscriptions that ask for what
 // changed up to date, and appends them to affected. The caller holds the pool's lock.
 func (c *collection) replace(t *table, affected []*subscription) []*subscription {
-	changes := slices.Collect(c.table.changes(t))
+	changes := slices.Collect(c.table.replacements(t))
 	if len(changes) == 0 {
 		return affected
 	}

@@ -147,9 +147,12 @@ func (p *place) named(name string) bool {
 // asks says whether the client asks for the resource of that name, in any way.
 func (p *place) asks(name string) bool {
 	r := p.sent.get(name)
+	if r == nil && p.want != nil {
+		r = p.want.get(name)
+	}
 	if r == nil {
 		r = &Resource{name: name}
 		r.further = furtherNames(r)
 	}
-	return p.asksFor(r) || p.want != nil && p.want.get(name) != nil
+	return p.asksFor(r)
 }

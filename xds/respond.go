@@ -106,6 +106,9 @@ func (p *place) sendDifference(now time.Time, d *difference, result *content) *r
 	p.answered, p.owed, p.idle = true, false, nil
 	p.noteSent(now, r)
 	s.group.touch(p, d)
+	if len(s.group.sessions) > 1 {
+		s.group.changed(s) // what waits for the answer waits no longer than the OrderTimeout
+	}
 	return r
 }
 

@@ -260,7 +260,18 @@ func skipShared(a, b *cursor) {
 }
 
 // changes yields by name where t and to differ in content. It costs what the two do not share.
-func (t *table) changes(to *table) iter.Seq[change] {
+func (t *table) changes(to *table) iter.Seq[change] { return t.differences(to, sameContent) }
+
+// replacements is changes with those resources besides of which only the references differ, which clients
+// are not sent.
+func (t *table) replacements(to *table) iter.Seq[change] {
+	return t.differences(to, func(a, b *Resource) bool {
+		return sameContent(a, b) && (a == b || slices.Equal(a.references, b.references))
+	})
+}
+
+// differences yields by name where t and to are not the same.
+func (t *table) differences(to *table, same func(a, b *Resource) bool) iter.Seq[change] {
 	return func(yield func(change) bool) {
 		if t == to {
 			return
@@ -280,7 +291,7 @@ func (t *table) changes(to *table) iter.Seq[change] {
 			default:
 				c = change{name: old.name, old: a.next(), new: b.next()}
 			}
-			if !sameContent(c.old, c.new) && !yield(c) {
+			if !same(c.old, c.new) && !yield(c) {
 				return
 			}
 		}
