@@ -40,10 +40,13 @@ func (f *folder) Accepted() (*config.Snapshot, <-chan struct{}) {
 	return f.now, f.changed
 }
 
+// written are documents as people write them.
+type written interface{ files() fstest.MapFS }
+
 // set makes other documents the accepted ones.
-func (f *folder) set(t *testing.T, documents string) {
+func (f *folder) set(t *testing.T, documents written) {
 	t.Helper()
-	s, problems, err := config.Load(fstest.MapFS{"mesh.yaml": {Data: []byte(documents)}})
+	s, problems, err := config.Load(documents.files())
 	if err != nil || problems != nil {
 		t.Fatalf("documents: %v %v", problems, err)
 	}
@@ -63,7 +66,7 @@ type scene struct {
 	registry  *registry.Registry
 }
 
-func start(t *testing.T, documents string) *scene {
+func start(t *testing.T, documents written) *scene {
 	t.Helper()
 	r, err := registry.New(t.Context(), registry.Options{})
 	if err != nil {
@@ -128,7 +131,12 @@ func (s *scene) upToDate(v View) bool {
 
 func sidecar(t *testing.T, service mesh.ServiceName) *xds.Node {
 	t.Helper()
-	proto, err := envoy.NodeProto(mesh.Node{Role: mesh.Sidecar, Service: service}, "1")
+	return node(t, mesh.Node{Role: mesh.Sidecar, Service: service})
+}
+
+func node(t *testing.T, n mesh.Node) *xds.Node {
+	t.Helper()
+	proto, err := envoy.NodeProto(n, "1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,8 +144,8 @@ func sidecar(t *testing.T, service mesh.ServiceName) *xds.Node {
 }
 
 const (
-	webCallsUsers = "kind: Service\nname: web\nports: 8080\ncalls: users\n---\nkind: Service\nname: users\nports: [8080, {name: admin, port: 8081}]\n"
-	webAlone      = "kind: Service\nname: web\nports: 8080\n"
+	webCallsUsers oneFile = "kind: Service\nname: web\nports: 8080\ncalls: users\n---\nkind: Service\nname: users\nports: [8080, {name: admin, port: 8081}]\n"
+	webAlone      oneFile = "kind: Service\nname: web\nports: 8080\n"
 )
 
 func TestViewIsPublishedWhenAskedFor(t *testing.T) {
@@ -287,7 +295,7 @@ func TestUnusedViewsAreForgotten(t *testing.T) {
 // TestZoneIsInNoView has nodes that differ only in their zones share a view: the zone changes no resource.
 func TestZoneIsInNoView(t *testing.T) {
 	s := start(t, webCallsUsers)
-	here, there := sidecar(t, "web"), zoned(t, "web", "zone-b")
+	here, there := sidecar(t, "web"), node(t, mesh.Node{Role: mesh.Sidecar, Service: "web", Zone: "zone-b"})
 	if s.views.keyOf(here) != s.views.keyOf(there) {
 		t.Error("nodes of two zones have different views")
 	}
@@ -295,15 +303,6 @@ func TestZoneIsInNoView(t *testing.T) {
 	if err != nil || n.Zone != "zone-b" {
 		t.Errorf("the node is %+v, %v: want its zone to be known", n, err)
 	}
-}
-
-func zoned(t *testing.T, service mesh.ServiceName, zone mesh.ZoneName) *xds.Node {
-	t.Helper()
-	proto, err := envoy.NodeProto(mesh.Node{Role: mesh.Sidecar, Service: service, Zone: zone}, "1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &xds.Node{ID: proto.Id, Proto: proto}
 }
 
 // A fetch has no end that is told: it keeps its view for a while, as one that has just lost its last node.
@@ -340,12 +339,8 @@ func TestStrangerHasNoView(t *testing.T) {
 
 // TestWhatAProgramCannotReach is shown, and keeps nothing else from being published.
 func TestWhatAProgramCannotReach(t *testing.T) {
-	s := start(t, "kind: Service\nname: users\nports: 9090/grpc\n---\nkind: Service\nname: desk\ncalls: [users, ledger]\n---\nkind: External\nname: ledger\nprotocol: tcp\nhost: ledger.example.com\nport: 5432\n")
-	proto, err := envoy.NodeProto(mesh.Node{Role: mesh.Proxyless, Service: "desk"}, "1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	key := s.views.keyOf(&xds.Node{ID: proto.Id, Proto: proto})
+	s := start(t, oneFile("kind: Service\nname: users\nports: 9090/grpc\n---\nkind: Service\nname: desk\ncalls: [users, ledger]\n---\nkind: External\nname: ledger\nprotocol: tcp\nhost: ledger.example.com\nport: 5432\n"))
+	key := s.views.keyOf(node(t, mesh.Node{Role: mesh.Proxyless, Service: "desk"}))
 	view := s.view(key, "the view of desk", s.upToDate)
 	if len(view.Unreachable) != 1 || view.Unreachable[0].Target.Name != "ledger" || view.Err != nil {
 		t.Errorf("unreachable are %+v, error %v: want the ledger", view.Unreachable, view.Err)
