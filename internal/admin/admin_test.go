@@ -23,6 +23,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	registryapi "github.com/doyen-mesh/doyen/internal/registry/api"
+	"github.com/doyen-mesh/doyen/internal/report"
 	"github.com/doyen-mesh/doyen/xds"
 )
 
@@ -44,7 +45,7 @@ func serve(t *testing.T, documents string) (handler http.Handler, folder string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	published := control.New(control.Everywhere(watched), instances, log)
+	published := control.New(control.Inputs{Documents: control.Everywhere(watched), Instances: instances, Reports: report.NewCollector()}, log)
 	engine := xds.NewServer(published.Source(), xds.ServerOptions{Callbacks: published.Callbacks()})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net/netip"
@@ -174,7 +173,7 @@ func (d documentsByName) change(r *rand.Rand, services int) {
 // another is a new server with the same inputs.
 func (s *scene) another() *scene {
 	fresh := &scene{t: s.t, documents: s.documents, registry: s.registry}
-	fresh.Control = New(Everywhere(s.documents), s.registry, slog.New(slog.DiscardHandler))
+	fresh.Control = fresh.with(Everywhere(s.documents))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -216,7 +215,7 @@ func startManual(t *testing.T, documents written) manual {
 	}
 	s := &scene{t: t, documents: &folder{}, registry: r}
 	s.documents.set(t, documents)
-	s.Control = New(Everywhere(s.documents), r, slog.New(slog.DiscardHandler))
+	s.Control = s.with(Everywhere(s.documents))
 	l := s.newLoop()
 	m := manual{s, l.compiler}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -319,11 +318,7 @@ func TestAssignmentsOutliveTheirLastView(t *testing.T) {
 	}
 	m.finish(last)
 	m.view(key, "the view without users", m.upToDate)
-	for deadline := time.Now().Add(10 * time.Second); m.endpoints.Get("users") != nil; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the assignments of a removed service stay")
-		}
-	}
+	eventually(t, "the assignments of a removed service are gone", func() bool { return m.endpoints.Get("users") == nil })
 	if m.endpoints.Get("web") == nil {
 		t.Error("the assignment of web is gone")
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/envoy"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
+	"github.com/doyen-mesh/doyen/internal/report"
 	"github.com/doyen-mesh/doyen/xds"
 )
 
@@ -18,11 +19,22 @@ type Instances interface {
 	Snapshot() *registry.Snapshot
 }
 
+// Reports is what proxies say, now and as it changes.
+type Reports interface {
+	Snapshot() *report.Snapshot
+}
+
+// Inputs are what a Control joins. Each is an immutable value that tells when it is stale.
+type Inputs struct {
+	Documents Documents
+	Instances Instances
+	Reports   Reports
+}
+
 // Control publishes what documents and instances ask for.
 type Control struct {
 	// Fixed after construction.
-	documents Documents
-	instances Instances
+	inputs    Inputs
 	log       *slog.Logger
 	snapshots *xds.SnapshotCache
 	endpoints *xds.LinearCache
@@ -35,9 +47,9 @@ type Control struct {
 }
 
 // New returns a Control that has published nothing yet.
-func New(documents Documents, instances Instances, log *slog.Logger) *Control {
+func New(inputs Inputs, log *slog.Logger) *Control {
 	c := &Control{
-		documents: documents, instances: instances, log: log,
+		inputs: inputs, log: log,
 		endpoints: xds.NewLinearCache(xds.EndpointType),
 		cache:     envoy.NewCache(),
 		views:     newViews(),
@@ -70,7 +82,7 @@ func (c *Control) Callbacks() xds.Callbacks {
 // Streams served earlier would be told of an emptier mesh than there is.
 func (c *Control) Ready() <-chan struct{} { return c.ready }
 
-// State is the input that is published now. Safe to call from anywhere.
+// State is the inputs that are published now. Safe to call from anywhere.
 func (c *Control) State() *State { return c.current.Load() }
 
 // View returns who a node says it is and what is known of the view it has. It is not ok when there is none
@@ -80,8 +92,7 @@ func (c *Control) View(node *xds.Node) (n mesh.Node, view View, ok bool, err err
 	if id.err != nil {
 		return mesh.Node{}, View{}, false, id.err
 	}
-	key, _ := c.views.viewKey(node, id)
-	view, _, ok = c.views.get(key)
+	view, _, ok = c.views.ofNode(node, id)
 	return id.node, view, ok, nil
 }
 
@@ -92,8 +103,7 @@ func (c *Control) Origins(node *xds.Node) map[xds.Ref]mesh.Origin {
 	if id.err != nil {
 		return nil
 	}
-	key, _ := c.views.viewKey(node, id)
-	_, from, _ := c.views.get(key)
+	_, from, _ := c.views.ofNode(node, id)
 	if from == nil {
 		return nil
 	}
@@ -113,7 +123,7 @@ func (c *Control) Gone() []Gone { return c.views.left() }
 // Published waits until the service's instances as they are now are published, and returns the names of
 // their assignments.
 func (c *Control) Published(ctx context.Context, service mesh.ServiceName) ([]string, error) {
-	now := c.instances.Snapshot().Sequence()
+	now := c.inputs.Instances.Snapshot().Sequence()
 	for {
 		state := c.State()
 		if state.Instances != nil && state.Instances.Sequence() >= now {
@@ -127,12 +137,13 @@ func (c *Control) Published(ctx context.Context, service mesh.ServiceName) ([]st
 	}
 }
 
-// State is the input of one moment, all of whose endpoints are published. Views follow as they are compiled.
+// State is the inputs of one moment, all of whose endpoints are published. Views follow as they are compiled.
 // Immutable.
 type State struct {
 	Documents *config.Snapshot // accepted; nil before the first publication
 	Instances *registry.Snapshot
-	stale     chan struct{} // closed when there is a newer one
+	Reports   *report.Snapshot // what proxies had said by then
+	stale     chan struct{}    // closed when there is a newer one
 }
 
 // assignmentsOf are the names of the assignments of a service's ports; none without a manifest.

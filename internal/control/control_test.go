@@ -22,6 +22,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/envoy"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
+	"github.com/doyen-mesh/doyen/internal/report"
 	"github.com/doyen-mesh/doyen/xds"
 )
 
@@ -64,17 +65,32 @@ type scene struct {
 	t         *testing.T
 	documents *folder
 	registry  *registry.Registry
+	reports   *report.Collector
+}
+
+// with is a Control of the scene's inputs, not yet running.
+func (s *scene) with(documents Documents) *Control {
+	s.reports = report.NewCollector()
+	return New(Inputs{Documents: documents, Instances: s.registry, Reports: s.reports}, slog.New(slog.DiscardHandler))
 }
 
 func start(t *testing.T, documents written) *scene {
+	t.Helper()
+	f := &folder{}
+	f.set(t, documents)
+	s := startWith(t, Everywhere(f))
+	s.documents = f
+	return s
+}
+
+func startWith(t *testing.T, documents Documents) *scene {
 	t.Helper()
 	r, err := registry.New(t.Context(), registry.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scene{t: t, documents: &folder{}, registry: r}
-	s.documents.set(t, documents)
-	s.Control = New(Everywhere(s.documents), r, slog.New(slog.DiscardHandler))
+	s := &scene{t: t, registry: r}
+	s.Control = s.with(documents)
 	ctx, cancel := context.WithCancel(context.Background())
 	var parts sync.WaitGroup
 	parts.Go(func() { _ = r.Run(ctx) })
@@ -127,6 +143,16 @@ func (s *scene) view(key, what string, fits func(View) bool) View {
 // upToDate fits a view that has got the documents in force.
 func (s *scene) upToDate(v View) bool {
 	return v.Err == nil && !v.Behind && v.Revision == s.State().Documents.Revision
+}
+
+// eventually waits until something holds that no channel tells of.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 10 s: %s", what)
+		}
+	}
 }
 
 func sidecar(t *testing.T, service mesh.ServiceName) *xds.Node {
@@ -191,15 +217,10 @@ func TestRemovedServiceWithoutProxies(t *testing.T) {
 // gone waits until there is no view of that key.
 func (s *scene) gone(key string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		view, _, ok := s.views.get(key)
-		if !ok && s.snapshots.Snapshot(key) == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("the view is still there after 10 s, with the error %v", view.Err)
-		}
-	}
+	eventually(s.t, "the view is gone", func() bool {
+		_, _, ok := s.views.get(key)
+		return !ok && s.snapshots.Snapshot(key) == nil
+	})
 }
 
 func TestRemovedServiceKeepsItsProxies(t *testing.T) {

@@ -1,7 +1,8 @@
-// Package control is the loop that joins documents and instances and publishes what the proxies need.
+// Package control is the loop that joins documents, instances and what proxies report, and publishes what the
+// proxies need.
 //
 // One goroutine, in [Control.Run], owns all that changes. These things can happen to it: the live revisions
-// change, instances change, a node asks for a view that nobody had, a worker takes a view to compile, a worker
+// change, instances change, proxies report something, a node asks for a view that nobody had, a worker takes a view to compile, a worker
 // has compiled one, a view has been without a node for long, and the end. Everything it reads is an immutable
 // value with a channel that closes when it is stale, so a burst of changes costs one round and not one each.
 //

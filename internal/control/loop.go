@@ -8,10 +8,15 @@ import (
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
+	"github.com/doyen-mesh/doyen/internal/report"
 )
 
 // keepUnused is how long a view without nodes stays compiled: long enough for a proxy to restart.
 const keepUnused = 10 * time.Minute
+
+// moveDelay is how long views that nodes are to move to are collected. The engine looks at all streams for one
+// move or many.
+const moveDelay = 20 * time.Millisecond
 
 // loop is everything that changes while Run runs. One goroutine owns it.
 type loop struct {
@@ -20,6 +25,7 @@ type loop struct {
 	assignments *assignments
 	revisions   *Revisions
 	instances   *registry.Snapshot
+	reports     *report.Snapshot
 }
 
 // Run publishes until ctx ends.
@@ -49,6 +55,7 @@ func (l *loop) run(ctx context.Context) {
 	defer sweep.Stop()
 	documentsChanged := l.takeDocuments()
 	close(l.ready)
+	var moves <-chan time.Time // when nodes move to the views that they wait for
 	for {
 		jobs, next := l.compiler.next()
 		select {
@@ -56,12 +63,20 @@ func (l *loop) run(ctx context.Context) {
 			documentsChanged = l.takeDocuments()
 		case <-l.instances.Changed():
 			l.takeInstances()
+		case <-l.reports.Changed():
+			l.takeReports()
 		case <-l.views.asked:
 			l.takeViews()
 		case jobs <- next:
 			l.compiler.started(next)
 		case r := <-l.compiler.done:
 			l.compiler.finish(r)
+			if moves == nil && l.views.awaited(r.entry.use) {
+				moves = time.After(moveDelay)
+			}
+		case <-moves:
+			moves = nil
+			l.snapshots.Reassign()
 		case <-sweep.C:
 			l.sweep(time.Now().Add(-keepUnused))
 		case <-ctx.Done():
@@ -74,12 +89,12 @@ func (l *loop) run(ctx context.Context) {
 // takeDocuments publishes the live revisions as they are now. What they add to endpoints comes before any view
 // that uses it, and what they do not have any more goes after the last view that used it.
 func (l *loop) takeDocuments() (stale <-chan struct{}) {
-	revisions, stale := l.documents.Revisions()
-	instances := l.Control.instances.Snapshot()
+	revisions, stale := l.inputs.Documents.Revisions()
 	last := l.revisions
 	l.revisions = revisions
 	if last == nil {
-		l.instances, l.assignments.instances = instances, instances
+		l.instances, l.reports = l.inputs.Instances.Snapshot(), l.inputs.Reports.Snapshot()
+		l.assignments.instances = l.instances
 		last = &Revisions{Accepted: &config.Snapshot{}}
 	}
 	accepted := revisions.Accepted
@@ -107,8 +122,14 @@ func servicesOf(keys []config.Key) (names []mesh.ServiceName) {
 
 // takeInstances publishes the endpoints as they are now.
 func (l *loop) takeInstances() {
-	l.instances = l.Control.instances.Snapshot()
+	l.instances = l.inputs.Instances.Snapshot()
 	l.report(l.assignments.setInstances(l.instances))
+	l.setState()
+}
+
+// takeReports makes known what proxies say. Nothing is decided by it yet.
+func (l *loop) takeReports() {
+	l.reports = l.inputs.Reports.Snapshot()
 	l.setState()
 }
 
@@ -145,6 +166,8 @@ func (l *loop) report(err error) {
 
 func (l *loop) setState() {
 	last := l.current.Load()
-	l.current.Store(&State{Documents: l.revisions.Accepted, Instances: l.instances, stale: make(chan struct{})})
+	l.current.Store(&State{
+		Documents: l.revisions.Accepted, Instances: l.instances, Reports: l.reports, stale: make(chan struct{}),
+	})
 	close(last.stale)
 }

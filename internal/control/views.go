@@ -60,17 +60,22 @@ type use struct {
 	pinned *config.Snapshot // nil when the view follows the accepted documents
 
 	// Guarded by the lock of views.
-	streams  int
+	streams  int       // that have it
+	awaited  int       // streams that are to move to it
 	since    time.Time // when it was last asked for, or a stream ended
 	compiled bool
 	view     View             // but for its revision
 	from     *config.Snapshot // what its snapshot was made from, where it is behind or cannot be compiled; nil without one
 }
 
+// current reports whether the view's snapshot is that of its documents. The caller holds the lock of views.
+func (u *use) current() bool { return u.compiled && !u.view.Behind && u.view.Err == nil }
+
 // member is an open stream's node.
 type member struct {
 	identity
-	use *use // the view that it has; nil until it asks
+	use  *use // the view that it has; nil until it asks
+	next *use // the view that it is to move to once that is current; nil when it is to stay
 }
 
 // views knows which views nodes have. The xDS server's streams write it, the loop reads it.
@@ -101,6 +106,9 @@ func newViews() *views {
 
 // keyOf is the view that a node has, whether it asks on a stream or fetches. A node that does not say who it
 // is has a view that is never published: it is sent nothing and keeps what it has.
+//
+// A node that is to get another revision stays in its view until the other one is current. It could be
+// sent something older in between otherwise, and nothing if the other one cannot be compiled.
 func (v *views) keyOf(node *xds.Node) string {
 	id := v.identity(node)
 	if id.err != nil {
@@ -116,12 +124,51 @@ func (v *views) keyOf(node *xds.Node) string {
 		}
 	}
 	u.since = time.Now()
-	if m := v.members[node]; m != nil && m.use != u {
-		v.leave(m)
-		m.use = u
-		u.streams++
+	m := v.members[node]
+	if m == nil {
+		return key
 	}
-	return key
+	v.move(m, u)
+	return m.use.key
+}
+
+// move lets a member have a view, now or once it is current. The caller holds mu.
+func (v *views) move(m *member, to *use) {
+	m.stay()
+	switch {
+	case m.use == to:
+	case m.use == nil || to.current():
+		m.leave()
+		m.use = to
+		to.streams++
+	default:
+		m.next = to
+		to.awaited++
+	}
+}
+
+// stay lets a member no longer wait for another view. The caller holds the lock of views.
+func (m *member) stay() {
+	if m.next != nil {
+		m.next.awaited--
+		m.next = nil
+	}
+}
+
+// leave takes a member out of its view. The caller holds the lock of views.
+func (m *member) leave() {
+	if m.use != nil {
+		m.use.streams--
+		m.use.since = time.Now()
+		m.use = nil
+	}
+}
+
+// awaited reports whether members are to move to a view that is current now.
+func (v *views) awaited(u *use) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return u.awaited > 0 && u.current()
 }
 
 // viewKey names the view that a node has now: what nodes like it get, and the revision if it is pinned to one.
@@ -146,15 +193,6 @@ func (v *views) add(key string, node mesh.Node, pinned *config.Snapshot) *use {
 	default:
 	}
 	return u
-}
-
-// leave takes a member out of its view. The caller holds mu.
-func (v *views) leave(m *member) {
-	if m.use != nil {
-		m.use.streams--
-		m.use.since = time.Now()
-		m.use = nil
-	}
 }
 
 // identity returns who a node is. That of an open stream's node is decoded once.
@@ -189,7 +227,8 @@ func (v *views) close(node *xds.Node) {
 	if m == nil {
 		return
 	}
-	v.leave(m)
+	m.stay()
+	m.leave()
 	delete(v.members, node)
 	if v.streams[node.ID]--; v.streams[node.ID] == 0 {
 		delete(v.streams, node.ID)
@@ -221,7 +260,7 @@ func (v *views) sweep(before time.Time) []*use {
 	maps.DeleteFunc(v.gone, func(_ string, g Gone) bool { return g.At.Before(before) })
 	var unused []*use
 	for key, u := range v.uses {
-		if u.streams == 0 && u.since.Before(before) {
+		if u.streams == 0 && u.awaited == 0 && u.since.Before(before) {
 			delete(v.uses, key)
 			unused = append(unused, u)
 		}
@@ -233,7 +272,7 @@ func (v *views) sweep(before time.Time) []*use {
 func (v *views) drop(u *use) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if u.streams > 0 || v.uses[u.key] != u {
+	if u.streams > 0 || u.awaited > 0 || v.uses[u.key] != u {
 		return false
 	}
 	delete(v.uses, u.key)
@@ -246,6 +285,29 @@ func (v *views) set(u *use, view View, from *config.Snapshot) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	u.compiled, u.view, u.from = true, view, from
+}
+
+// ofNode is get for the view that a node has. While the node is to move to another view, it says why that one
+// is not current.
+func (v *views) ofNode(node *xds.Node, id identity) (view View, from *config.Snapshot, ok bool) {
+	v.mu.Lock()
+	m := v.members[node]
+	if m == nil || m.use == nil {
+		v.mu.Unlock()
+		key, _ := v.viewKey(node, id)
+		return v.get(key)
+	}
+	key, next := m.use.key, m.next
+	var err error
+	if next != nil {
+		err = next.view.Err
+	}
+	v.mu.Unlock()
+	view, from, ok = v.get(key)
+	if next != nil {
+		view.Behind, view.Err = true, err
+	}
+	return view, from, ok
 }
 
 // get returns what is known of the view of that key, and the documents that its snapshot was made from: nil

@@ -23,6 +23,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/internal/registry/api"
 	"github.com/doyen-mesh/doyen/internal/registry/diskstore"
+	"github.com/doyen-mesh/doyen/internal/report"
 	"github.com/doyen-mesh/doyen/xds"
 	"github.com/doyen-mesh/doyen/xds/csds"
 	"github.com/doyen-mesh/doyen/xds/xdsmetrics"
@@ -58,12 +59,13 @@ func (s *server) build(ctx context.Context) error {
 	if err := s.openDocuments(); err != nil {
 		return err
 	}
-	s.control = control.New(control.Everywhere(s.documents), s.registry, s.Log)
+	reports := report.NewCollector()
+	s.control = control.New(control.Inputs{Documents: control.Everywhere(s.documents), Instances: s.registry, Reports: reports}, s.Log)
 	s.metrics = xdsmetrics.New()
 	s.xds = xds.NewServer(s.control.Source(), xds.ServerOptions{
 		Identifier:      "doyen " + s.Version,
 		Logger:          s.Log,
-		Callbacks:       s.metrics.Callbacks(s.control.Callbacks()),
+		Callbacks:       s.metrics.Callbacks(reports.Callbacks(s.control.Callbacks())),
 		IsolateRejected: true,
 	})
 	s.grpc = grpc.NewServer(append(xds.GRPCOptions(), grpc.StatsHandler(s.metrics.StatsHandler()))...)

@@ -46,8 +46,9 @@ var allowed = []row{
 	{"internal/compile", []string{"internal/mesh", "internal/config", "internal/ir"}, "documents and a view become ir"},
 	{"internal/envoy", []string{"internal/mesh", "internal/ir", "xds", "xds/envoyrefs"}, "ir becomes resources"},
 	{"internal/envoy/...", []string{"internal/mesh", "internal/ir", "internal/envoy"}, "bootstraps and static files name what resources name"},
+	{"internal/report", []string{"xds"}, "what proxies report, in the engine's words"},
 	{"internal/control", []string{
-		"internal/mesh", "internal/config", "internal/registry",
+		"internal/mesh", "internal/config", "internal/registry", "internal/report",
 		"internal/ir", "internal/compile", "internal/envoy", "xds",
 	}, "the loop that joins the inputs and publishes"},
 	{"internal/admin/api", nil, "the API's types are shared by server and command line"},
