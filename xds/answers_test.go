@@ -57,7 +57,7 @@ func answers(t *testing.T, r *request) []*response {
 	cache := NewLinearCache(r.typeURL)
 	cache.Put(a)
 	s := &session{
-		delta: r.delta, node: nodeOf(r), waker: asleep{}, source: cache, group: &group{},
+		delta: r.delta, node: nodeOf(r, ""), waker: asleep{}, source: cache, group: &group{},
 		rules: &rules{errors: true, orderTimeout: defaultOrderTimeout, removalGrace: defaultRemovalGrace, keeper: &keeper{}},
 	}
 	s.group.sessions = append(s.group.sessions, s)

@@ -113,7 +113,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"C004: no type on the aggregated service": {want: codes.InvalidArgument, request: &discoveryv3.DiscoveryRequest{}},
 		"authentication": {
-			options: xds.ServerOptions{Authenticate: func(context.Context, *xds.Node) error { return refuse }},
+			options: xds.ServerOptions{Authenticate: func(context.Context, *xds.Node) (any, error) { return nil, refuse }},
 			request: &discoveryv3.DiscoveryRequest{TypeUrl: xds.ClusterType}, want: codes.PermissionDenied,
 		},
 		"callback on open": {

@@ -3,6 +3,7 @@ package xds
 import (
 	"errors"
 	"io"
+	"math/rand/v2"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -12,8 +13,20 @@ import (
 // errExpired ends streams that reached their age; clients come back, perhaps elsewhere.
 var errExpired = status.Error(codes.Unavailable, "xds stream reached its maximum age")
 
-// expire ends the stream, or lets it live on until something was sent (C015).
+// jittered spreads an age by a tenth up and down, so that streams that began together do not end together.
+func jittered(age time.Duration) time.Duration {
+	return time.Duration(float64(age) * (0.9 + 0.2*rand.Float64()))
+}
+
+// expire ends the stream. One that has asked for something lives on until it was sent something (C015).
 func (st *stream) expire() {
+	st.server.mu.Lock()
+	admitted := st.admitted
+	st.server.mu.Unlock()
+	if !admitted {
+		st.end(errExpired)
+		return
+	}
 	g := st.session.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -41,9 +54,6 @@ func (st *stream) finish() {
 	g.mu.Lock()
 	st.closed = true
 	st.schedule()
-	if st.age != nil {
-		st.age.Stop()
-	}
 	st.session.close()
 	g.remove(time.Now(), &st.session)
 	s.waiters.look(st)
@@ -56,7 +66,6 @@ func (st *stream) finish() {
 	awaitSender(quiet)
 	s.closeCallback(st, st.err)
 	s.log.Debug("xds stream closed", "stream", st.info.ID, "node", st.info.Node.ID, "error", st.err)
-	s.open.Done()
 }
 
 // senderPatience is how long a handler waits for who is still sending on its stream: what wraps

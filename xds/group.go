@@ -22,14 +22,6 @@ type group struct {
 	process int // which of the node's processes this is, from 1
 }
 
-// add takes a stream in.
-func (g *group) add(s *session) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	s.group = g
-	g.sessions = append(g.sessions, s)
-}
-
 // A departure is a stream that ended while others of its client go on. The client keeps what it
 // had by it, and most likely comes back for more, as when a stream reached its maximum age.
 type departure struct {

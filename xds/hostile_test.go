@@ -1,7 +1,9 @@
 package xds_test
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -117,5 +119,50 @@ func TestRejectionThatIsNotText(t *testing.T) {
 		protowire.AppendBytes(protowire.AppendTag(nil, 7, protowire.BytesType), detail)...)
 	if got := <-told; got.Message != "bad byte \uFFFD" {
 		t.Errorf("told %q", got.Message)
+	}
+}
+
+// Streams that say nothing count as others do.
+func TestSilentStreamsCount(t *testing.T) {
+	const limit = 5
+	_, connection := serve(t, xds.NewLinearCache(xds.ClusterType), xds.ServerOptions{MaxStreamsPerPeer: limit}, xds.GRPCOptions()...)
+	ended := make(chan codes.Code)
+	for range limit + 1 {
+		s := openSotW(t, connection, sotwADS)
+		go func() { ended <- s.ends() }()
+	}
+	if code := <-ended; code != codes.ResourceExhausted {
+		t.Errorf("one stream too many ends with %v", code)
+	}
+	connection.Close()
+	for range limit {
+		<-ended
+	}
+}
+
+// And they end when they are too old.
+func TestSilentStreamsEnd(t *testing.T) {
+	_, connection := serve(t, xds.NewLinearCache(xds.ClusterType), xds.ServerOptions{MaxStreamAge: time.Millisecond}, xds.GRPCOptions()...)
+	if code := openSotW(t, connection, sotwADS).ends(); code != codes.Unavailable {
+		t.Errorf("stream ends with %v", code)
+	}
+}
+
+// A stream may ask for many types, but not for any number of them, and what it asked for is forgotten.
+func TestTypesAreBounded(t *testing.T) {
+	cache := xds.NewSnapshotCache(xds.SnapshotCacheOptions{})
+	cache.Publish("n", xds.NewSnapshot(resource(xds.ClusterType, "a", "1")))
+	_, connection := serve(t, cache, xds.ServerOptions{}, xds.GRPCOptions()...)
+	for round := range 40 { // together more than a server takes
+		s := openSotW(t, connection, sotwADS)
+		for i := range 1000 {
+			request := &discoveryv3.DiscoveryRequest{Node: &corev3.Node{Id: "n"}, TypeUrl: fmt.Sprintf("type.googleapis.com/t%d-%d", round, i)}
+			if s.stream.SendMsg(request) != nil {
+				break // it has ended
+			}
+		}
+		if code := s.ends(); code != codes.ResourceExhausted {
+			t.Fatalf("stream %d ends with %v", round, code)
+		}
 	}
 }

@@ -1,6 +1,9 @@
 package xds
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // typePrefix begins the type URLs of everything that is sent (C017).
 const typePrefix = "type.googleapis.com/"
@@ -61,6 +64,11 @@ func kindOf(typeURL string) *kind {
 		}
 	}
 	return &kind{typeURL, lastRank, legacyWildcard, true, nil, false}
+}
+
+// isOwnType says whether a type is one of those with rules of their own.
+func isOwnType(typeURL string) bool {
+	return slices.ContainsFunc(kinds, func(k kind) bool { return k.typeURL == typeURL })
 }
 
 // shortType is a type URL as people say it: "Cluster".

@@ -10,11 +10,13 @@ import (
 	"google.golang.org/grpc/keepalive"
 )
 
-// Node is what a client said of itself in the first request of a stream. Immutable. Nobody checks
-// it: ID may be empty, and Proto is nil when the client sent no node.
+// Node is a client. ID, Cluster and Proto are what it said of itself in the first request of a stream,
+// which nobody checks: ID may be empty, and Proto is nil if the client sent no node. Immutable.
 type Node struct {
 	ID, Cluster string
 	Proto       *corev3.Node // not to be changed
+	Peer        string       // address of the client, as host:port
+	Identity    any          // what Authenticate returned; nil without it
 }
 
 // ServerOptions: every field may be left zero.
@@ -24,24 +26,27 @@ type ServerOptions struct {
 	// Logger gets opened and closed streams (debug) and NACKs (warning); nil discards.
 	Logger    *slog.Logger
 	Callbacks Callbacks
-	// Authenticate refuses a stream with the status of its error. It is called once, when
-	// the first request has said which node this is, and may block.
-	Authenticate func(ctx context.Context, node *Node) error
+	// Authenticate returns who the client is, which becomes Node.Identity for View and Callbacks, or
+	// refuses the stream with the status of its error. It is called once, when the first request has
+	// said which node this is, and may block. ctx has what gRPC knows of the peer.
+	Authenticate func(ctx context.Context, node *Node) (identity any, err error)
 	// IsolateRejected lets a delta stream be offered the parts of a refused response again,
 	// by halves, until the culprits stand alone: at most 2 log2(n) + 1 more responses each.
 	IsolateRejected bool
-	// OrderTimeout is how long an addition waits for what it refers to; 0 means 10 s.
+	// OrderTimeout is how long an addition waits for what it refers to; 0 means 10 s, NoWait not at all.
 	OrderTimeout time.Duration
 	// RemovalGrace is how long the removal of a name that the client asks for waits after
-	// the ACK of what replaced its users; 0 means 500 ms.
+	// the ACK of what replaced its users; 0 means 500 ms, NoWait not at all.
 	RemovalGrace time.Duration
 	// SendTimeout ends the stream of a client that has not read enough for so long that nothing more
 	// can be sent to it; 0 means 2 min. Such a client never delays others.
 	SendTimeout time.Duration
-	// MaxStreamAge ends streams that are older, after at least one response; 0 is never.
+	// MaxStreamAge ends streams that are older, give or take a tenth, so that those that began together
+	// do not end together; 0 is never. A stream on which something was asked for is ended after at
+	// least one response (C015).
 	MaxStreamAge time.Duration
-	// MaxStreamsPerPeer bounds the open streams from one address, MaxSubscriptions the names
-	// one stream subscribes to; 0 is no limit.
+	// MaxStreamsPerPeer bounds the open streams from one address, also those on which nothing was
+	// asked for; MaxSubscriptions the names one stream subscribes to; 0 is no limit.
 	MaxStreamsPerPeer, MaxSubscriptions int
 	// MaxMessageSize bounds the bytes of a request. It can only lower the limit of gRPC, 4 MiB
 	// unless grpc.MaxRecvMsgSize raises it; 0 leaves it there. A client with very many names, or
@@ -50,6 +55,9 @@ type ServerOptions struct {
 	// ResourceErrors reports names that do not exist as resource_errors too (C109).
 	ResourceErrors bool
 }
+
+// NoWait, as a duration in ServerOptions, is none at all, where 0 means the default.
+const NoWait time.Duration = -1
 
 // Defaults of ServerOptions.
 const (

@@ -47,6 +47,14 @@ func (p *pool) collection(typeURL string) *collection {
 	return c
 }
 
+// forgetIfUnused lets go of a collection that has nothing and that nobody asks for. The caller holds
+// the pool's lock for writing.
+func (c *collection) forgetIfUnused() {
+	if c.table.count == 0 && len(c.subscriptions) == 0 {
+		delete(c.pool.collections, c.typeURL)
+	}
+}
+
 // publish makes tables current, as one step, and returns the places to wake.
 // Types that tables does not name stay as they are.
 func (p *pool) publish(tables map[string]*table) {
@@ -56,7 +64,9 @@ func (p *pool) publish(tables map[string]*table) {
 	p.position++
 	var affected []*subscription
 	for typeURL, t := range tables {
-		affected = p.collection(typeURL).replace(t, affected)
+		c := p.collection(typeURL)
+		affected = c.replace(t, affected)
+		c.forgetIfUnused()
 	}
 	if first {
 		affected = p.allSubscriptions()
@@ -70,8 +80,10 @@ func (p *pool) publish(tables map[string]*table) {
 func (p *pool) replaceAll(tables map[string]*table) {
 	p.mu.RLock()
 	all := make(map[string]*table, len(tables))
-	for typeURL := range p.collections {
-		all[typeURL] = emptyTable
+	for typeURL, c := range p.collections {
+		if c.table.count > 0 {
+			all[typeURL] = emptyTable
+		}
 	}
 	p.mu.RUnlock()
 	for typeURL, t := range tables {

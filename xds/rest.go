@@ -61,9 +61,10 @@ func (s *Server) fetch(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) answerFetch(w http.ResponseWriter, r *http.Request, typeURL string, m *discoveryv3.DiscoveryRequest) {
-	node := &Node{ID: m.GetNode().GetId(), Cluster: m.GetNode().GetCluster(), Proto: m.GetNode()}
+	node := nodeOf(&request{node: m.GetNode()}, r.RemoteAddr)
 	if s.o.Authenticate != nil {
-		if err := s.o.Authenticate(r.Context(), node); err != nil {
+		var err error
+		if node.Identity, err = s.o.Authenticate(r.Context(), node); err != nil {
 			http.Error(w, err.Error(), http.StatusForbidden)
 			return
 		}

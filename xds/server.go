@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -26,30 +27,26 @@ type Server struct {
 	streamID atomic.Uint64
 	waiters  waiters
 
+	shutdown sync.Once
 	stopping chan struct{} // closed by Shutdown
 	open     sync.WaitGroup
 
-	mu      sync.Mutex // guards the rest; a leaf but for the lock of a new group
-	closed  bool
+	mu      sync.Mutex // guards the rest; a leaf
+	closed  bool       // takes no more streams
 	streams map[uint64]*stream
 	groups  map[string][]*group // by node ID
 	perPeer map[string]int
+	types   map[string]int // how many streams ask for a type that is not xDS's own
 }
 
 // NewServer returns a server for a source. Shutdown, or the end of Run, lets go of it.
 func NewServer(source Source, o ServerOptions) *Server {
-	if o.OrderTimeout <= 0 {
-		o.OrderTimeout = defaultOrderTimeout
-	}
-	if o.RemovalGrace <= 0 {
-		o.RemovalGrace = defaultRemovalGrace
-	}
-	if o.SendTimeout <= 0 {
-		o.SendTimeout = defaultSendTimeout
-	}
+	o.OrderTimeout = orDefault(o.OrderTimeout, defaultOrderTimeout)
+	o.RemovalGrace = orDefault(o.RemovalGrace, defaultRemovalGrace)
+	o.SendTimeout = orDefault(o.SendTimeout, defaultSendTimeout)
 	s := &Server{
 		source: source, o: o, log: o.Logger, stopping: make(chan struct{}),
-		streams: map[uint64]*stream{}, groups: map[string][]*group{}, perPeer: map[string]int{},
+		streams: map[uint64]*stream{}, groups: map[string][]*group{}, perPeer: map[string]int{}, types: map[string]int{},
 	}
 	s.o.Identifier = strings.ToValidUTF8(o.Identifier, "?")
 	if s.log == nil {
@@ -61,6 +58,14 @@ func NewServer(source Source, o ServerOptions) *Server {
 	}
 	s.unfollow = source.onMove(s.relocate)
 	return s
+}
+
+// orDefault returns the default for 0, and 0 for NoWait.
+func orDefault(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return max(d, 0)
 }
 
 // Run waits until ctx ends and then shuts down: for programs that run what lives long in one place.
@@ -79,16 +84,19 @@ var errShutdown = status.Error(codes.Unavailable, "xds server is shutting down")
 // It comes before the grpc.Server's Stop or GracefulStop: xDS streams do not end by themselves, so
 // GracefulStop alone would wait for ever, and Stop alone breaks connections without a status.
 func (s *Server) Shutdown() {
-	s.mu.Lock()
-	if !s.closed {
-		s.closed = true
-		close(s.stopping)
-	}
-	s.mu.Unlock()
+	s.close()
+	s.shutdown.Do(func() { close(s.stopping) })
 	s.unfollow()
 	s.open.Wait()
 	s.dispatch.wait()
 	s.keeper.stop()
+}
+
+// close lets the server take no more streams.
+func (s *Server) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
 }
 
 // relocate lets all streams look again which pools their nodes belong to.
@@ -102,23 +110,58 @@ func (s *Server) relocate() {
 	}
 }
 
-// admit registers a stream whose node is known, or refuses it.
-func (s *Server) admit(st *stream) error {
+// accept counts a stream in, whatever it will say, or refuses it. release is its opposite.
+func (s *Server) accept(st *stream) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	host := st.host()
-	if s.closed || st.left {
+	if s.closed {
 		return errShutdown
 	}
+	host := st.host()
 	if limit := s.o.MaxStreamsPerPeer; limit > 0 && s.perPeer[host] >= limit {
 		return status.Errorf(codes.ResourceExhausted, "peer %s already has %d streams, the most it may have", host, limit)
 	}
-	st.admitted = true
-	s.open.Add(1)
 	s.perPeer[host]++
-	s.streams[st.info.ID] = st
-	s.groupOf(st).add(&st.session)
+	s.open.Add(1)
 	return nil
+}
+
+func (s *Server) release(st *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	host := st.host()
+	if s.perPeer[host]--; s.perPeer[host] <= 0 {
+		delete(s.perPeer, host)
+	}
+	s.open.Done()
+}
+
+// admit registers a stream whose node is known, unless it or the server is ending.
+func (s *Server) admit(st *stream) error {
+	if !s.enter(st) {
+		return errShutdown
+	}
+	g := st.session.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if st.closed {
+		return errShutdown
+	}
+	g.sessions = append(g.sessions, &st.session)
+	return nil
+}
+
+// enter is admit without the group's lock, for which nobody else should have to wait.
+func (s *Server) enter(st *stream) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || st.left {
+		return false
+	}
+	st.admitted = true
+	s.streams[st.info.ID] = st
+	st.session.group = s.groupOf(st)
+	return true
 }
 
 // groupOf returns the group of the stream's process, with the stream counted in. The caller holds mu.
@@ -147,9 +190,10 @@ func (s *Server) leave(st *stream) bool {
 		return false
 	}
 	delete(s.streams, st.info.ID)
-	host := st.host()
-	if s.perPeer[host]--; s.perPeer[host] <= 0 {
-		delete(s.perPeer, host)
+	for _, typeURL := range st.foreign {
+		if s.types[typeURL]--; s.types[typeURL] <= 0 {
+			delete(s.types, typeURL)
+		}
 	}
 	g := st.session.group
 	g.members = slices.DeleteFunc(g.members, func(o *stream) bool { return o == st })
@@ -162,6 +206,33 @@ func (s *Server) leave(st *stream) bool {
 		delete(s.groups, id)
 	}
 	return true
+}
+
+// Bounds of types, so that nobody fills the memory with type URLs that nothing will ever have.
+const (
+	maxTypesOfStream = 64
+	maxForeignTypes  = 1024 // of a server: types that are not xDS's own
+)
+
+// askFor counts in a type that a stream asks for the first time, or refuses it.
+func (s *Server) askFor(st *stream, typeURL string) error {
+	if len(st.session.places) >= maxTypesOfStream {
+		return status.Errorf(codes.ResourceExhausted, "stream asks for more than %d types, the most it may", maxTypesOfStream)
+	}
+	if isOwnType(typeURL) {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st.left {
+		return errShutdown
+	}
+	if s.types[typeURL] == 0 && len(s.types) >= maxForeignTypes {
+		return status.Errorf(codes.ResourceExhausted, "clients ask for more than %d types, the most there may be", maxForeignTypes)
+	}
+	s.types[typeURL]++
+	st.foreign = append(st.foreign, typeURL)
+	return nil
 }
 
 func errTooManyNames(limit int) error {

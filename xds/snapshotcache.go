@@ -4,7 +4,8 @@ import "sync"
 
 // SnapshotCacheOptions may be left zero.
 type SnapshotCacheOptions struct {
-	// View chooses the snapshot a node gets; the default is the node's ID. It is called for every
+	// View chooses the snapshot a node gets, by what the node says of itself, its address, or its
+	// authenticated identity; the default is the node's ID. It is called for every
 	// type and each change of a subscription, and after Reassign, from any goroutine, with locks
 	// of the stream held: it has to be quick, must not call the Server, and should answer the
 	// same for a node until Reassign.

@@ -24,7 +24,9 @@ type stream struct {
 	woken   atomic.Bool // queued at the dispatcher
 	moved   atomic.Bool // the node may belong to other pools now
 
-	admitted, left bool // guarded by the server's lock
+	// Guarded by the server's lock.
+	admitted, left bool
+	foreign        []string // types it asks for that are not xDS's own
 
 	// Guarded by the group's lock.
 	sending   bool          // somebody is pushing
@@ -34,7 +36,6 @@ type stream struct {
 	expired   bool // to be ended after the next response
 	responses int
 	window    sendWindow
-	age       *time.Timer // until it expires
 	timer     *time.Timer
 	refusals  []Rejection // not told yet
 
@@ -52,7 +53,18 @@ type method struct {
 
 // serve runs one stream until the client, an error or the server ends it.
 func (s *Server) serve(m method, g grpc.ServerStream) error {
-	st := &stream{server: s, grpc: g, opened: time.Now(), ended: make(chan struct{}), window: newSendWindow(g.Context())}
+	st := &stream{
+		server: s, grpc: g, opened: time.Now(), ended: make(chan struct{}), window: newSendWindow(g.Context()),
+		info: StreamInfo{Method: m.name, Peer: peerOf(g.Context())},
+	}
+	if err := s.accept(st); err != nil {
+		return err
+	}
+	defer s.release(st)
+	if s.o.MaxStreamAge > 0 {
+		age := time.AfterFunc(jittered(s.o.MaxStreamAge), st.expire)
+		defer age.Stop()
+	}
 	go func() { st.end(st.read(m)) }()
 	select {
 	case <-st.ended:
@@ -85,13 +97,14 @@ func receive(m method, g grpc.ServerStream, s *session, r *request) error {
 // begin takes what the first request says of the node and admits the stream.
 func (st *stream) begin(m method, first *request) error {
 	s := st.server
-	st.info = StreamInfo{ID: s.streamID.Add(1), Method: m.name, Node: nodeOf(first), Peer: peerOf(st.grpc.Context())}
+	st.info.ID, st.info.Node = s.streamID.Add(1), nodeOf(first, st.info.Peer)
 	st.session = session{
 		delta: m.delta, node: st.info.Node, waker: st, source: s.source, rules: &s.rules,
 		ttl: takesTTL(first.node.GetClientFeatures(), m.delta),
 	}
 	if authenticate := s.o.Authenticate; authenticate != nil {
-		if err := authenticate(st.grpc.Context(), st.info.Node); err != nil {
+		var err error
+		if st.info.Node.Identity, err = authenticate(st.grpc.Context(), st.info.Node); err != nil {
 			return err
 		}
 	}
@@ -104,19 +117,13 @@ func (st *stream) begin(m method, first *request) error {
 		s.closeCallback(st, err)
 		return err
 	}
-	if s.o.MaxStreamAge > 0 {
-		g := st.session.group
-		g.mu.Lock()
-		st.age = time.AfterFunc(s.o.MaxStreamAge, st.expire)
-		g.mu.Unlock()
-	}
 	s.log.Debug("xds stream opened", "stream", st.info.ID, "method", m.name, "node", st.info.Node.ID, "peer", st.info.Peer)
 	return nil
 }
 
 // nodeOf is the node of a stream's first request; without one all fields are empty.
-func nodeOf(r *request) *Node {
-	return &Node{ID: r.node.GetId(), Cluster: r.node.GetCluster(), Proto: r.node}
+func nodeOf(r *request, peer string) *Node {
+	return &Node{ID: r.node.GetId(), Cluster: r.node.GetCluster(), Proto: r.node, Peer: peer}
 }
 
 func peerOf(ctx context.Context) string {
@@ -159,6 +166,11 @@ func (st *stream) handle(r *request) error {
 	}
 	if callback := st.server.o.Callbacks.Request; callback != nil {
 		if err := callback(st.info, requestInfo(r, st.session.place(r.typeURL))); err != nil {
+			return err
+		}
+	}
+	if st.session.place(r.typeURL) == nil {
+		if err := st.server.askFor(st, r.typeURL); err != nil {
 			return err
 		}
 	}

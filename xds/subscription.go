@@ -94,6 +94,7 @@ func (s *subscription) unsubscribe(watcher *place) {
 	s.watchers = s.watchers[:last]
 	if last == 0 {
 		s.collection.remove(s)
+		s.collection.forgetIfUnused()
 	}
 	p.subscribers--
 	empty := p.subscribers == 0
