@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
 // collisions is an error if two listeners of a proxy want one port: Envoy would refuse one of them.
@@ -40,20 +41,9 @@ type bind struct {
 
 func (b *binds) add(who string, at netip.AddrPort) {
 	for _, other := range b.taken {
-		if b.err == nil && overlap(other.at, at) {
+		if b.err == nil && mesh.SocketsOverlap(other.at, at) {
 			b.err = fmt.Errorf("%s and %s both listen on %s", other.who, who, at)
 		}
 	}
 	b.taken = append(b.taken, bind{who, at})
-}
-
-// overlap reports whether two sockets cannot be open together. An unspecified address takes every
-// address of its family, and "::" those of IPv4 too.
-func overlap(a, b netip.AddrPort) bool {
-	if a.Port() != b.Port() {
-		return false
-	}
-	every := a.Addr().IsUnspecified() && (a.Addr().Is6() || b.Addr().Is4()) ||
-		b.Addr().IsUnspecified() && (b.Addr().Is6() || a.Addr().Is4())
-	return every || a.Addr() == b.Addr()
 }

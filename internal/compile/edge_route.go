@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/ir"
@@ -39,7 +38,7 @@ func edgeRoutes(docs *documents, doc *config.Edge) ([]ir.VirtualHost, []ir.Upstr
 		}
 		d.routes = append(d.routes, r.Traffic)
 		traffic := d.settings(docs, r.Traffic)
-		addRoute(hosts, r, d.routeOf(trimSlash(r.Path), &traffic, r.Origin))
+		addRoute(hosts, r, d.routeOf(config.CanonicalPath(r.Path), &traffic, r.Origin))
 	}
 	return sortedHosts(hosts), destinationUpstreams(docs, destinations), nil
 }
@@ -91,6 +90,3 @@ func destinationUpstreams(docs *documents, destinations map[ir.Target]*destinati
 	slices.SortFunc(all, byTarget)
 	return all
 }
-
-// trimSlash makes /users/ and /users one path, and leaves / alone.
-func trimSlash(path string) string { return cmp.Or(strings.TrimRight(path, "/"), "/") }

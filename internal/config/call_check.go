@@ -11,15 +11,17 @@ import (
 )
 
 func (s *Service) checkCalls(c *checker) {
+	called := map[mesh.ServiceName]mesh.Origin{}
 	for i, call := range s.Calls {
 		path := fmt.Sprintf("calls[%d]", i)
 		if call.To == "" {
 			continue
 		}
-		if first := slices.IndexFunc(s.Calls[:i], func(b Call) bool { return b.To == call.To }); first >= 0 {
-			c.reportWith(path, &yamldoc.Problem{Message: fmt.Sprintf("%s is called twice", call.To), Hint: "make one call of the two"}, s.Calls[first].Origin)
+		if first, twice := called[call.To]; twice {
+			c.reportWith(path, &yamldoc.Problem{Message: fmt.Sprintf("%s is called twice", call.To), Hint: "make one call of the two"}, first)
 			continue
 		}
+		called[call.To] = call.Origin
 		if !c.mayCall(path+".to", call.To) {
 			continue
 		}
@@ -47,36 +49,61 @@ func (c *checker) mayCall(path string, name mesh.ServiceName) bool {
 	case c.unread[string(name)]:
 		return false
 	}
-	c.report(path, c.noSuch(name, slices.Concat(slices.Sorted(maps.Keys(c.docs.Services)), slices.Sorted(maps.Keys(c.docs.Externals)))))
+	c.report(path, c.noSuch(name, true))
 	return false
 }
 
-// noSuch says that no document has that name.
-func (c *checker) noSuch(name mesh.ServiceName, names []mesh.ServiceName) *yamldoc.Problem {
-	w := &yamldoc.Problem{Message: fmt.Sprintf("there is no Service or External %q", name), Expected: "the name of a document in this folder"}
-	var candidates []string
-	for _, n := range names {
-		candidates = append(candidates, string(n))
+// maxSuggestions bounds for how many wrong names of a folder the nearest right one is looked for, because each takes a
+// comparison with all names.
+const maxSuggestions = 100
+
+// noSuch says that no document has a name: no Service and, with externals, no External.
+func (c *checker) noSuch(name mesh.ServiceName, externals bool) *yamldoc.Problem {
+	p := &yamldoc.Problem{Message: fmt.Sprintf("there is no Service or External %q", name), Expected: "the name of a document in this folder",
+		Hint: fmt.Sprintf("add a manifest with name: %s", name)}
+	if c.suggestions++; c.suggestions > maxSuggestions {
+		return p
 	}
-	if w.Hint = suggest.DidYouMean(string(name), candidates); w.Hint == "" {
-		w.Hint = fmt.Sprintf("add a manifest with name: %s", name)
+	var names []string
+	for _, n := range slices.Sorted(maps.Keys(c.docs.Services)) {
+		names = append(names, string(n))
 	}
-	return w
+	if externals {
+		for _, n := range slices.Sorted(maps.Keys(c.docs.Externals)) {
+			names = append(names, string(n))
+		}
+	}
+	if hint := suggest.DidYouMean(string(name), names); hint != "" {
+		p.Hint = hint
+	}
+	return p
+}
+
+// portUse says who listens on a port of an instance's host.
+type portUse struct {
+	by     string
+	origin mesh.Origin
+}
+
+// sidecarPorts are the ports on which the service's sidecar listens unless its agent is told otherwise.
+func (s *Service) sidecarPorts() map[int]portUse {
+	used := map[int]portUse{
+		mesh.DefaultEgressPort: {by: "the service's own sidecar, for calls by host"},
+		mesh.DefaultAdminPort:  {by: "the service's own sidecar, for its admin pages"},
+	}
+	for i, p := range s.Ports {
+		used[mesh.DefaultIngressPort+i] = portUse{fmt.Sprintf("the service's own sidecar, for callers of port %s", p.Name), p.Origin}
+	}
+	return used
 }
 
 // checkLocalPorts reports calls that would listen on a port of the caller's loopback that is taken.
 func (s *Service) checkLocalPorts(c *checker) {
-	type use struct {
-		by     string
-		origin mesh.Origin
-	}
-	taken := map[int]use{
-		mesh.DefaultEgressPort:  {by: "the proxy itself, for calls by host"},
-		mesh.DefaultIngressPort: {by: "the proxy itself, for callers"},
-		mesh.DefaultAdminPort:   {by: "the proxy itself, for its admin pages"},
-	}
+	taken := s.sidecarPorts()
 	for _, p := range s.Ports {
-		taken[p.Port] = use{fmt.Sprintf("port %s of the application", p.Name), p.Origin}
+		if _, clash := taken[p.Port]; !clash { // else it is reported with the port
+			taken[p.Port] = portUse{fmt.Sprintf("port %s of the application", p.Name), p.Origin}
+		}
 	}
 	for i, call := range s.Calls {
 		port := c.docs.LocalPort(call)
@@ -91,6 +118,6 @@ func (s *Service) checkLocalPorts(c *checker) {
 			}, before.origin)
 			continue
 		}
-		taken[port] = use{fmt.Sprintf("the call of %s", call.To), call.Origin}
+		taken[port] = portUse{fmt.Sprintf("the call of %s", call.To), call.Origin}
 	}
 }

@@ -51,8 +51,9 @@ type EdgeRoute struct {
 	// every host.
 	Hosts []string `json:"hosts" format:"hostmatch" default:"*" example:"[shop.example.com, '*.shop.example.com']"`
 
-	// The path and everything below it: /users matches /users and /users/7, not /users2.
-	Path string `json:"path" format:"path" default:"/" example:"/users"`
+	// The path and everything below it: /users, which is the same as /users/, matches /users and /users/7, and
+	// does not match /users2. It is compared with paths as they are after normalization.
+	Path string `json:"path" format:"route" default:"/" example:"/users"`
 
 	// The Service that answers.
 	To mesh.ServiceName `json:"to" format:"service" required:"true" example:"users"`

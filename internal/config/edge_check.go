@@ -1,10 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
-	"maps"
 	"net/netip"
-	"slices"
+	"strings"
 
 	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
 	"github.com/doyen-mesh/doyen/internal/mesh"
@@ -33,17 +33,23 @@ func (e *Edge) check(c *checker) {
 	for i, l := range e.Listeners {
 		e.checkListener(c, fmt.Sprintf("listeners[%d]", i), l, e.Listeners[:i])
 	}
+	routed := map[hostPath]mesh.Origin{}
 	for i, r := range e.Routes {
 		path := fmt.Sprintf("routes[%d]", i)
-		e.checkRoute(c, path, r, e.Routes[:i])
+		e.checkOnce(c, path, r, routed)
+		e.checkRoute(c, path, r)
 		c.traffic(path+".traffic", r.Traffic, "")
 	}
 }
 
 func (e *Edge) checkListener(c *checker, path string, l EdgeListener, before []EdgeListener) {
+	at := socket(l.Address, l.Port)
+	if mesh.SocketsOverlap(at, socket("127.0.0.1", mesh.DefaultAdminPort)) {
+		c.report(path+".port", &yamldoc.Problem{Message: fmt.Sprintf("port %d of 127.0.0.1 is needed by the edge itself, for its admin pages", l.Port), Expected: "another port"})
+	}
 	for _, b := range before {
 		switch {
-		case b.Port == l.Port && overlap(b.Address, l.Address):
+		case at.IsValid() && mesh.SocketsOverlap(at, socket(b.Address, b.Port)):
 			c.reportWith(path+".port", &yamldoc.Problem{Message: fmt.Sprintf("port %d of %s is taken by listener %s", l.Port, l.Address, b.Name)}, b.Origin)
 		case b.Name == l.Name && l.Name != "":
 			c.reportWith(path+".name", &yamldoc.Problem{Message: fmt.Sprintf("there are two listeners named %s", l.Name), Expected: "a name of its own for each listener",
@@ -55,22 +61,34 @@ func (e *Edge) checkListener(c *checker, path string, l EdgeListener, before []E
 	}
 }
 
-// overlap reports whether sockets at both addresses would clash on one port. Text that is no address
-// clashes with nothing.
-func overlap(a, b string) bool {
-	x, _ := netip.ParseAddr(a)
-	y, _ := netip.ParseAddr(b)
-	return x.IsValid() && x.BitLen() == y.BitLen() && (x == y || x.IsUnspecified() || y.IsUnspecified())
+// socket is an address and port, invalid if the text is not an address.
+func socket(address string, port int) netip.AddrPort {
+	a, _ := netip.ParseAddr(address)
+	return netip.AddrPortFrom(a, uint16(port))
 }
 
-func (e *Edge) checkRoute(c *checker, path string, r EdgeRoute, before []EdgeRoute) {
-	for _, b := range before {
-		for _, host := range r.Hosts {
-			if b.Path == r.Path && r.Path != "" && slices.Contains(b.Hosts, host) && host != "" {
-				c.reportWith(path, &yamldoc.Problem{Message: fmt.Sprintf("host %s with path %s is routed twice", host, r.Path), Hint: "only one of the two routes can be taken"}, b.Origin)
-			}
-		}
+// hostPath is what a request is routed by. Paths with and without a slash at their end are the same.
+type hostPath struct{ host, path string }
+
+// CanonicalPath is the path of a route without slashes at its end: /users and /users/ match the same requests.
+func CanonicalPath(path string) string { return cmp.Or(strings.TrimRight(path, "/"), "/") }
+
+// checkOnce reports a route that can never be taken, because an earlier one has its host and path.
+func (e *Edge) checkOnce(c *checker, path string, r EdgeRoute, routed map[hostPath]mesh.Origin) {
+	if r.Path == "" {
+		return // the path itself is wrong
 	}
+	for _, host := range r.Hosts {
+		key := hostPath{host, CanonicalPath(r.Path)}
+		if first, taken := routed[key]; taken && host != "" {
+			c.reportWith(path, &yamldoc.Problem{Message: fmt.Sprintf("host %s with path %s is routed twice", host, key.path), Hint: "only one of the two routes can be taken"}, first)
+			continue
+		}
+		routed[key] = r.Origin
+	}
+}
+
+func (e *Edge) checkRoute(c *checker, path string, r EdgeRoute) {
 	if r.To == "" {
 		return
 	}
@@ -96,7 +114,7 @@ func (c *checker) noService(path string, name mesh.ServiceName) {
 	case e != nil:
 		c.reportWith(path, &yamldoc.Problem{Message: fmt.Sprintf("%s is an External, and routes lead to Services", name)}, e.Origin)
 	case !c.unread[string(name)]:
-		w := c.noSuch(name, slices.Sorted(maps.Keys(c.docs.Services)))
+		w := c.noSuch(name, false)
 		w.Message = fmt.Sprintf("there is no Service %q", name)
 		c.report(path, w)
 	}

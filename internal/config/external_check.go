@@ -23,6 +23,7 @@ func (e *External) Complete() {
 }
 
 func (e *External) check(c *checker) {
+	e.checkName(c)
 	c.traffic("traffic", e.Traffic, e.Protocol)
 	if e.LocalPort != 0 && e.Protocol.IsHTTP() {
 		c.report("localPort", &yamldoc.Problem{Message: fmt.Sprintf("%s speaks %s, and localPort is for tcp", e.Name, e.Protocol),

@@ -2,6 +2,9 @@ package config
 
 import (
 	"fmt"
+	"net/url"
+	"path"
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -16,6 +19,7 @@ var formats = map[string]yamldoc.Rule{
 	"service":   parsed(mesh.ParseServiceName),
 	"port":      parsed(mesh.ParsePortName),
 	"path":      yamldoc.URLPath,
+	"route":     routePath,
 	"file":      yamldoc.FilePath,
 	"ip":        yamldoc.IPAddress,
 	"host":      yamldoc.HostName,
@@ -61,3 +65,59 @@ func nameLike(text string) string {
 		return r
 	}, text), "-")
 }
+
+// routePath is the path of a route. An edge normalizes the paths of requests before it routes them (RFC 3986
+// section 6.2.2), so a path that is not normal matches nothing.
+func routePath(text string) *yamldoc.Problem {
+	if p := yamldoc.URLPath(text); p != nil {
+		return p
+	}
+	if i := strings.IndexByte(text, '*'); i >= 0 {
+		prefix := CanonicalPath(text[:i])
+		return &yamldoc.Problem{Message: fmt.Sprintf("path %q has a *, which matches only itself", text), Expected: "a path; it covers everything below it",
+			Hint: fmt.Sprintf("write %s, which covers %s and everything below it", prefix, prefix)}
+	}
+	normal, why := normalPath(text)
+	if why == "" {
+		return nil
+	}
+	p := &yamldoc.Problem{Message: fmt.Sprintf("path %q can never match: %s", text, why), Expected: "a path as it is after normalization"}
+	if normal != "" {
+		p.Hint = fmt.Sprintf("write %s", normal)
+	}
+	return p
+}
+
+// normalPath returns the normal form of a path and the reason why the path is not normal, or "".
+func normalPath(text string) (normal, why string) {
+	decoded, err := url.PathUnescape(text)
+	switch {
+	case err != nil:
+		return "", "a % is not followed by two hexadecimal digits"
+	case strings.ContainsAny(decoded, "/\\") && strings.Count(decoded, "/")+strings.Count(decoded, "\\") != strings.Count(text, "/"):
+		return "", "an edge redirects requests with an encoded slash or backslash"
+	}
+	normal = unreserved.ReplaceAllStringFunc(text, func(escape string) string {
+		decoded, _ := url.PathUnescape(escape)
+		return decoded
+	})
+	if normal != text {
+		why = "an edge decodes letters, digits, '-', '.', '_' and '~'"
+	}
+	if strings.Contains(normal, "//") {
+		why = "an edge merges slashes"
+	}
+	clean := path.Clean(normal)
+	if strings.HasSuffix(normal, "/") && clean != "/" {
+		clean += "/"
+	}
+	for segment := range strings.SplitSeq(normal, "/") {
+		if segment == "." || segment == ".." {
+			why = "an edge resolves the segments . and .."
+		}
+	}
+	return clean, why
+}
+
+// unreserved are percent-encoded characters that need no encoding (RFC 3986 section 2.3).
+var unreserved = regexp.MustCompile(`%(?i:4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a]|3[0-9]|2[de]|5f|7e)`)

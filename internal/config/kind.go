@@ -106,6 +106,8 @@ type checker struct {
 	doc      *yamldoc.Document // the one that is checked
 	broken   map[subject]bool  // documents with problems of their own
 	unread   map[string]bool   // names of documents that could not be decoded
+
+	suggestions int // how many unknown names there were so far
 }
 
 // join adds a decoded document to the others. Of two with one name the first is kept.
@@ -133,4 +135,13 @@ func (c *checker) report(path string, p *yamldoc.Problem) {
 func (c *checker) reportWith(path string, p *yamldoc.Problem, related mesh.Origin) {
 	p.Related = related
 	c.report(path, p)
+}
+
+// checkName refuses the one name that would make two services answer to one host: the domain. Port users of a service
+// mesh would be users.mesh, which is service users.
+func (h *Header) checkName(c *checker) {
+	if h.Name == mesh.Domain {
+		c.report("name", &yamldoc.Problem{Message: fmt.Sprintf("the name %s is reserved", h.Name), Expected: "another name",
+			Hint: fmt.Sprintf("NAME.%s is another host of service NAME, so port NAME of a service %s would have the same host", mesh.Domain, mesh.Domain)})
+	}
 }

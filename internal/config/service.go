@@ -6,7 +6,7 @@ import (
 
 // Service is the manifest of one service, written and owned by the team that runs it. Callers reach
 // the service's first port as http://NAME or http://NAME.mesh, and further ports as
-// http://PORT.NAME or http://PORT.NAME.mesh.
+// http://PORT.NAME or http://PORT.NAME.mesh. The name mesh itself is reserved.
 type Service struct {
 	Header
 
@@ -33,7 +33,8 @@ type Port struct {
 	// What the port speaks. A tcp port is reached only as the first port of its service.
 	Protocol mesh.Protocol `json:"protocol" enum:"http,http2,grpc,tcp" default:"http" example:"grpc"`
 
-	// Where the application listens, unless its agent is told otherwise.
+	// Where the application listens, unless its agent is told otherwise. The ports of its sidecar are taken:
+	// 9001 for calls by host, 9901 for admin pages, and for callers 9211 and one more for each further port.
 	Port int `json:"port" required:"true" range:"1-65535" example:"8080"`
 
 	Origin mesh.Origin `json:"-"`

@@ -40,6 +40,7 @@ func (h *Health) Complete() {
 }
 
 func (s *Service) check(c *checker) {
+	s.checkName(c)
 	s.checkPorts(c)
 	if s.Health != nil {
 		s.checkHealth(c)
@@ -50,9 +51,20 @@ func (s *Service) check(c *checker) {
 	s.checkLocalPorts(c)
 }
 
+// maxPorts bounds the ports of one service, so that its sidecar's ports for callers keep clear of its others.
+const maxPorts = 100
+
 func (s *Service) checkPorts(c *checker) {
+	if len(s.Ports) > maxPorts {
+		c.report("ports", &yamldoc.Problem{Message: fmt.Sprintf("the service has %d ports", len(s.Ports)), Expected: fmt.Sprintf("at most %d", maxPorts)})
+		return
+	}
+	sidecar := s.sidecarPorts()
 	for i, p := range s.Ports {
 		path := fmt.Sprintf("ports[%d]", i)
+		if use, clash := sidecar[p.Port]; clash {
+			c.report(path+".port", &yamldoc.Problem{Message: fmt.Sprintf("port %d is needed by %s", p.Port, use.by), Expected: "another port for the application"})
+		}
 		if i > 0 && p.Protocol == mesh.TCP {
 			c.report(path+".protocol", &yamldoc.Problem{Message: fmt.Sprintf("port %s: tcp is reached only as the first port of a service", p.Name),
 				Hint: "give it a Service of its own, or put it first"})

@@ -127,6 +127,7 @@ var texts = map[string]string{
 	"service":   "name",
 	"port":      "name",
 	"path":      "path of a URL",
+	"route":     "path of a URL",
 	"file":      "absolute path of a file",
 	"ip":        "IP address",
 	"host":      "DNS name",

@@ -172,6 +172,7 @@ var patterns = map[string]string{
 	"service":   name,
 	"port":      name,
 	"path":      `^/[^?#\s]*$`,
+	"route":     `^/[^?#*\s]*$`,
 	"file":      `^/`,
 	"ip":        `^(([0-9]+\.){3}[0-9]+|[0-9a-fA-F.]*:[0-9a-fA-F:.]*)$`,
 	"host":      `^[A-Za-z0-9_.-]*[A-Za-z][A-Za-z0-9_.-]*$`,

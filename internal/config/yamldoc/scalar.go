@@ -66,6 +66,8 @@ func setDuration(v reflect.Value, f field, text string) *Problem {
 		return &Problem{Message: fmt.Sprintf("%s %q is not a duration", f.name, text), Expected: f.expected(), Hint: durationHint(text)}
 	case !f.bounds.hold(int64(d)):
 		return &Problem{Message: fmt.Sprintf("%s %s is out of range", f.name, text), Expected: f.expected()}
+	case d%time.Millisecond != 0:
+		return &Problem{Message: fmt.Sprintf("%s %s is finer than a millisecond, which proxies would cut off", f.name, text), Expected: "a whole number of milliseconds"}
 	}
 	v.SetInt(int64(d))
 	return nil

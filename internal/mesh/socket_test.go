@@ -1,11 +1,11 @@
-package compile
+package mesh
 
 import (
 	"net/netip"
 	"testing"
 )
 
-func TestOverlap(t *testing.T) {
+func TestSocketsOverlap(t *testing.T) {
 	for _, test := range []struct {
 		a, b string
 		want bool
@@ -19,10 +19,12 @@ func TestOverlap(t *testing.T) {
 		{"[::]:80", "[::1]:80", true},
 		{"[::]:80", "0.0.0.0:80", true},
 		{"[::]:80", "0.0.0.0:81", false},
+		{"127.0.0.1:80", "[::ffff:127.0.0.1]:80", true},
+		{"0.0.0.0:80", "[::ffff:127.0.0.1]:80", true},
 	} {
 		a, b := netip.MustParseAddrPort(test.a), netip.MustParseAddrPort(test.b)
-		if overlap(a, b) != test.want || overlap(b, a) != test.want {
-			t.Errorf("%s and %s: %t and %t, want %t", a, b, overlap(a, b), overlap(b, a), test.want)
+		if SocketsOverlap(a, b) != test.want || SocketsOverlap(b, a) != test.want {
+			t.Errorf("%s and %s: %t and %t, want %t", a, b, SocketsOverlap(a, b), SocketsOverlap(b, a), test.want)
 		}
 	}
 }
