@@ -13,17 +13,9 @@ type dispatcher struct {
 	mu     sync.Mutex
 	ready  []*stream
 	active bool
-	next   time.Time // not before
+	pace   pace // of the one goroutine that runs
 	done   sync.WaitGroup
 }
-
-const (
-	// costOfResponse is about twice what one response and its ACK cost in CPU time.
-	costOfResponse = 40 * time.Microsecond
-	maxWindow      = 100 * time.Millisecond
-	// fewStreams are handled by one worker.
-	fewStreams = 16
-)
 
 // wakeAll wakes everybody, the streams of a server in one go, so that they are one round.
 func wakeAll(watchers []waker) {
@@ -59,33 +51,23 @@ func (d *dispatcher) run() {
 	defer d.done.Done()
 	for {
 		d.mu.Lock()
-		wait := time.Until(d.next)
-		d.mu.Unlock()
-		if wait > 0 {
-			time.Sleep(wait)
-		}
-		d.mu.Lock()
-		batch := d.ready
-		d.ready = nil
-		if len(batch) == 0 {
-			d.active = false
+		if d.active = len(d.ready) > 0; !d.active {
 			d.mu.Unlock()
 			return
 		}
 		d.mu.Unlock()
-		work(batch)
+		if wait := d.pace.wait(time.Now(), cpuTime); wait > 0 {
+			time.Sleep(wait)
+			continue
+		}
 		d.mu.Lock()
-		d.next = time.Now().Add(window(len(batch)))
+		batch := d.ready
+		d.ready = nil
 		d.mu.Unlock()
+		d.pace.begin(time.Now(), len(batch), cpuTime)
+		work(batch)
+		d.pace.end = time.Now()
 	}
-}
-
-// window is how long to wait after a round: so long that rounds take half the machine.
-func window(streams int) time.Duration {
-	if streams < fewStreams {
-		return 0
-	}
-	return min(time.Duration(streams)*costOfResponse/time.Duration(runtime.GOMAXPROCS(0)), maxWindow)
 }
 
 // work lets each stream of a batch send, without waiting for clients.

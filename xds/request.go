@@ -285,3 +285,9 @@ func (r *request) adopt() {
 		}
 	}
 }
+
+// onlyAcknowledges says whether the request is an ACK that asks for nothing else. In state-of-the-world
+// that is certain when the names are those of the last request, or there are none.
+func (r *request) onlyAcknowledges() bool {
+	return r.nonce != "" && !r.refused && len(r.names)+len(r.drop) == 0
+}

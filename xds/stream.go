@@ -185,6 +185,8 @@ func (st *stream) handle(r *request) error {
 	if err != nil {
 		return err
 	}
-	st.push(true)
+	if !r.onlyAcknowledges() || !st.woken.Load() { // else the dispatcher comes to it with the next round
+		st.push(true)
+	}
 	return nil
 }

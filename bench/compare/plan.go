@@ -89,7 +89,7 @@ const (
 	perConnection = 100 // streams on one connection
 )
 
-// scenarios are those of one group and variant. Only the shared group has the steady changes.
+// scenarios are those of one group and variant. Only what all clients share has steady changes.
 func (s Size) scenarios(group string, p fleet.Protocol, shape workload.Shape, servers ...string) []Scenario {
 	var scenarios []Scenario
 	for _, server := range servers {
@@ -100,7 +100,7 @@ func (s Size) scenarios(group string, p fleet.Protocol, shape workload.Shape, se
 		if isPeer(server) {
 			one.Singles, one.Rate = s.PeerSingles, s.PeerRate
 		}
-		if group != Shared || server == serve.Floor {
+		if group != Shared && group != Alone || server == serve.Floor {
 			one.Rate = 0
 		}
 		switch group {
