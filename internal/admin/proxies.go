@@ -21,7 +21,7 @@ import (
 // views know which view each node has, as control.Control does.
 type views interface {
 	View(node *xds.Node) (n mesh.Node, view control.View, ok bool, err error)
-	Origins(node *xds.Node) map[xds.Ref]mesh.Origin // costs what compiling the view does
+	Origins(node *xds.Node) map[xds.Ref][]mesh.Origin // costs what compiling the view does
 }
 
 // proxyView is everything that is known of proxies at one moment.
@@ -205,7 +205,7 @@ func kind(r mesh.Role) string {
 func (v proxyView) connectedProxy(p api.Proxy, node *xds.Node, streams []xds.StreamStatus) api.Proxy {
 	p.Types = map[string]api.TypeStatus{}
 	p.Connected, p.Client = true, clientAddress(streams[0].Peer, p.Kind == kind(mesh.Proxyless))
-	origins := sync.OnceValue(func() map[xds.Ref]mesh.Origin { return v.views.Origins(node) })
+	origins := sync.OnceValue(func() map[xds.Ref][]mesh.Origin { return v.views.Origins(node) })
 	for _, stream := range streams {
 		if p.Since.IsZero() || stream.Opened.Before(p.Since) {
 			p.Since = stream.Opened

@@ -111,7 +111,7 @@ func look(t *testing.T, instances *registry.Snapshot, connected []xds.NodeStatus
 // testViews gives every node that says who it is the same view.
 type testViews struct {
 	view    control.View
-	origins map[xds.Ref]mesh.Origin
+	origins map[xds.Ref][]mesh.Origin
 }
 
 func (v testViews) View(node *xds.Node) (mesh.Node, control.View, bool, error) {
@@ -119,7 +119,7 @@ func (v testViews) View(node *xds.Node) (mesh.Node, control.View, bool, error) {
 	return n, v.view, err == nil, err
 }
 
-func (v testViews) Origins(*xds.Node) map[xds.Ref]mesh.Origin { return v.origins }
+func (v testViews) Origins(*xds.Node) map[xds.Ref][]mesh.Origin { return v.origins }
 
 // rows are proxies in short: "NODE STATE".
 func rows(proxies []api.Proxy) []string {
@@ -286,9 +286,9 @@ func TestRejectionOutweighsWaiting(t *testing.T) {
 func TestRejectionNamesItsDocument(t *testing.T) {
 	s := stream("10.0.0.1:5000", ago(time.Hour), xds.TypeStatus{Rejected: &xds.Rejection{Type: xds.ListenerType, Names: []string{"ingress", "egress", "unknown"}, Time: noon}})
 	v := look(t, registered(t, nil), []xds.NodeStatus{{Node: sidecar(t, "1"), Streams: []xds.StreamStatus{s}}})
-	v.views = testViews{control.View{Revision: "r1"}, map[xds.Ref]mesh.Origin{
-		{Type: xds.ListenerType, Name: "ingress"}: {File: "users.yaml", Line: 3},
-		{Type: xds.ListenerType, Name: "egress"}:  {File: "users.yaml", Line: 3},
+	v.views = testViews{control.View{Revision: "r1"}, map[xds.Ref][]mesh.Origin{
+		{Type: xds.ListenerType, Name: "ingress"}: {{File: "users.yaml", Line: 3}},
+		{Type: xds.ListenerType, Name: "egress"}:  {{File: "users.yaml", Line: 3}},
 	}}
 	proxies, _ := v.proxies()
 	if got := proxies[0].Types["listeners"].Rejected.Origins; !slices.Equal(got, []string{"users.yaml:3"}) {

@@ -42,12 +42,12 @@ func pendingSince(stream xds.StreamStatus, t xds.TypeStatus) time.Time {
 }
 
 // typeStatus describes one type. The origins are worked out only where something was rejected.
-func typeStatus(t xds.TypeStatus, origins func() map[xds.Ref]mesh.Origin) api.TypeStatus {
+func typeStatus(t xds.TypeStatus, origins func() map[xds.Ref][]mesh.Origin) api.TypeStatus {
 	s := api.TypeStatus{Sent: t.Sent, Acknowledged: t.Acknowledged}
 	if r := t.Rejected; r != nil {
 		s.Rejected = &api.Rejection{Message: r.Message, Version: r.Version, Time: r.Time}
 		for _, name := range r.Names {
-			if origin, ok := origins()[xds.Ref{Type: r.Type, Name: name}]; ok {
+			for _, origin := range origins()[xds.Ref{Type: r.Type, Name: name}] {
 				s.Rejected.Origins = append(s.Rejected.Origins, origin.String())
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/doyen-mesh/doyen/internal/config"
@@ -15,7 +16,7 @@ import (
 // callee is one target as its own document describes it, before anybody calls it: a port of a service, or an
 // external.
 type callee struct {
-	upstream ir.Upstream     // without settings and origin
+	upstream ir.Upstream     // without settings and without the caller's origin
 	traffic  *config.Traffic // of the document
 	host     string          // that the target expects in requests; "" leaves the caller's
 }
@@ -46,7 +47,7 @@ func (c callee) settings(docs *documents, caller ...*config.Traffic) config.Traf
 func (c callee) upstreamOf(t *config.Traffic, origin mesh.Origin) ir.Upstream {
 	u := c.upstream
 	u.Origin = origin
-	apply(upstreamSettings, &u, t)
+	u.DecidedAt = distinct(append(slices.Clip(u.DecidedAt), apply(upstreamSettings, &u, t)...))
 	if u.Outliers.ConsecutiveErrors == 0 {
 		u.Outliers = nil
 	}
@@ -66,12 +67,29 @@ func (c callee) routeOf(path string, t *config.Traffic, origin mesh.Origin) ir.R
 	return r
 }
 
+// distinct are the places in documents among origins, each once, in their order. A built-in value has none.
+func distinct(origins []mesh.Origin) []mesh.Origin {
+	var all []mesh.Origin
+	for _, origin := range origins {
+		if origin != (mesh.Origin{}) && !slices.Contains(all, origin) {
+			all = append(all, origin)
+		}
+	}
+	return all
+}
+
 // servicePort is the i-th port of a service.
 func servicePort(s *config.Service, i int) callee {
-	return callee{
-		upstream: ir.Upstream{Target: serviceTarget(s, i), Protocol: s.Ports[i].Protocol, Health: health(s, i)},
+	port := s.Ports[i]
+	c := callee{
+		upstream: ir.Upstream{Target: serviceTarget(s, i), Protocol: port.Protocol, Health: health(s, i)},
 		traffic:  s.Traffic,
 	}
+	c.upstream.DecidedAt = []mesh.Origin{port.Origin}
+	if s.Health != nil {
+		c.upstream.DecidedAt = append(c.upstream.DecidedAt, s.Health.Origin)
+	}
+	return c
 }
 
 // serviceTarget is the target of a service's i-th port.
@@ -90,6 +108,7 @@ func external(e *config.External) (callee, error) {
 		upstream: ir.Upstream{Target: ir.Target{Kind: ir.External, Name: mesh.ServiceName(e.Name)}, Protocol: e.Protocol},
 		traffic:  e.Traffic,
 	}
+	c.upstream.DecidedAt = []mesh.Origin{e.Origin}
 	if e.Protocol.IsHTTP() {
 		c.host = externalHost(e)
 	}

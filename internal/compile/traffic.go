@@ -6,6 +6,7 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
 // assignment leads from a setting of documents to the field of ir that has its path in a setting tag.
@@ -43,8 +44,9 @@ func settingNamed(path string) config.Setting {
 	panic(fmt.Sprintf("compile: there is no setting %q", path))
 }
 
-// apply sets the fields of ir that to points to, and the structs on the way to them, to resolved settings.
-func apply(assignments []assignment, to any, t *config.Traffic) {
+// apply sets the fields of ir that to points to, and the structs on the way to them, to resolved settings. It
+// returns the places that decided them, which are zero for built-in values.
+func apply(assignments []assignment, to any, t *config.Traffic) (decidedAt []mesh.Origin) {
 	for _, a := range assignments {
 		at := reflect.ValueOf(to).Elem()
 		for _, i := range a.to {
@@ -56,7 +58,9 @@ func apply(assignments []assignment, to any, t *config.Traffic) {
 			}
 			at = at.Field(i)
 		}
-		value, _ := a.from.Of(t)
+		value, origin := a.from.Of(t)
 		at.Set(value.Convert(at.Type()))
+		decidedAt = append(decidedAt, origin)
 	}
+	return decidedAt
 }

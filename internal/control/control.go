@@ -96,9 +96,10 @@ func (c *Control) View(node *xds.Node) (n mesh.Node, view View, ok bool, err err
 	return id.node, view, ok, nil
 }
 
-// Origins are the places in documents that caused the resources that a node has. They are worked out anew by
+// Origins are the places in documents that caused the resources that a node has, assignments included. The
+// first place of each says why the node has it, the others what decided its content. They are worked out anew by
 // each call, which costs what compiling the view does.
-func (c *Control) Origins(node *xds.Node) map[xds.Ref]mesh.Origin {
+func (c *Control) Origins(node *xds.Node) map[xds.Ref][]mesh.Origin {
 	id := c.views.identity(node)
 	if id.err != nil {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -183,8 +184,11 @@ func TestViewIsPublishedWhenAskedFor(t *testing.T) {
 	if s.snapshots.Snapshot(key).Get(users) == nil {
 		t.Error("the snapshot has no cluster users")
 	}
-	if origin := s.Origins(node)[users]; origin.File != "mesh.yaml" || origin.Line != 4 {
-		t.Errorf("the cluster comes from %v: want the call in mesh.yaml:4", origin)
+	if origins := fmt.Sprint(s.Origins(node)[users]); origins != "[mesh.yaml:4:8 mesh.yaml:8:9]" {
+		t.Errorf("the cluster comes from %v: want the call in line 4 and the port in line 8", origins)
+	}
+	if origins := fmt.Sprint(s.Origins(node)[xds.Ref{Type: xds.EndpointType, Name: "admin.users"}]); origins != "[mesh.yaml:4:8 mesh.yaml:8:15]" {
+		t.Errorf("the assignment comes from %v: want the call in line 4 and the port in line 8", origins)
 	}
 }
 

@@ -37,7 +37,7 @@ func (c *Cache) Resources(p ir.Proxy) ([]Resource, error) {
 		if err != nil {
 			return nil, err
 		}
-		resources[i] = Resource{r, part.origin}
+		resources[i] = Resource{r, part.origin, part.decidedAt}
 	}
 	return resources, nil
 }

@@ -38,7 +38,7 @@ func (e encoder) clusters() []part {
 	all := make([]part, 0, len(e.proxy.Upstreams))
 	for _, u := range e.proxy.Upstreams {
 		all = append(all, part{
-			Ref: xds.Ref{Type: xds.ClusterType, Name: ClusterName(u.Target)}, origin: u.Origin, kind: kind, from: []any{u},
+			Ref: xds.Ref{Type: xds.ClusterType, Name: ClusterName(u.Target)}, origin: u.Origin, decidedAt: u.DecidedAt, kind: kind, from: []any{u},
 			build: func() (proto.Message, []xds.Ref) { return e.cluster(u), clusterReferences(u) },
 		})
 	}

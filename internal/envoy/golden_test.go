@@ -21,6 +21,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/envoy"
 	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/xds"
 )
 
 var update = flag.Bool("update", false, "write what comes out into the golden files")
@@ -75,6 +76,11 @@ func TestEveryOrigin(t *testing.T) {
 		for _, r := range mustResources(t, p) {
 			if r.Origin.File == "" || r.Origin.Line == 0 {
 				t.Errorf("%s: %s %q has the origin %v", file, r.Type(), r.Name(), r.Origin)
+			}
+		}
+		for ref, origins := range envoy.Origins(p) {
+			if len(origins) == 0 || ref.Type == xds.EndpointType && len(origins) < 2 {
+				t.Errorf("%s: %s %q has the origins %v", file, ref.Type, ref.Name, origins)
 			}
 		}
 	}
@@ -218,10 +224,10 @@ func shorten(key string, v any) any {
 	switch v := v.(type) {
 	case []any:
 		for i := range v {
-			v[i] = shorten("", v[i])
+			v[i] = shorten(key, v[i])
 		}
 	case map[string]any:
-		if key == "origin" {
+		if key == "origin" || key == "decidedAt" {
 			return fmt.Sprintf("%v:%v:%v %v", v["File"], v["Line"], v["Column"], v["Owner"])
 		}
 		for k := range v {

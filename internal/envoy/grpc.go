@@ -25,6 +25,7 @@ func grpcParts(p ir.Proxy) []part {
 	for _, u := range p.Upstreams {
 		add(xds.ClusterType, ClusterName(u.Target), u, u.Origin,
 			func() (proto.Message, []xds.Ref) { return grpcCluster(u), clusterReferences(u) })
+		all[len(all)-1].decidedAt = u.DecidedAt
 	}
 	for _, c := range p.Channels {
 		for _, host := range c.Target.Hosts() {

@@ -10,10 +10,11 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// Resource is one resource of a view and the place in the documents that caused it.
+// Resource is one resource of a view and the places in the documents that caused it.
 type Resource struct {
 	*xds.Resource
-	Origin mesh.Origin
+	Origin    mesh.Origin   // why the view has it
+	DecidedAt []mesh.Origin // what decided its content, where that is known and elsewhere
 }
 
 // Resources encodes a proxy for the kind of client that its role says. Assignments of services are not
@@ -22,11 +23,17 @@ type Resource struct {
 // An error means that ir holds what no message can say; it is our bug and not a person's.
 func Resources(p ir.Proxy) ([]Resource, error) { return NewCache().Resources(p) }
 
-// Origins are the places in the documents that caused the resources of a proxy.
-func Origins(p ir.Proxy) map[xds.Ref]mesh.Origin {
-	all := map[xds.Ref]mesh.Origin{}
+// Origins are the places in the documents that caused the resources of a proxy, and the assignments that it
+// uses. The first place of each says why the proxy has it, the others what decided its content.
+func Origins(p ir.Proxy) map[xds.Ref][]mesh.Origin {
+	all := map[xds.Ref][]mesh.Origin{}
 	for _, part := range parts(p) {
-		all[part.Ref] = part.origin
+		all[part.Ref] = append([]mesh.Origin{part.origin}, part.decidedAt...)
+	}
+	for _, u := range p.Upstreams {
+		for _, assignment := range clusterReferences(u) {
+			all[assignment] = append([]mesh.Origin{u.Origin}, u.DecidedAt...)
+		}
 	}
 	return all
 }
@@ -34,7 +41,8 @@ func Origins(p ir.Proxy) map[xds.Ref]mesh.Origin {
 // part is one resource before it is encoded.
 type part struct {
 	xds.Ref
-	origin mesh.Origin
+	origin    mesh.Origin
+	decidedAt []mesh.Origin
 	// from is everything of ir that decides the bytes. Parts of one kind with equal values of from are the
 	// same resource, on whatever proxy.
 	kind  string

@@ -41,6 +41,9 @@ func appendKey(b []byte, v reflect.Value) []byte {
 		}
 		return appendKey(append(b, 1), v.Elem())
 	case reflect.Slice:
+		if v.Type().Elem() == originType {
+			return b
+		}
 		b = binary.AppendUvarint(b, uint64(v.Len()))
 		for i := range v.Len() {
 			b = appendKey(b, v.Index(i))

@@ -24,7 +24,10 @@ type Upstream struct {
 	Limits         *Limits       `json:"limits,omitempty"`                        // nil is no limits
 	Outliers       *Outliers     `json:"outliers,omitempty"`                      // nil is no detection
 	SlowStart      time.Duration `json:"slowStart,omitempty" setting:"slowStart"` // 0 is none
-	Origin         mesh.Origin   `json:"origin"`
+	Origin         mesh.Origin   `json:"origin"`                                  // of the call or route that leads there
+	// DecidedAt is where documents decided anything of the fields above: the port, its health check or the
+	// external, then the settings.
+	DecidedAt []mesh.Origin `json:"decidedAt,omitempty"`
 }
 
 // HostPort is a DNS name and a port.
