@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -132,3 +133,6 @@ func (d *difference) names(removed bool) iter.Seq[string] {
 		}
 	}
 }
+
+// Delta says whether the stream speaks the delta variant; else it is state-of-the-world.
+func (s StreamInfo) Delta() bool { return strings.HasPrefix(s.Method, "delta") }

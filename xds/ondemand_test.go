@@ -76,3 +76,27 @@ func TestOnDemandAfterMove(t *testing.T) {
 		t.Errorf("b was removed meanwhile: %q", got)
 	}
 }
+
+// What a client has when it connects is not sent again when it turns out to exist in that version.
+func TestOnDemandAfterReconnect(t *testing.T) {
+	wanted := make(chan string, 3)
+	cache := xds.NewLinearCacheWith(xds.ClusterType, xds.LinearCacheOptions{OnDemand: func(name string) bool {
+		wanted <- name
+		return true
+	}})
+	_, connection := serve(t, cache, xds.ServerOptions{}, xds.GRPCOptions()...)
+	s := openDelta(t, connection, deltaADS)
+	same, other := resource(xds.ClusterType, "same", "1"), resource(xds.ClusterType, "other", "1")
+	s.send(&discoveryv3.DeltaDiscoveryRequest{
+		TypeUrl: xds.ClusterType, ResourceNamesSubscribe: []string{"gone", "other", "same"},
+		InitialResourceVersions: map[string]string{"gone": "v", "other": other.Version(), "same": same.Version()},
+	})
+	for range 3 {
+		<-wanted
+	}
+	cache.Update([]*xds.Resource{same, resource(xds.ClusterType, "other", "2")}, []string{"gone"})
+	s.expect(map[string]string{"other": "2"})
+	s.expect(map[string]string{}, "gone")
+	cache.Put(resource(xds.ClusterType, "same", "2"))
+	s.expect(map[string]string{"same": "2"})
+}

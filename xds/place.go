@@ -54,8 +54,9 @@ type delivered struct {
 	stale    map[string]*Resource // what was removed and the client still asks for: it may have kept it
 	nonce    string               // of the latest response
 	answered bool                 // a response was sent
-	claims   map[string]string
-	returned time.Time // when a client that comes back said what it has; zero when it did not
+	claims   map[string]string    // versions that the client says it has, until they are compared with what there is
+	unsure   map[string]string    // those of them whose names are undecided
+	returned time.Time            // when a client that comes back said what it has; zero when it did not
 	sentAt   time.Time
 	ackedAt  time.Time
 }

@@ -84,8 +84,50 @@ func (p *place) recognize(now time.Time) {
 		return claimed && known.find(name) != nil // equal, or a change that is said as such
 	})
 	p.owed = p.owed && len(has) == 0
-	p.claims = nil
+	p.unsure, p.claims = p.undecidedClaims(), nil
 	p.recognized(now, known)
+}
+
+func (p *place) undecidedClaims() map[string]string {
+	var unsure map[string]string
+	for _, name := range p.want.undecided {
+		if version, claimed := p.claims[name]; claimed {
+			if unsure == nil {
+				unsure = map[string]string{}
+			}
+			unsure[name] = version
+		}
+	}
+	return unsure
+}
+
+// recognizeDecided replaces the placeholders of names that are no longer undecided by what turned
+// out to exist in the version that the client has, which is not sent again (C080).
+func (p *place) recognizeDecided() {
+	var equal []change
+	for name, version := range p.unsure {
+		if p.want.isUndecided(name) {
+			continue
+		}
+		delete(p.unsure, name)
+		r, has := p.want.find(name), p.sent.get(name)
+		if r != nil && r.name == name && r.version == version && has != nil && has.placeholder {
+			equal = append(equal, change{name: name, old: has, new: r})
+		}
+	}
+	if len(equal) == 0 {
+		return
+	}
+	p.again = slices.DeleteFunc(p.again, func(name string) bool {
+		return slices.ContainsFunc(equal, func(ch change) bool { return ch.name == name })
+	})
+	sent := p.sent
+	p.sent = &content{table: sent.with(equal), position: sent.position}
+	if p.acked == sent {
+		p.acked = p.sent
+	} else {
+		p.acked = &content{table: p.acked.with(equal), position: p.acked.position}
+	}
 }
 
 // claimUnknown notes that a state-of-the-world client has something, which is not what there is now.

@@ -26,6 +26,9 @@ func (p *place) update(now time.Time) *response {
 	if p.claims != nil {
 		p.recognize(now)
 	}
+	if len(p.unsure) > 0 {
+		p.recognizeDecided()
+	}
 	p.reconsider()
 	if p.idle == p.want && !p.repeats.any() && (len(p.withheld) == 0 || p.checked == p.session.group.epoch && !p.due(now)) {
 		return nil

@@ -18,12 +18,13 @@ type waiters struct {
 // waiter is one call.
 type waiter struct {
 	ref    Ref
+	of     func(*stream) bool   // whose acknowledgement counts; nil: everybody's
 	behind map[*stream]struct{} // guarded by the lock of waiters
 	done   chan struct{}        // has a place: nobody is behind any more
 }
 
-func (w *waiters) add(ref Ref) *waiter {
-	one := &waiter{ref: ref, behind: map[*stream]struct{}{}, done: make(chan struct{}, 1)}
+func (w *waiters) add(ref Ref, of func(*stream) bool) *waiter {
+	one := &waiter{ref: ref, of: of, behind: map[*stream]struct{}{}, done: make(chan struct{}, 1)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.all == nil {
@@ -56,6 +57,9 @@ func (w *waiters) look(st *stream) {
 
 // note takes note of how far a stream is. The caller holds the locks of waiters and of the stream's group.
 func (w *waiter) note(st *stream) {
+	if w.of != nil && !w.of(st) {
+		return
+	}
 	if !st.closed && !st.acknowledged(w.ref) {
 		w.behind[st] = struct{}{}
 		return
@@ -82,9 +86,12 @@ func (w *waiters) caughtUp(one *waiter) bool {
 // WaitAcknowledged returns nil when every stream that subscribes to ref has acknowledged its content
 // (or absence) of the time of the call or later, and ctx.Err() if ctx ends first. Rejected counts as
 // acknowledged.
-func (s *Server) WaitAcknowledged(ctx context.Context, ref Ref) error {
+func (s *Server) WaitAcknowledged(ctx context.Context, ref Ref) error { return s.wait(ctx, ref, nil) }
+
+// wait is WaitAcknowledged for the streams that of chooses; nil chooses all.
+func (s *Server) wait(ctx context.Context, ref Ref, of func(*stream) bool) error {
 	ref.Name = canonicalName(ref.Name)
-	w := s.waiters.add(ref)
+	w := s.waiters.add(ref, of)
 	defer s.waiters.remove(w)
 	for _, st := range s.allStreams() {
 		s.lookAt(st, w)
