@@ -6,6 +6,7 @@ import (
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -24,23 +25,41 @@ const (
 // ServerCluster is the cluster by which an Envoy finds the doyen server, a DNS name or an IP address. It is in
 // the bootstrap. Pings find out when the server's host is gone, which no request would: the stream is quiet for hours.
 func ServerCluster(host string, port int) *clusterv3.Cluster {
-	options := httpOptions(true)
-	options.GetExplicitHttpConfig().GetHttp2ProtocolOptions().ConnectionKeepalive = &corev3.KeepaliveSettings{
-		Interval: durationpb.New(serverPingInterval),
-		Timeout:  durationpb.New(serverPingTimeout),
-	}
-	c := &clusterv3.Cluster{
-		Name:                          ServerClusterName,
-		AltStatName:                   StatName(ServerClusterName),
-		ConnectTimeout:                durationpb.New(serverConnectTimeout),
-		TypedExtensionProtocolOptions: map[string]*anypb.Any{protocolOptionsKey: typed(options)},
-	}
+	c := serverCluster()
 	if address, err := netip.ParseAddr(host); err == nil {
 		setAddresses(c, []ir.Endpoint{{Address: netip.AddrPortFrom(address, uint16(port))}})
 	} else {
 		setDNS(c, ir.HostPort{Host: host, Port: port})
 	}
 	return c
+}
+
+// RelayCluster is the cluster by which an Envoy finds the relay of its host, which stands in for the server,
+// at a Unix domain socket.
+func RelayCluster(socket string) *clusterv3.Cluster {
+	c := serverCluster()
+	address := &corev3.Address{Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{Path: socket}}}
+	c.LoadAssignment = &endpointv3.ClusterLoadAssignment{
+		ClusterName: ServerClusterName,
+		Endpoints: []*endpointv3.LocalityLbEndpoints{{LbEndpoints: []*endpointv3.LbEndpoint{{
+			HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: address}},
+		}}}},
+	}
+	return c
+}
+
+func serverCluster() *clusterv3.Cluster {
+	options := httpOptions(true)
+	options.GetExplicitHttpConfig().GetHttp2ProtocolOptions().ConnectionKeepalive = &corev3.KeepaliveSettings{
+		Interval: durationpb.New(serverPingInterval),
+		Timeout:  durationpb.New(serverPingTimeout),
+	}
+	return &clusterv3.Cluster{
+		Name:                          ServerClusterName,
+		AltStatName:                   StatName(ServerClusterName),
+		ConnectTimeout:                durationpb.New(serverConnectTimeout),
+		TypedExtensionProtocolOptions: map[string]*anypb.Any{protocolOptionsKey: typed(options)},
+	}
 }
 
 // ADS is the aggregated stream, as a source of configuration.

@@ -58,8 +58,9 @@ var allowed = []row{
 		"internal/registry", "internal/registry/...", "internal/ir", "internal/control", "xds",
 	}, "read models over everything that runs"},
 	{"internal/process", nil, "a program that runs knows nothing of meshes"},
+	{"internal/relay", []string{"xds", "xds/client", "xds/envoyrefs", "internal/atomicfile"}, "it passes on configuration and knows nothing of meshes"},
 	{"internal/agent", []string{
-		"internal/mesh", "internal/printable", "internal/process", "internal/atomicfile", "internal/httpapi", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/...", "internal/envoy/bootstrap",
+		"internal/mesh", "internal/relay", "internal/printable", "internal/process", "internal/atomicfile", "internal/httpapi", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/...", "internal/envoy/bootstrap",
 	}, "the agent knows the server only by its API"},
 	{"internal/demo", []string{"internal/mesh", "internal/printable", "internal/terminal", "internal/process", "internal/atomicfile", "internal/httpapi", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/..."}, "the demo runs the product's own commands"},
 	{"internal/server", []string{"internal/...", "xds", "xds/..."}, "the one place that builds everything"},

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,18 +56,19 @@ func serveAt(t *testing.T, address string, rules xdstest.Options, o xds.ServerOp
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.engine.Run(ctx) }()
-	go g.Serve(s.recorder.Listen(lis))
-	stopped := false
-	s.stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
+	front := s.recorder.Listen(lis)
+	stopRelay := func() {}
+	if throughRelay {
+		front, stopRelay = relayed(t, front)
+	}
+	go g.Serve(front)
+	s.stop = sync.OnceFunc(func() {
+		stopRelay()
 		s.engine.Shutdown()
 		g.Stop()
 		cancel()
 		<-ended
-	}
+	})
 	t.Cleanup(func() {
 		s.stop()
 		s.recorder.Verify(t)

@@ -36,11 +36,14 @@ var (
 // TestGolden compares each kind of file with the one in testdata. A real Envoy reads them in package envoy's tests.
 func TestGolden(t *testing.T) {
 	o := bootstrap.Options{Node: node, Instance: "10.0.0.7:9211", Server: "doyen.example.com:18000", CA: "/etc/ssl/cert.pem"}
-	byAddress := o
+	byAddress, byRelay := o, o
+	byRelay.Socket = "/run/doyen/xds.sock"
 	byAddress.Server, byAddress.AdminPort, byAddress.CA = "[::1]:18000", 19901, ""
 	for name, write := range map[string]func() ([]byte, error){
 		"envoy.yaml":                func() ([]byte, error) { return bootstrap.Envoy(o) },
 		"envoy_by_address.yaml":     func() ([]byte, error) { return bootstrap.Envoy(byAddress) },
+		"envoy_by_relay.yaml":       func() ([]byte, error) { return bootstrap.Envoy(byRelay) },
+		"grpc_by_relay.json":        func() ([]byte, error) { return bootstrap.GRPC(byRelay) },
 		"static.yaml":               func() ([]byte, error) { return bootstrap.Static(byAddress, proxy, sets) },
 		"static_without.yaml":       func() ([]byte, error) { return bootstrap.Static(byAddress, proxy, nil) },
 		"static_but_endpoints.yaml": func() ([]byte, error) { return bootstrap.StaticButEndpoints(byAddress, proxy) },

@@ -114,7 +114,7 @@ func authorities(file string) *tlsv3.Secret {
 
 // connected is basic with a stream to the server: the aggregated one, incremental, over which everything comes.
 func connected(o Options) (*bootstrapv3.Bootstrap, error) {
-	host, port, err := o.server()
+	cluster, err := o.cluster()
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func connected(o Options) (*bootstrapv3.Bootstrap, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.StaticResources.Clusters = append(b.StaticResources.Clusters, envoy.ServerCluster(host, port))
+	b.StaticResources.Clusters = append(b.StaticResources.Clusters, cluster)
 	b.DynamicResources = &bootstrapv3.Bootstrap_DynamicResources{AdsConfig: &corev3.ApiConfigSource{
 		ApiType:                   corev3.ApiConfigSource_DELTA_GRPC,
 		TransportApiVersion:       corev3.ApiVersion_V3,

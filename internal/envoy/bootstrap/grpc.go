@@ -28,7 +28,8 @@ type grpcCredential struct {
 // GRPC is the bootstrap of a gRPC program, as JSON: the content of the file that GRPC_XDS_BOOTSTRAP names, or of
 // the variable GRPC_XDS_BOOTSTRAP_CONFIG.
 func GRPC(o Options) ([]byte, error) {
-	if _, _, err := o.server(); err != nil {
+	uri, err := o.uri()
+	if err != nil {
 		return nil, err
 	}
 	node, err := envoy.NodeProto(o.Node, o.Instance)
@@ -40,7 +41,7 @@ func GRPC(o Options) ([]byte, error) {
 		return nil, fmt.Errorf("node: %w", err)
 	}
 	b, err := json.MarshalIndent(grpcBootstrap{
-		Servers: []grpcServer{{URI: o.Server, Creds: []grpcCredential{{"insecure"}}, Features: []string{"xds_v3"}}},
+		Servers: []grpcServer{{URI: uri, Creds: []grpcCredential{{"insecure"}}, Features: []string{"xds_v3"}}},
 		Node:    text,
 	}, "", "  ")
 	return append(b, '\n'), err

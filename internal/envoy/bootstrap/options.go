@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+
 	"github.com/doyen-mesh/doyen/internal/envoy"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
@@ -17,6 +19,9 @@ type Options struct {
 	Instance string // tells apart the nodes of one service or edge, such as its address and port
 	// Server is where the doyen server answers gRPC, as host:port.
 	Server string
+	// Socket is the Unix domain socket of the relay on this host, an absolute path. When it is set, the client
+	// connects to the relay instead of Server.
+	Socket string
 	// AdminPort is Envoy's admin port, on 127.0.0.1; 0 is mesh.DefaultAdminPort.
 	AdminPort int
 	// CA is a PEM file with the operating system's authorities, by which externals over TLS are checked
@@ -39,6 +44,27 @@ func (o Options) server() (host string, port int, err error) {
 		return "", 0, fmt.Errorf("server %q: want host:port, such as 127.0.0.1:18000", o.Server)
 	}
 	return host, port, nil
+}
+
+// cluster is the static cluster by which an Envoy finds the relay or the server.
+func (o Options) cluster() (*clusterv3.Cluster, error) {
+	if o.Socket != "" {
+		return envoy.RelayCluster(o.Socket), nil
+	}
+	host, port, err := o.server()
+	if err != nil {
+		return nil, err
+	}
+	return envoy.ServerCluster(host, port), nil
+}
+
+// uri is where a gRPC program finds the relay or the server, in gRPC's naming scheme.
+func (o Options) uri() (string, error) {
+	if o.Socket != "" {
+		return "unix:" + o.Socket, nil
+	}
+	_, _, err := o.server()
+	return o.Server, err
 }
 
 // systemCAs are where operating systems keep their authorities: Debian and Alpine, Fedora and Red Hat,

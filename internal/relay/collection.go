@@ -1,0 +1,149 @@
+package relay
+
+import (
+	"fmt"
+
+	"github.com/doyen-mesh/doyen/xds"
+	"github.com/doyen-mesh/doyen/xds/client"
+	"github.com/doyen-mesh/doyen/xds/envoyrefs"
+)
+
+// collection is what a client has of one type. The session's lock guards it.
+type collection struct {
+	typeURL  string
+	accepted map[string]entry // by name: what the client acknowledged
+	pending  map[string]entry // by name: what it has not answered; a nil resource is a removal
+	snapshot *xds.Snapshot    // accepted and pending together
+	absent   map[string]bool  // names that the server says do not exist
+
+	complete  bool // accepted holds all that the wildcard matches
+	published bool // the client's streams are answered
+}
+
+// entry is a resource and the version that the server gave it.
+type entry struct {
+	resource *xds.Resource
+	version  string
+}
+
+func newCollection(typeURL string) *collection {
+	return &collection{typeURL: typeURL, accepted: map[string]entry{}, snapshot: xds.NewSnapshot(), absent: map[string]bool{}}
+}
+
+// versions are those that the relay claims at a server, by name.
+func (c *collection) versions() map[string]string {
+	v := make(map[string]string, len(c.accepted))
+	for name, e := range c.accepted {
+		v[name] = e.version
+	}
+	return v
+}
+
+// apply takes an update in as pending, and returns the names that do not exist. A server sends no
+// further update of a type before the last one was answered.
+func (c *collection) apply(u *client.Update) (absent []string, err error) {
+	pending := make(map[string]entry, len(u.Resources)+len(u.Removed))
+	for _, r := range u.Resources {
+		if r.Body == nil && u.Type == xds.VirtualHostType { // no such virtual host, as VHDS says it
+			c.absent[r.Name] = true
+			absent = append(absent, r.Name)
+			continue
+		}
+		e, err := c.entryOf(r)
+		if err != nil {
+			return nil, err
+		}
+		pending[r.Name] = e
+		delete(c.absent, r.Name)
+	}
+	for _, name := range u.Removed {
+		c.absent[name] = true
+		if _, had := c.accepted[name]; had {
+			pending[name] = entry{}
+			continue
+		}
+		absent = append(absent, name)
+	}
+	c.pending = pending
+	c.change(pending)
+	return absent, nil
+}
+
+// entryOf makes a resource of one that the server sent. A heartbeat, which has no body, renews the one that
+// the client has.
+func (c *collection) entryOf(r client.Resource) (entry, error) {
+	if r.Body == nil {
+		if old, had := c.accepted[r.Name]; had {
+			return old, nil
+		}
+		return entry{}, fmt.Errorf("resource %q has no body and is not known", r.Name)
+	}
+	references, err := envoyrefs.Decode(c.typeURL, r.Body.GetValue())
+	if err != nil {
+		references = nil // a message that only newer clients know
+	}
+	return entry{
+		xds.NewResource(c.typeURL, r.Name, r.Body.GetValue(), xds.ResourceOptions{References: references, TTL: r.TTL, Aliases: r.Aliases}),
+		r.Version,
+	}, nil
+}
+
+// change makes the snapshot hold entries.
+func (c *collection) change(entries map[string]entry) {
+	var put []*xds.Resource
+	var remove []xds.Ref
+	for name, e := range entries {
+		if e.resource == nil {
+			remove = append(remove, xds.Ref{Type: c.typeURL, Name: name})
+			continue
+		}
+		put = append(put, e.resource)
+	}
+	c.snapshot = c.snapshot.With(put, remove)
+}
+
+// accept makes what is pending accepted.
+func (c *collection) accept() {
+	for name, e := range c.pending {
+		if e.resource == nil {
+			delete(c.accepted, name)
+			continue
+		}
+		c.accepted[name] = e
+	}
+	c.pending = nil
+}
+
+// undo drops what is pending, and reports whether there was anything.
+func (c *collection) undo() bool {
+	if len(c.pending) == 0 {
+		return false
+	}
+	back := make(map[string]entry, len(c.pending))
+	for name := range c.pending {
+		back[name] = c.accepted[name]
+		delete(c.absent, name)
+	}
+	c.pending = nil
+	c.change(back)
+	return true
+}
+
+// forget drops what the client no longer asks for, and reports whether there was anything. The server says
+// nothing more of it.
+func (c *collection) forget(asked func(name string) bool) bool {
+	gone := map[string]entry{}
+	for name := range c.accepted {
+		if !asked(name) {
+			gone[name] = entry{}
+			delete(c.accepted, name)
+		}
+	}
+	for name := range c.absent {
+		if !asked(name) {
+			delete(c.absent, name)
+		}
+	}
+	c.change(gone)
+	return len(gone) > 0
+}

@@ -1,0 +1,61 @@
+package relay
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Client is one client of a relay, and how it stands.
+type Client struct {
+	Node    string `json:"node"`
+	Streams int    `json:"streams"` // open streams of the client to the relay
+	// Connected says whether a server answers, Since from when on it does, or does not.
+	Connected bool      `json:"connected"`
+	Since     time.Time `json:"since,omitzero"`
+	Problem   string    `json:"problem,omitempty"` // why no server answers
+	// Saved is when the copy on disk was written; zero for none. Current says whether it is what the client
+	// acknowledged last.
+	Saved   time.Time `json:"saved,omitzero"`
+	Current bool      `json:"current"`
+	// Resources is how many resources the client acknowledged, by type URL; Pending are the types of which it
+	// has not answered the latest update.
+	Resources map[string]int `json:"resources"`
+	Pending   []string       `json:"pending,omitempty"`
+}
+
+// Status returns the clients that the relay has served since it started, by node ID.
+func (r *Relay) Status() []Client {
+	r.mu.Lock()
+	sessions := slices.Collect(maps.Values(r.clients))
+	r.mu.Unlock()
+	all := make([]Client, 0, len(sessions))
+	for _, s := range sessions {
+		all = append(all, s.status())
+	}
+	slices.SortFunc(all, func(a, b Client) int { return cmp.Compare(a.Node, b.Node) })
+	return all
+}
+
+func (s *session) status() Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := Client{Node: s.id, Streams: len(s.streams), Saved: s.saved, Current: !s.dirty, Resources: map[string]int{}}
+	if u := s.upstream; u != nil {
+		c.Connected, c.Since = u.connected, u.since
+		if u.reason != nil {
+			c.Problem = u.reason.Error()
+		}
+	}
+	for typeURL, of := range s.types {
+		if len(of.accepted) > 0 {
+			c.Resources[typeURL] = len(of.accepted)
+		}
+		if of.pending != nil {
+			c.Pending = append(c.Pending, typeURL)
+		}
+	}
+	slices.Sort(c.Pending)
+	return c
+}
