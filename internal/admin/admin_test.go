@@ -160,7 +160,9 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"GET", "/v1/services/nobody", "", 404, `service "nobody"`, "doyen services"},
 		{"GET", "/v1/services/%1b[2J", "", 404, `service "\x1b[2J"`, ""},
+		{"GET", "/v1/services/user", "", 404, `service "user"`, "did you mean users?"},
 		{"GET", "/v1/edges/nobody", "", 404, `edge "nobody"`, "Edge document"},
+		{"GET", "/v1/edges/pubic", "", 404, `edge "pubic"`, "did you mean public?"},
 		{"POST", "/v1/config/accept", `{"revision": "nothing"}`, 404, "nothing", "doyen status"},
 		{"POST", "/v1/config/accept", `{"revison": "a"}`, 400, "revison", `{"revision": "..."}`},
 		{"POST", "/v1/config/accept", `{"revision": "a"} {}`, 400, "more than one JSON value", ""},

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/suggest"
 )
 
 // edges lists the Edge documents by name.
@@ -26,7 +28,7 @@ func (a *admin) edge(w http.ResponseWriter, r *http.Request) {
 	if e == nil {
 		httpapi.Write(w, http.StatusNotFound, httpapi.Error{
 			Error: "edge " + quote(r.PathValue("name")) + " is in no document",
-			Hint:  "an Edge document of that name in the server's folder makes it one",
+			Hint:  cmp.Or(suggest.DidYouMean(r.PathValue("name"), names(a.Control.State().Documents.Documents.Edges)), "add an Edge document of that name to the server's folder"),
 		})
 		return
 	}

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -71,12 +72,13 @@ var proxyKinds = []struct {
 	kind  api.FindingKind
 	state api.ProxyState
 	grace time.Duration
+	hint  string // "" refers to the proxy's own page of status
 }{
-	{api.ProxyMissing, api.Missing, 0},
-	{api.ProxyUnconfigured, api.Unconfigured, 0},
-	{api.ProxyOutdated, api.Outdated, 0},
-	{api.ProxyRejected, api.Rejected, 0},
-	{api.ProxyPending, api.Pending, pendingGrace},
+	{api.ProxyMissing, api.Missing, 0, "if its agent runs, the agent's log says why; if not, its lease ends by itself"},
+	{api.ProxyUnconfigured, api.Unconfigured, 0, "add the document that is missing, or start the proxy with a bootstrap that doyen wrote"},
+	{api.ProxyOutdated, api.Outdated, 0, ""},
+	{api.ProxyRejected, api.Rejected, 0, ""},
+	{api.ProxyPending, api.Pending, pendingGrace, ""},
 }
 
 func proxyFindings(proxies []api.Proxy, now time.Time) []api.Finding {
@@ -84,7 +86,7 @@ func proxyFindings(proxies []api.Proxy, now time.Time) []api.Finding {
 	for _, k := range proxyKinds {
 		for _, p := range proxies {
 			if p.State == k.state && !p.StateSince.IsZero() && now.Sub(p.StateSince) >= k.grace {
-				found = append(found, api.Finding{Kind: k.kind, Subject: p.Node, Message: p.Why, Since: p.StateSince, Hint: "doyen status " + p.Node + " shows more"})
+				found = append(found, api.Finding{Kind: k.kind, Subject: p.Node, Message: p.Why, Since: p.StateSince, Hint: cmp.Or(k.hint, "doyen status "+p.Node+" shows more")})
 			}
 		}
 	}

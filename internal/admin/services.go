@@ -13,6 +13,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
+	"github.com/doyen-mesh/doyen/internal/suggest"
 )
 
 func (a *admin) services(w http.ResponseWriter, _ *http.Request) {
@@ -30,11 +31,21 @@ func (a *admin) service(w http.ResponseWriter, r *http.Request) {
 	if s == nil {
 		httpapi.Write(w, http.StatusNotFound, httpapi.Error{
 			Error: "service " + quote(r.PathValue("name")) + " has no manifest",
-			Hint:  "doyen services lists those that have one",
+			Hint:  cmp.Or(suggest.DidYouMean(r.PathValue("name"), names(state.Documents.Documents.Services)), "doyen services lists those that have one"),
 		})
 		return
 	}
 	httpapi.Write(w, http.StatusOK, service(state, s))
+}
+
+// names are the names of documents, sorted.
+func names[K ~string, V any](documents map[K]V) []string {
+	all := make([]string, 0, len(documents))
+	for name := range documents {
+		all = append(all, string(name))
+	}
+	slices.Sort(all)
+	return all
 }
 
 // service is a manifest as the agent and people need it, with the instances that there are.

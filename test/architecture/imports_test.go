@@ -54,7 +54,7 @@ var allowed = []row{
 	{"internal/admin/api", nil, "the API's types are shared by server and command line"},
 	{"internal/admin/client", []string{"internal/httpapi", "internal/admin/api"}, "the API as the agent and the command line call it"},
 	{"internal/admin", []string{
-		"internal/mesh", "internal/httpapi", "internal/admin/api", "internal/config", "internal/config/source",
+		"internal/mesh", "internal/suggest", "internal/httpapi", "internal/admin/api", "internal/config", "internal/config/source",
 		"internal/registry", "internal/registry/...", "internal/ir", "internal/control", "xds",
 	}, "read models over everything that runs"},
 	{"internal/process", nil, "a program that runs knows nothing of meshes"},
