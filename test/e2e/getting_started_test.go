@@ -15,15 +15,22 @@ import (
 	"github.com/doyen-mesh/doyen/test/machine"
 )
 
-// TestGettingStarted types every command of the page for newcomers, in its order and in one shell, and
-// wants the output that the page shows. Numbers may differ, and "..." stands for anything.
-func TestGettingStarted(t *testing.T) {
-	page, err := os.ReadFile("../../docs/getting-started.md")
+// TestGettingStarted runs the page for newcomers.
+func TestGettingStarted(t *testing.T) { testPage(t, "getting-started.md", 15) }
+
+// TestTroubleshooting runs the page of symptoms.
+func TestTroubleshooting(t *testing.T) { testPage(t, "troubleshooting.md", 30) }
+
+// testPage types every command of a page in docs/, of which there are least or more, in its order and in one shell,
+// and wants the output that the page shows. Numbers may differ, and "..." stands for anything.
+func testPage(t *testing.T, name string, least int) {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	commands := consoleBlocks(string(page))
-	if len(commands) < 15 || commands[0].text != "make demo DIR=mesh" {
+	if len(commands) < least || commands[0].text != "make demo DIR=mesh" {
 		t.Fatalf("the page has %d commands, the first %q: the test does not understand it", len(commands), commands[0].text)
 	}
 	dir := t.TempDir()
@@ -85,8 +92,8 @@ func localPage(t *testing.T, said string) func(string) string {
 	if xds := regexp.MustCompile(`DOYEN_XDS=([^,\s]+)`).FindStringSubmatch(said); xds != nil {
 		t.Setenv("DOYEN_XDS", xds[1])
 	}
-	own := strconv.Itoa(machine.FreePorts(t, 1)[0])
-	return strings.NewReplacer("localhost:8000", edge, "127.0.0.1:18001", server[1], "9090", own).Replace
+	own := machine.FreePorts(t, 2)
+	return strings.NewReplacer("localhost:8000", edge, "127.0.0.1:18001", server[1], "9090", strconv.Itoa(own[0]), "27395", strconv.Itoa(own[1])).Replace
 }
 
 // command is one command of a page with the output that the page shows.
