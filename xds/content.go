@@ -36,6 +36,7 @@ type difference struct {
 	size    int      // in bytes, about
 	needs   bool     // some change may have to wait for another type
 	grows   bool     // some resource refers to what its predecessor did not refer to
+	leaves  bool     // some resource does not refer to all that its predecessor referred to
 	own     bool     // some resource refers to its own type
 	claims  bool     // some resource is unknown: the client had it when it connected
 	version string   // of the whole type once this is applied
@@ -123,6 +124,7 @@ func (d *difference) append(ch change) {
 		return
 	}
 	d.added++
+	d.leaves = d.leaves || ch.leaves()
 	d.needs = d.needs || len(ch.new.references) > 0
 	d.grows = d.grows || len(ch.new.references) > 0 && (ch.old == nil || !containsRefs(ch.old.references, ch.new.references))
 }

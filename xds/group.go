@@ -177,16 +177,32 @@ func (s *session) hungAt() time.Time {
 	return at
 }
 
-// serves says whether the client has, or had, listeners: before, nothing that is missing can be missed.
+// serves says whether the client uses, or used, listeners: before, nothing that is missing can be missed.
+// A listener that waits for its routes is not used yet.
 func (g *group) serves() bool {
+	if g.served {
+		return true
+	}
+	routes := false
 	for _, s := range g.sessions {
-		if g.served {
-			break
-		}
+		p := s.place(RouteType)
+		routes = routes || p != nil && p.acked.count > 0
+	}
+	for _, s := range g.sessions {
 		p := s.place(ListenerType)
-		g.served = p != nil && p.acked.count > 0
+		if p == nil {
+			continue
+		}
+		for r := range p.acked.all() {
+			g.served = g.served || routes || !r.waitsForRoutes()
+		}
 	}
 	return g.served
+}
+
+// waitsForRoutes says whether clients use the resource only once they have routes for it.
+func (r *Resource) waitsForRoutes() bool {
+	return slices.ContainsFunc(r.references, func(ref Ref) bool { return ref.Type == RouteType || ref.Type == ScopedRouteType })
 }
 
 // mayHold says whether some change of d might have to wait. It is a quick look that errs
@@ -213,12 +229,34 @@ func (g *group) mayHold(p *place, d *difference, now time.Time) bool {
 			continue
 		}
 		for _, ref := range ch.new.references {
-			if kindOf(ref.Type).rank < p.rank && g.readinessOf(p.session, ref, true, now, 0) != ready {
+			if kindOf(ref.Type).rank < p.rank && !g.resolves(p.session, ref, now, 0) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// resolves says whether the client has what ref names and all that this refers to, when it has
+// acknowledged all there is.
+func (g *group) resolves(s *session, ref Ref, now time.Time, depth int) bool {
+	q := g.placeOf(s, ref, now)
+	if q == nil || q.want == nil {
+		return !s.published(ref)
+	}
+	r := q.want.get(ref.Name)
+	if r == nil {
+		return !s.published(ref)
+	}
+	if depth > maxDepth {
+		return true
+	}
+	for _, further := range r.references {
+		if !g.resolves(s, further, now, depth+1) {
+			return false
+		}
+	}
+	return true
 }
 
 // settled says whether the client has acknowledged all there is of the type, and uses it.

@@ -74,7 +74,7 @@ func (c *check) holdsAddition(ch change) bool {
 		switch q := p.session.group.placeOf(p.session, ref, c.now); {
 		case c.comesBefore(ref, ch.name):
 			if q != nil || !c.soonAsked(ref) {
-				c.await(h, ref, 0)
+				c.await(h, ref, 0, false)
 				continue
 			}
 			h.waits = append(h.waits, ref)
@@ -165,8 +165,9 @@ func (c *check) leadsTo(ref Ref, name string, depth int) bool {
 }
 
 // await adds to h what it has to wait for so that ref is of use to the client: ref itself
-// and, in turn, what that needs, such as the endpoints of a cluster.
-func (c *check) await(h *hold, ref Ref, depth int) {
+// and, in turn, what that needs, such as the endpoints of a cluster. parentGoes says that what
+// refers to it further up is replaced by something else.
+func (c *check) await(h *hold, ref Ref, depth int, parentGoes bool) {
 	s := c.place.session
 	q := s.group.placeOf(s, ref, c.now)
 	var r *Resource
@@ -178,16 +179,21 @@ func (c *check) await(h *hold, ref Ref, depth int) {
 	case r == nil:
 		// A client asks for the endpoints of a cluster once it has the cluster. What the change
 		// itself refers to it asks for once it has the change.
-		if depth > 0 && s.published(ref) {
+		if depth > 0 && (s.published(ref) || parentGoes && (q == nil || !q.keeps(ref.Name))) {
 			h.waits = append(h.waits, ref)
 		}
 	case q.isParked(change{name: ref.Name, new: r}):
 		h.waits, h.rejected = append(h.waits, ref), true
 	case !h.satisfied(q, ref.Name, r):
 		h.waits = append(h.waits, ref)
+	case q.retained[ref.Name] != nil && q.retained[ref.Name].usable:
 	default:
-		for _, further := range r.references {
-			c.await(h, further, depth+1)
+		has, current := q.current(q.acked.get(ref.Name))
+		if has.placeholder {
+			has, current = r, true
+		}
+		for _, further := range has.references {
+			c.await(h, further, depth+1, !current)
 		}
 	}
 }

@@ -147,6 +147,9 @@ func (p *place) settle(now time.Time, r *request) {
 	}
 	p.ackedAt = now
 	p.acked, p.position = f.result, f.position
+	if p.typeURL == ListenerType || p.typeURL == RouteType {
+		p.session.group.serves()
+	}
 	if f.shrunk {
 		p.sent = p.accepted(f)
 		p.acked = p.sent

@@ -194,7 +194,13 @@ func (p *place) takeBack() {
 		r := p.want.get(name)
 		if p.asks(name) && versionOf(r) != version && sameContent(r, p.sent.get(name)) {
 			delete(t.parked, name)
-			p.tellAgain(name)
+			if r != nil || p.sendsWhole() {
+				p.tellAgain(name)
+				continue
+			}
+			taken := []change{{name: name, new: placeholder(p.typeURL, name, version)}} // so that its removal is ordered
+			p.sent = &content{table: p.sent.with(taken), position: p.sent.position}
+			p.acked = p.sent
 		}
 	}
 	for name := range t.removed {

@@ -23,6 +23,9 @@ const maxRetained = 16
 
 // retain keeps the versions that an acknowledged response replaced, where the client may still use them.
 func (p *place) retain(now time.Time, acknowledged *difference) {
+	if !acknowledged.leaves && !acknowledged.claims && len(p.retained)+len(p.stale) == 0 {
+		return
+	}
 	unknown := false // nobody knows what was replaced
 	if acknowledged.claims {
 		first, found := acknowledged.find(unknownState)
