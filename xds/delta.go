@@ -31,6 +31,7 @@ func (p *place) receiveDelta(now time.Time, r *request) error {
 	var claims map[string]string
 	if first {
 		claims = canonicalVersions(r.initial)
+		p.awaitCatchUp(sortedNames(claims), claims, "")
 		p.claim(now, claims)
 	}
 	p.answerFor(before, subscribe, claims)

@@ -33,6 +33,11 @@
 // which it returns true are not answered, nor reported as removed to a client that has them, until they
 // are published or declared not to exist.
 //
+// A program that has lost its data, or was started with other data, cannot know what its clients have. A
+// linear cache that recovers ([LinearCacheOptions.Recovering]) takes nothing from clients that come back:
+// what they have is withheld from changes and removal until the cache has caught up with it, or until
+// [LinearCache.Recovered].
+//
 // A client whose node ID is not the one that was
 // published to looks like a server that does not answer; [Server.NodeStatus] shows it connected.
 //

@@ -30,6 +30,11 @@ type LinearCacheOptions struct {
 	// exist. It is called from any goroutine with locks of the stream held: it must be quick and must not
 	// call the Server. It may call the cache.
 	OnDemand func(name string) bool
+	// Recovering: the cache may not have all resources yet that clients have from before the program was
+	// started, or from another server. What a client has when it connects is neither changed nor removed
+	// until the cache has, or has had, the same version of it, or until Recovered is called. Everything else
+	// is answered as usual.
+	Recovering bool
 }
 
 // NewLinearCache returns an empty cache for a type. It answers from the start: a name
@@ -44,8 +49,14 @@ func NewLinearCacheWith(typeURL string, o LinearCacheOptions) *LinearCache {
 	if o.OnDemand != nil {
 		c.pool.onDemand = func(ref Ref) bool { return o.OnDemand(ref.Name) }
 	}
+	if o.Recovering {
+		c.pool.recovery = newRecovery()
+	}
 	return c
 }
+
+// Recovered ends what LinearCacheOptions.Recovering began: clients get whatever the cache has.
+func (c *LinearCache) Recovered() { c.pool.recovered() }
 
 // Put adds resources or replaces those of the same names.
 func (c *LinearCache) Put(r ...*Resource) { c.Update(r, nil) }

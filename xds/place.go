@@ -57,6 +57,7 @@ type delivered struct {
 	claims   map[string]string    // versions that the client says it has, until they are compared with what there is
 	unsure   map[string]string    // those of them whose names are undecided
 	returned time.Time            // when a client that comes back said what it has; zero when it did not
+	catchUp  *catchUp             // what of that the cache has not caught up with; nil when nothing
 	sentAt   time.Time
 	ackedAt  time.Time
 }

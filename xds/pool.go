@@ -14,6 +14,7 @@ type pool struct {
 	position    uint64 // counts publications
 	collections map[string]*collection
 	onEmpty     func()         // called without locks when the last subscription is gone; may be nil
+	recovery    *recovery      // not nil while clients may have resources that are not here yet; see recovery.go
 	onDemand    func(Ref) bool // called without the pool's lock; nil: what is not here does not exist
 	subscribers int
 }
@@ -120,6 +121,9 @@ func watchersOf(affected []*subscription) []waker {
 // changed up to date, and appends them to affected. The caller holds the pool's lock.
 func (c *collection) replace(t *table, affected []*subscription) []*subscription {
 	changes := slices.Collect(c.table.replacements(t))
+	if c.pool.recovery != nil {
+		c.pool.recovery.note(t, changes)
+	}
 	if len(changes) == 0 {
 		return affected
 	}

@@ -98,6 +98,9 @@ func (p *place) read(pool *pool) {
 			p.contents[i] = s.content
 		}
 		p.shared = len(s.watchers) > 1
+		if p.catchUp != nil {
+			p.settleCatchUp(pool, s)
+		}
 	}
 }
 
@@ -112,6 +115,9 @@ func (p *place) combine() bool {
 		p.want = p.contents[0]
 	default:
 		p.merge()
+	}
+	if p.catchUp != nil && p.want != nil {
+		p.want, p.shared = p.catchUp.withhold(p.want), false
 	}
 	return p.want != before
 }

@@ -51,6 +51,7 @@ type theatre struct {
 	groups  map[string]*group
 	streams map[string]*actor
 	demand  bool // whoever is asked on demand promises an answer
+	recover bool // linear caches recover
 	out     []string
 }
 
@@ -106,6 +107,8 @@ func (s *theatre) do(words []string) {
 		for _, name := range args[1:] {
 			s.cache.NotFound(of, Ref{scriptType(args[0]), name})
 		}
+	case "recovered":
+		s.linear[scriptType(args[0])].Recovered()
 	case "linear":
 		s.editLinear(args)
 	case "stream":
@@ -133,6 +136,8 @@ func (s *theatre) option(args []string) {
 		s.rules.errors = true
 	case "demand":
 		s.demand = true
+	case "recover":
+		s.recover = true
 	default:
 		s.t.Fatalf("unknown option %q", args[0])
 	}
@@ -223,7 +228,7 @@ func (s *theatre) publish(args []string) {
 func (s *theatre) editLinear(args []string) {
 	typeURL := scriptType(args[0])
 	if s.linear[typeURL] == nil {
-		s.linear[typeURL] = NewLinearCacheWith(typeURL, LinearCacheOptions{OnDemand: func(name string) bool {
+		s.linear[typeURL] = NewLinearCacheWith(typeURL, LinearCacheOptions{Recovering: s.recover, OnDemand: func(name string) bool {
 			return s.demanded(scriptTypeName(typeURL) + " " + name)
 		}})
 	}

@@ -33,6 +33,9 @@ func (p *place) receiveSotW(now time.Time, r *request) error {
 	switch {
 	case first:
 		p.owed = p.sendsWhole()
+		if r.version != "" && !p.sendsWhole() {
+			p.awaitCatchUp(names, nil, r.version)
+		}
 		p.claimVersion(now, r.version, wildcard && len(names) == 0)
 	case grown && p.sendsWhole():
 		p.owed = true

@@ -135,5 +135,5 @@ func (p *place) lastVersion() string {
 
 // inSync says whether the client has acknowledged all there is for it.
 func (p *place) inSync() bool {
-	return p.want != nil && p.pending == nil && p.rejections == nil && len(p.withheld) == 0 && p.acked.sum == p.want.sum && len(p.again)+len(p.touched) == 0
+	return p.want != nil && p.catchUp == nil && p.pending == nil && p.rejections == nil && len(p.withheld) == 0 && p.acked.sum == p.want.sum && len(p.again)+len(p.touched) == 0
 }

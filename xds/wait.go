@@ -124,6 +124,9 @@ func (st *stream) acknowledged(ref Ref) bool {
 	if p == nil || p.want == nil {
 		return true
 	}
+	if p.awaitsCatchUp(ref.Name) && p.named(ref.Name) {
+		return false
+	}
 	want := p.want.find(ref.Name)
 	return sameContent(p.acked.find(ref.Name), want) || p.isParked(change{name: ref.Name, new: want})
 }

@@ -50,7 +50,7 @@ type Control struct {
 func New(inputs Inputs, log *slog.Logger) *Control {
 	c := &Control{
 		inputs: inputs, log: log,
-		endpoints: xds.NewLinearCache(xds.EndpointType),
+		endpoints: xds.NewLinearCacheWith(xds.EndpointType, xds.LinearCacheOptions{Recovering: true}),
 		cache:     envoy.NewCache(),
 		views:     newViews(),
 		ready:     make(chan struct{}),

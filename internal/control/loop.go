@@ -18,6 +18,11 @@ const keepUnused = 10 * time.Minute
 // move or many.
 const moveDelay = 20 * time.Millisecond
 
+// recoveryTime is how long after the start a proxy that comes back keeps endpoints that this server does not
+// know: the default check-in interval, so that every instance has had the time to return, and some more for a
+// busy machine. A proxy whose endpoints are known again, or were known at the start, is not kept waiting.
+const recoveryTime = registry.DefaultLease/registry.CheckInsPerLease + 15*time.Second
+
 // loop is everything that changes while Run runs. One goroutine owns it.
 type loop struct {
 	*Control
@@ -53,6 +58,8 @@ func (c *Control) newLoop() *loop {
 func (l *loop) run(ctx context.Context) {
 	sweep := time.NewTicker(keepUnused / 10)
 	defer sweep.Stop()
+	recovered := time.NewTimer(recoveryTime)
+	defer recovered.Stop()
 	documentsChanged := l.takeDocuments()
 	close(l.ready)
 	var moves <-chan time.Time // when nodes move to the views that they wait for
@@ -77,6 +84,8 @@ func (l *loop) run(ctx context.Context) {
 		case <-moves:
 			moves = nil
 			l.snapshots.Reassign()
+		case <-recovered.C:
+			l.endpoints.Recovered()
 		case <-sweep.C:
 			l.sweep(time.Now().Add(-keepUnused))
 		case <-ctx.Done():
