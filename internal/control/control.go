@@ -147,6 +147,9 @@ type State struct {
 	stale     chan struct{}    // closed when there is a newer one
 }
 
+// Stale returns a channel that closes when there is a newer state.
+func (s *State) Stale() <-chan struct{} { return s.stale }
+
 // assignmentsOf are the names of the assignments of a service's ports; none without a manifest.
 func (s *State) assignmentsOf(service mesh.ServiceName) []string {
 	manifest := s.Documents.Documents.Services[service]

@@ -14,10 +14,11 @@ import (
 // A renewal writes one field. The queue is told nothing: it holds each lease by a time at
 // which to look at it, and a lease that was renewed meanwhile is put back.
 type leases struct {
-	byKey   map[Key]*lease
-	queue   queue                                    // the leases that are not missing
-	missing map[mesh.ServiceName]map[*lease]struct{} // the others; no empty entries
-	absent  int                                      // how many those are
+	byKey    map[Key]*lease
+	queue    queue                                    // the leases that are not missing
+	missing  map[mesh.ServiceName]map[*lease]struct{} // the others; no empty entries
+	absent   int                                      // how many those are
+	versions uint64                                   // of leases, counted
 }
 
 type lease struct {
@@ -28,6 +29,17 @@ type lease struct {
 
 	rival      Claim     // an earlier incarnation that still claims the address
 	rivalSince time.Time // when it last did; zero when none has
+
+	version uint64        // changes with the description
+	changed chan struct{} // closes when the description is not the latest any more; nil when nobody watches
+}
+
+// stale tells who watches l that there is something newer.
+func (l *lease) stale() {
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
 }
 
 func newLeases() leases {
@@ -59,6 +71,9 @@ func (s *leases) put(i *Instance, now time.Time) {
 		s.detach(l)
 	}
 	l.instance, l.expires = i, now.Add(i.Lease)
+	s.versions++
+	l.version = s.versions
+	l.stale()
 	s.watch(l)
 }
 
@@ -66,6 +81,7 @@ func (s *leases) put(i *Instance, now time.Time) {
 func (s *leases) remove(key Key) {
 	if l := s.byKey[key]; l != nil {
 		s.detach(l)
+		l.stale()
 		delete(s.byKey, key)
 	}
 }

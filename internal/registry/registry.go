@@ -167,6 +167,27 @@ func (r *Registry) Lease(key Key) (Lease, bool) {
 	return Lease{l.instance, l.expires}, true
 }
 
+// Watched is one instance as it is now.
+type Watched struct {
+	Lease
+	Version uint64          // changes with the description, and never comes back
+	Changed <-chan struct{} // closes when the instance is described otherwise, or is gone; not at renewals
+}
+
+// Watch returns the instance that key names, for one who waits for its next change; false when there is none.
+func (r *Registry) Watch(key Key) (Watched, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.leases.byKey[key]
+	if l == nil {
+		return Watched{}, false
+	}
+	if l.changed == nil {
+		l.changed = make(chan struct{})
+	}
+	return Watched{Lease{l.instance, l.expires}, l.version, l.changed}, true
+}
+
 // Doubts returns where expiry is paused, by service; none when leases lapse as they should.
 func (r *Registry) Doubts() []Doubt {
 	snapshot, now := r.Snapshot(), time.Now()

@@ -104,6 +104,7 @@ func (s *server) handler() http.Handler {
 		Instances: api.Handler(api.Options{
 			Registry: s.registry,
 			Known:    s.known,
+			Manifest: s.manifest,
 			Settled:  s.settled,
 		}),
 	})

@@ -67,6 +67,7 @@ type server struct {
 	metrics   *xdsmetrics.Metrics
 	grpc      *grpc.Server
 	http      *http.Server
+	manifests manifestVersions
 	closers   []func() error
 }
 

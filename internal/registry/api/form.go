@@ -30,6 +30,13 @@ type Instance struct {
 	Expires     time.Time            `json:"expires"` // when the lease lapses unless it is renewed
 }
 
+// Shown answers GET /v1/instances/{service}/{address}.
+type Shown struct {
+	Instance
+	Version  string `json:"version"`            // for the next ?after=
+	Manifest string `json:"manifest,omitempty"` // changes with the service's manifest; "" when it has none
+}
+
 // Describes reports whether i is described as j is.
 func (i Instance) Describes(j *registry.Instance) bool {
 	shown := registry.Instance{

@@ -16,6 +16,9 @@ type Options struct {
 	// Known reports whether a service has a manifest. A check-in for another one is
 	// accepted with a warning: its manifest may arrive later. nil: all are known.
 	Known func(mesh.ServiceName) bool
+	// Manifest returns a text that changes with the service's manifest, "" when it has none, and a channel
+	// that closes when that may not be the latest any more. nil: nobody knows.
+	Manifest func(mesh.ServiceName) (version string, changed <-chan struct{})
 	// Settled returns nil when every proxy that calls service has acknowledged what the
 	// registry's snapshot says at the time of the call, and an error when ctx ends or that
 	// cannot be known. nil: it never can.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/httpapi"
@@ -52,6 +53,50 @@ func TestTooLongAWait(t *testing.T) {
 	if n := s.registry.Snapshot().Size(); n != 0 || patience < 4*time.Minute || patience > 5*time.Minute {
 		t.Errorf("%d instances are left, and the server would wait %v", n, patience)
 	}
+}
+
+// TestWatchOneInstance: what an agent is told about its own instance while it waits.
+func TestWatchOneInstance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		manifest, changed := "m1", make(chan struct{})
+		s := serve(t, api.Options{Manifest: func(mesh.ServiceName) (string, <-chan struct{}) { return manifest, changed }}, nil)
+		const target = "/v1/instances/users/10.0.0.1:80"
+		s.want(http.StatusNotFound, nil, "GET", target+"?after=x&wait=5m", "")
+		s.want(http.StatusCreated, nil, "PUT", target, `{}`)
+		var shown api.Shown
+		s.want(http.StatusOK, &shown, "GET", target+"?after=x&wait=5m", "")
+		if shown.Manifest != "m1" || shown.Version == "" {
+			t.Fatalf("shown %+v", shown)
+		}
+		// wait makes the call and returns what it was answered with after change.
+		wait := func(status int, change func()) {
+			t.Helper()
+			var call sync.WaitGroup
+			call.Go(func() { s.want(status, &shown, "GET", target+"?wait=5m&after="+shown.Version, "") })
+			synctest.Wait()
+			change()
+			call.Wait()
+		}
+		wait(http.StatusOK, func() { s.want(http.StatusOK, nil, "PUT", target, `{"weight":7}`) })
+		if shown.Weight != 7 {
+			t.Errorf("after a change: %+v", shown)
+		}
+		wait(http.StatusOK, func() {
+			manifest = "m2"
+			close(changed)
+			changed = make(chan struct{})
+		})
+		if shown.Manifest != "m2" {
+			t.Errorf("after another manifest: %+v", shown)
+		}
+		before := time.Now()
+		answer, _ := s.call("GET", target+"?wait=5m&after="+shown.Version, "")
+		if answer.StatusCode != http.StatusNoContent || time.Since(before) != 5*time.Minute {
+			t.Errorf("without a change: %d after %v", answer.StatusCode, time.Since(before))
+		}
+		s.want(http.StatusOK, nil, "PUT", target, `{"weight":7}`) // it lives
+		wait(http.StatusNotFound, func() { s.want(http.StatusOK, nil, "DELETE", target, "") })
+	})
 }
 
 // TestTwoAgentsAtOneAddress: each is told of the other in words that it can log.

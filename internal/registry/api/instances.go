@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/registry"
@@ -75,20 +77,51 @@ func (h *handler) warning(g registry.Grant) string {
 	return strings.Join(warnings, "; ")
 }
 
-// show is GET of one instance.
+// show is GET of one instance. With ?after=VERSION it waits until the instance, or its service's manifest,
+// differs from that version. An instance that goes meanwhile is a 404 at once.
 func (h *handler) show(w http.ResponseWriter, r *http.Request) {
 	key, problems := keyIn(r)
-	_, more := query(r)
+	values, wait, more := watchIn(r)
 	if problems = append(problems, more...); len(problems) > 0 {
 		httpapi.Refuse(w, problems)
 		return
 	}
-	lease, found := h.Registry.Lease(key)
-	if !found {
-		fail(w, fmt.Errorf("%v: %w", key, registry.ErrUnknown))
+	deadline := time.NewTimer(wait)
+	defer deadline.Stop()
+	for {
+		watched, found := h.Registry.Watch(key)
+		if !found {
+			fail(w, fmt.Errorf("%v: %w", key, registry.ErrUnknown))
+			return
+		}
+		shown, manifestChanged := h.shown(watched)
+		if !values.Has("after") || values.Get("after") != shown.Version {
+			httpapi.Write(w, http.StatusOK, shown)
+			return
+		}
+		select {
+		case <-watched.Changed:
+			continue
+		case <-manifestChanged:
+			continue
+		case <-deadline.C:
+		case <-h.Registry.Done():
+		case <-r.Context().Done():
+		}
+		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	httpapi.Write(w, http.StatusOK, form(lease))
+}
+
+// shown is the form of an instance that can be watched, and when its manifest may be another.
+func (h *handler) shown(watched registry.Watched) (Shown, <-chan struct{}) {
+	var manifest string
+	var changed <-chan struct{}
+	if h.Manifest != nil {
+		manifest, changed = h.Manifest(watched.Service)
+	}
+	version := h.epoch + "." + strconv.FormatUint(watched.Version, 36) + "." + manifest
+	return Shown{form(watched.Lease), version, manifest}, changed
 }
 
 // leave is DELETE of one instance. With ?wait= it answers when the callers' proxies have

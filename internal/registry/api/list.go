@@ -39,12 +39,7 @@ func (h *handler) listService(w http.ResponseWriter, r *http.Request) {
 // one, and answers 204 when there is none in time: nobody is handed a queue of events, and
 // whoever was away asks for the latest with the version that it has.
 func (h *handler) list(w http.ResponseWriter, r *http.Request, what listing) {
-	values, problems := query(r, "after", "wait")
-	wait, more := waitIn(values, defaultWait)
-	problems = append(problems, more...)
-	if values.Has("wait") && !values.Has("after") {
-		problems = append(problems, httpapi.Problem{Field: "?wait", Error: "there is nothing to wait for", Expected: "?after= with the version of an earlier answer"})
-	}
+	values, wait, problems := watchIn(r)
 	if len(problems) > 0 {
 		httpapi.Refuse(w, problems)
 		return

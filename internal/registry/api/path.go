@@ -76,6 +76,17 @@ func query(r *http.Request, allowed ...string) (url.Values, []httpapi.Problem) {
 	return values, problems
 }
 
+// watchIn reads ?after= and ?wait=.
+func watchIn(r *http.Request) (url.Values, time.Duration, []httpapi.Problem) {
+	values, problems := query(r, "after", "wait")
+	wait, more := waitIn(values, defaultWait)
+	problems = append(problems, more...)
+	if values.Has("wait") && !values.Has("after") {
+		problems = append(problems, httpapi.Problem{Field: "?wait", Error: "there is nothing to wait for", Expected: "?after= with the version of an earlier answer"})
+	}
+	return values, wait, problems
+}
+
 // incarnationIn reads ?incarnation=; none when it is absent.
 func incarnationIn(values url.Values) (registry.Incarnation, []httpapi.Problem) {
 	incarnation, err := registry.ParseIncarnation(values.Get("incarnation"))

@@ -88,6 +88,16 @@ func (c *Client) Watch(ctx context.Context, service mesh.ServiceName, after stri
 	return answer, err == nil && status == http.StatusOK, err
 }
 
+// WatchInstance waits up to wait until the instance, or its service's manifest, is another than with the version of an
+// earlier answer. It returns false when nothing changed in that time. An instance that is not there, or goes, is a
+// 404. An empty version is always old.
+func (c *Client) WatchInstance(ctx context.Context, key registry.Key, after string, wait time.Duration) (api.Shown, bool, error) {
+	query := url.Values{"after": {after}, "wait": {wait.String()}}
+	var answer api.Shown
+	status, err := c.api.Call(ctx, http.MethodGet, instancePath(key), query, nil, &answer)
+	return answer, err == nil && status == http.StatusOK, err
+}
+
 // Doubts lists where expiry is paused.
 func (c *Client) Doubts(ctx context.Context) ([]api.Doubt, error) {
 	var answer api.Doubts

@@ -1,0 +1,74 @@
+package server
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"sync"
+
+	"github.com/doyen-mesh/doyen/internal/config"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// manifestVersions hashes the parts of manifests that agents follow: each manifest once, not once for each agent.
+type manifestVersions struct {
+	mu    sync.Mutex
+	of    *config.Snapshot
+	known map[*config.Service]string // manifests of of
+}
+
+// version changes with the ports and the health check of a service; "" when it has no manifest.
+func (m *manifestVersions) version(documents *config.Snapshot, name mesh.ServiceName) string {
+	if documents == nil {
+		return ""
+	}
+	manifest := documents.Documents.Services[name]
+	if manifest == nil {
+		return ""
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.of != documents {
+		m.forget(documents)
+	}
+	version, found := m.known[manifest]
+	if !found {
+		version = hashOf(manifest)
+		m.known[manifest] = version
+	}
+	return version
+}
+
+// forget keeps what is known of manifests that are in documents too.
+func (m *manifestVersions) forget(documents *config.Snapshot) {
+	kept := map[*config.Service]string{}
+	for _, manifest := range documents.Documents.Services {
+		if version, found := m.known[manifest]; found {
+			kept[manifest] = version
+		}
+	}
+	m.of, m.known = documents, kept
+}
+
+func hashOf(manifest *config.Service) string {
+	text, err := json.Marshal(struct {
+		Ports  any
+		Health any
+	}{manifest.Ports, manifest.Health})
+	if err != nil {
+		return "" // a manifest is made of what JSON has
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:6])
+}
+
+// manifest is the version of a service's manifest as the API shows it, and a channel that closes when it may be
+// another.
+func (s *server) manifest(name mesh.ServiceName) (string, <-chan struct{}) {
+	accepted, changed := s.documents.Accepted()
+	state := s.control.State()
+	if state.Documents != accepted {
+		changed = state.Stale() // it is published in a moment
+	}
+	return s.manifests.version(state.Documents, name), changed
+}
