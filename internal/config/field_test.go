@@ -30,7 +30,9 @@ func TestExamplesAreValid(t *testing.T) {
 		}
 		docs, problems := yamldoc.Read("example.yaml", []byte(text.String()))
 		if problems == nil {
-			problems = reader.Decode(docs[0], reflect.New(typ).Interface())
+			var complete func()
+			problems, complete = reader.Decode(docs[0], reflect.New(typ).Interface())
+			complete()
 		}
 		if problems != nil {
 			t.Errorf("%s: %v", typ, problems)

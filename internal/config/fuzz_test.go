@@ -40,8 +40,11 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("snapshot %v and problems %v: want one of them", s, problems)
 		}
 		if s != nil {
-			if again.Revision != s.Revision || revisionOf(t, written(t, s)) != string(s.Revision) {
-				t.Errorf("revision %s is not kept", s.Revision)
+			if again.Revision != s.Revision {
+				t.Errorf("revisions %s and %s of the same text", s.Revision, again.Revision)
+			}
+			if diff := cmp.Diff(meaning(t, s), meaningOf(t, written(t, s))); diff != "" {
+				t.Errorf("documents are not kept (-before +after):\n%s", diff)
 			}
 			return
 		}

@@ -2,7 +2,6 @@ package config
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"reflect"
 
@@ -61,16 +60,9 @@ type decoded struct {
 	digest   digest
 }
 
-// digest is the hash of a document's canonical form: its JSON, in which maps are sorted and places absent.
+// digest is the hash of what is written in a document. Defaults are not part of it: a release that has others, or
+// more fields, gives the same documents the same revision.
 type digest [sha256.Size]byte
-
-func digestOf(s subject) digest {
-	text, err := json.Marshal(s)
-	if err != nil {
-		panic(err) // documents are plain values
-	}
-	return sha256.Sum256(text)
-}
 
 // decode decodes a document.
 func decode(doc *yamldoc.Document) decoded {
@@ -84,8 +76,10 @@ func decode(doc *yamldoc.Document) decoded {
 	for _, k := range documentKinds {
 		if k.name == kind {
 			s := k.make()
-			problems := reader.Decode(doc, s)
-			return decoded{s, doc, problems, digestOf(s)}
+			problems, complete := reader.Decode(doc, s)
+			digest := sha256.Sum256(reader.Written(s))
+			complete()
+			return decoded{s, doc, problems, digest}
 		}
 	}
 	panic("config: kind without a type: " + kind)

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // A short form and what it stands for are the same documents.
@@ -25,10 +27,10 @@ func TestShortForms(t *testing.T) {
 			if short[0] == 'h' {
 				ports = "ports: 50/grpc\n"
 			}
-			a := revisionOf(t, Files{"a.yaml": fmt.Appendf(nil, service, ports+short)})
-			b := revisionOf(t, Files{"a.yaml": fmt.Appendf(nil, service, ports+long)})
-			if a != b {
-				t.Errorf("revisions %s and %s", a, b)
+			a := meaningOf(t, Files{"a.yaml": fmt.Appendf(nil, service, ports+short)})
+			b := meaningOf(t, Files{"a.yaml": fmt.Appendf(nil, service, ports+long)})
+			if diff := cmp.Diff(a, b); diff != "" {
+				t.Errorf("(-short +long):\n%s", diff)
 			}
 		})
 	}

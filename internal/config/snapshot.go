@@ -26,7 +26,7 @@ type Duration = yamldoc.Duration
 // Snapshot is one complete, valid set of documents. Immutable.
 type Snapshot struct {
 	Documents Documents
-	Revision  mesh.Revision // the same for all sets that say the same, whatever their comments, order and files
+	Revision  mesh.Revision // the same for all sets in which the same is written, whatever their comments, order and files
 	Counts    Counts
 }
 

@@ -42,13 +42,31 @@ func (r *Reader) learn(t reflect.Type) {
 }
 
 // Decode reads a readable document into the struct that into points to, and returns everything in it that does
-// not fit. What does not fit is left at its zero value, so that the rest can still be checked.
-func (r *Reader) Decode(d *Document, into any) Problems {
+// not fit. What does not fit is left at its zero value, so that the rest can still be checked. complete, which has
+// to be called, gives fields that are not written their defaults.
+func (r *Reader) Decode(d *Document, into any) (problems Problems, complete func()) {
 	v := reflect.ValueOf(into).Elem()
-	var problems Problems
 	dec := decoder{Document: d, Reader: r, problems: &problems}
 	dec.value(d.root, v, field{name: "the document", StructField: reflect.StructField{Type: v.Type()}})
-	return problems
+	return problems, func() {
+		for _, group := range dec.groups {
+			r.complete(group)
+		}
+	}
+}
+
+// group is a struct that was read without a problem, and the names of the fields that are written.
+type group struct {
+	reflect.Value
+	given map[string]bool
+}
+
+// complete gives the fields of a group that are not written their defaults.
+func (r *Reader) complete(g group) {
+	r.setDefaults(g.Value, r.fields[g.Type()], g.given)
+	if c, is := g.Addr().Interface().(Completer); is {
+		c.Complete()
+	}
 }
 
 // decoder reads one document's tree.
@@ -56,6 +74,7 @@ type decoder struct {
 	*Document
 	*Reader
 	problems *Problems
+	groups   []group // inner ones first
 }
 
 // report adds a problem with a node.
@@ -77,7 +96,7 @@ type Short struct {
 }
 
 // Completer is a struct with fields whose defaults depend on others. Complete is called once everything
-// that is written has been read without a problem.
+// that is written has been read without a problem, and after those of the structs in it.
 type Completer interface{ Complete() }
 
 // value reads n into v, which field f holds, and reports whether it fits.
@@ -147,10 +166,9 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, f field) bool {
 	}
 	ok := true
 	seen := map[string]*yaml.Node{}
-	for _, item := range items {
-		to := reflect.New(v.Type().Elem()).Elem()
-		ok = d.item(item, to, f, seen) && ok
-		v.Set(reflect.Append(v, to))
+	v.Set(reflect.MakeSlice(v.Type(), len(items), len(items)))
+	for i, item := range items {
+		ok = d.item(item, v.Index(i), f, seen) && ok
 	}
 	return ok
 }

@@ -27,10 +27,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, f field) bool {
 		d.report(n, &Problem{Message: fmt.Sprintf("%s is %s", f.name, form(n)), Expected: f.expected()})
 	}
 	if ok {
-		d.setDefaults(v, d.fields[v.Type()], given)
-	}
-	if c, is := v.Addr().Interface().(Completer); is && ok {
-		c.Complete()
+		d.groups = append(d.groups, group{v, given})
 	}
 	return ok
 }
