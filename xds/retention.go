@@ -51,7 +51,7 @@ func (p *place) retain(now time.Time, acknowledged *difference) {
 		}
 		if ch.leaves() {
 			kept := p.retainVersion(now, ch.name, ch.old)
-			kept.usable = kept.usable || p.session.group.readiness(p.session, ch.old, false, now, 0) == ready
+			kept.usable = kept.usable || !ch.old.placeholder && p.session.group.readiness(p.session, ch.old, false, now, 0) == ready
 		}
 	}
 }
