@@ -184,6 +184,11 @@ func (p *place) adopt(result *content) {
 		return
 	}
 	p.noteStale(p.sent.changes(result.table))
+	if t := p.rejections; t != nil {
+		for ch := range p.sent.changes(result.table) {
+			delete(t.removed, ch.name)
+		}
+	}
 	p.sent, p.acked, p.position = result, result, result.position
 	p.session.group.changed(p.session)
 }

@@ -201,6 +201,7 @@ func (p *place) takeBack() {
 			taken := []change{{name: name, new: placeholder(p.typeURL, name, version)}} // so that its removal is ordered
 			p.sent = &content{table: p.sent.with(taken), position: p.sent.position}
 			p.acked = p.sent
+			t.removed[name] = true // it may have it, and may lack it
 		}
 	}
 	for name := range t.removed {
