@@ -6,6 +6,7 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
 // call is one target that a service's manifest calls, and everything that was decided about it.
@@ -20,20 +21,40 @@ type call struct {
 func calls(docs *documents, caller *config.Service) ([]call, error) {
 	var all []call
 	for _, c := range caller.Calls {
-		callees, err := calleesOf(docs, c.To)
+		resolved, err := docs.callsTo(c)
 		if err != nil {
 			return nil, fmt.Errorf("%s: call to %q: %w", c.Origin, c.To, err)
 		}
-		for _, callee := range callees {
-			traffic := callee.settings(docs, c.Traffic)
-			all = append(all, call{
-				upstream:  callee.upstreamOf(&traffic, c.Origin),
-				route:     callee.routeOf("/", &traffic, c.Origin),
-				traffic:   traffic,
-				localPort: docs.localPort(c),
-			})
+		for _, one := range resolved {
+			one.upstream.Origin, one.route.Origin, one.localPort = c.Origin, c.Origin, docs.localPort(c)
+			all = append(all, one)
 		}
 	}
 	slices.SortFunc(all, func(a, b call) int { return a.route.Target.Compare(b.route.Target) })
+	return all, nil
+}
+
+// callsTo resolves every target of a call, without the caller's origin and local port.
+func (d *documents) callsTo(c config.Call) ([]call, error) {
+	if c.Traffic == nil && d.cache != nil {
+		return d.cache.callsTo(d, c.To)
+	}
+	return resolveCalls(d, c.To, c.Traffic)
+}
+
+func resolveCalls(docs *documents, name mesh.ServiceName, caller *config.Traffic) ([]call, error) {
+	callees, err := calleesOf(docs, name)
+	if err != nil {
+		return nil, err
+	}
+	var all []call
+	for _, callee := range callees {
+		traffic := callee.settings(docs, caller)
+		all = append(all, call{
+			upstream: callee.upstreamOf(&traffic, mesh.Origin{}),
+			route:    callee.routeOf("/", &traffic, mesh.Origin{}),
+			traffic:  traffic,
+		})
+	}
 	return all, nil
 }

@@ -21,9 +21,10 @@ func Compile(docs *config.Documents, view mesh.View) (ir.Proxy, error) {
 	return p, err
 }
 
-// Track is Compile. It also returns which documents decided the result, be it a proxy or an error.
+// Track is Compile. It also returns which documents decided the result, be it a proxy or an error. A server uses a
+// Cache instead.
 func Track(docs *config.Documents, view mesh.View) (ir.Proxy, Reads, error) {
-	tracked := newDocuments(docs)
+	tracked := &documents{set: docs, reads: map[config.Key]struct{}{}}
 	p, err := resolve(tracked, view.Node)
 	return p, tracked.read(), err
 }

@@ -16,10 +16,7 @@ type Reads []config.Key
 type documents struct {
 	set   *config.Documents
 	reads map[config.Key]struct{}
-}
-
-func newDocuments(set *config.Documents) *documents {
-	return &documents{set: set, reads: map[config.Key]struct{}{}}
+	cache *Cache // nil: every call is resolved
 }
 
 func (d *documents) service(name mesh.ServiceName) *config.Service {
@@ -30,6 +27,17 @@ func (d *documents) service(name mesh.ServiceName) *config.Service {
 func (d *documents) external(name mesh.ServiceName) *config.External {
 	d.reads[config.ExternalKey(name)] = struct{}{}
 	return d.set.Externals[name]
+}
+
+// header is the header of the Service or External of that name, nil when there is none.
+func (d *documents) header(name mesh.ServiceName) *config.Header {
+	if s := d.service(name); s != nil {
+		return &s.Header
+	}
+	if e := d.external(name); e != nil {
+		return &e.Header
+	}
+	return nil
 }
 
 func (d *documents) edge(name mesh.EdgeName) *config.Edge {

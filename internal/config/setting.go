@@ -93,9 +93,18 @@ func Resolve(scopes ...*Traffic) Traffic {
 
 // A Setting of package yamldoc as reflection sees it.
 
-func given(v reflect.Value) bool          { return v.FieldByName("Given").Bool() }
-func value(v reflect.Value) reflect.Value { return v.FieldByName("Value") }
-func origin(v reflect.Value) mesh.Origin  { return v.FieldByName("Origin").Interface().(mesh.Origin) }
+func given(v reflect.Value) bool          { return v.FieldByIndex(givenField).Bool() }
+func value(v reflect.Value) reflect.Value { return v.FieldByIndex(valueField) }
+func origin(v reflect.Value) mesh.Origin {
+	return v.FieldByIndex(originField).Interface().(mesh.Origin)
+}
+
+var givenField, valueField, originField = settingField("Given"), settingField("Value"), settingField("Origin")
+
+func settingField(name string) []int {
+	f, _ := reflect.TypeFor[yamldoc.Setting[int]]().FieldByName(name)
+	return f.Index
+}
 
 // Of returns the value of the setting in t, and the place that decided it. t is what Resolve returned.
 func (s Setting) Of(t *Traffic) (reflect.Value, mesh.Origin) {

@@ -74,6 +74,12 @@ type result struct {
 	err         error
 }
 
+// caches are what compilations share.
+type caches struct {
+	calls     *compile.Cache
+	resources *envoy.Cache
+}
+
 func newCompiler(v *views, snapshots *xds.SnapshotCache, log *slog.Logger) *compiler {
 	workers := max(1, runtime.GOMAXPROCS(0)/2) // the other half is left to streams and endpoints
 	return &compiler{
@@ -86,12 +92,12 @@ func newCompiler(v *views, snapshots *xds.SnapshotCache, log *slog.Logger) *comp
 }
 
 // work compiles what the loop sends until ctx ends. There are cap(done) workers.
-func (c *compiler) work(ctx context.Context, cache *envoy.Cache) {
+func (c *compiler) work(ctx context.Context, caches *caches) {
 	for {
 		select {
 		case j := <-c.jobs:
 			select {
-			case c.done <- j.run(cache):
+			case c.done <- j.run(caches):
 			case <-ctx.Done():
 				return
 			}
@@ -102,14 +108,14 @@ func (c *compiler) work(ctx context.Context, cache *envoy.Cache) {
 }
 
 // run compiles and encodes a view.
-func (j job) run(cache *envoy.Cache) result {
+func (j job) run(caches *caches) result {
 	r := result{job: j}
 	var proxy ir.Proxy
 	view := mesh.View{Node: j.entry.use.node, Revision: j.documents.Revision}
-	if proxy, r.reads, r.err = compile.Track(&j.documents.Documents, view); r.err != nil {
+	if proxy, r.reads, r.err = caches.calls.Track(&j.documents.Documents, view); r.err != nil {
 		return r
 	}
-	resources, err := cache.Resources(proxy)
+	resources, err := caches.resources.Resources(proxy)
 	if err != nil {
 		r.err = err
 		return r

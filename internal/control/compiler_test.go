@@ -239,7 +239,7 @@ func (m manual) take() job {
 	}
 }
 
-func (m manual) finish(j job) { m.compiler.done <- j.run(m.cache) }
+func (m manual) finish(j job) { m.compiler.done <- j.run(m.caches) }
 
 // TestEndpointsDoNotWaitForViews publishes instances while a compilation takes for ever.
 func TestEndpointsDoNotWaitForViews(t *testing.T) {

@@ -39,7 +39,7 @@ type Control struct {
 	snapshots *xds.SnapshotCache
 	endpoints *xds.LinearCache
 	source    *xds.Mux
-	cache     *envoy.Cache
+	caches    *caches
 	views     *views
 	ready     chan struct{}
 
@@ -51,7 +51,7 @@ func New(inputs Inputs, log *slog.Logger) *Control {
 	c := &Control{
 		inputs: inputs, log: log,
 		endpoints: xds.NewLinearCacheWith(xds.EndpointType, xds.LinearCacheOptions{Recovering: true}),
-		cache:     envoy.NewCache(),
+		caches:    &caches{compile.NewCache(), envoy.NewCache()},
 		views:     newViews(),
 		ready:     make(chan struct{}),
 	}

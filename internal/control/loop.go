@@ -39,7 +39,7 @@ func (c *Control) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var workers sync.WaitGroup
 	for range cap(l.compiler.done) {
-		workers.Go(func() { l.compiler.work(ctx, c.cache) })
+		workers.Go(func() { l.compiler.work(ctx, c.caches) })
 	}
 	l.run(ctx)
 	cancel()

@@ -1,0 +1,74 @@
+package compile_test
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/doyen-mesh/doyen/internal/compile"
+	"github.com/doyen-mesh/doyen/internal/config"
+	"github.com/doyen-mesh/doyen/internal/mesh"
+)
+
+// TestCache compiles many callers of a few services, before and after an edit. The results are those without a
+// cache, and what most callers share is resolved once.
+func TestCache(t *testing.T) {
+	text := "kind: Mesh\nname: m\n---\nkind: External\nname: db\nprotocol: tcp\nhost: db.example.com\nport: 5432\n---\nkind: Service\nname: users\nports: [8080, {name: admin, port: 8081}]\n"
+	for i := range 20 {
+		text += fmt.Sprintf("---\nkind: Service\nname: web%d\nports: 8080\ncalls: [users, db]\n", i)
+	}
+	text += "---\nkind: Service\nname: other\nports: 8080\ncalls: [db, {to: users, traffic: {timeout: 3s}}]\n"
+	cache := compile.NewCache()
+	last := 0
+	for _, edited := range []string{text, strings.Replace(text, "name: m\n", "name: m\ndefaults: {timeout: 4s}\n", 1)} {
+		docs := parse(t, edited)
+		for _, role := range []mesh.Role{mesh.Sidecar, mesh.Proxyless} {
+			for name := range docs.Services {
+				view := mesh.View{Node: mesh.Node{Role: role, Service: name}}
+				want, wantReads, err := compile.Track(docs, view)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, reads, err := cache.Track(docs, view)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(want, got, addresses); diff != "" {
+					t.Fatalf("%s (-without a cache +with):\n%s", name, diff)
+				}
+				if diff := cmp.Diff(wantReads, reads, cmpopts.SortSlices(func(a, b config.Key) bool { return a.Kind+a.Name < b.Kind+b.Name })); diff != "" {
+					t.Fatalf("%s reads (-without a cache +with):\n%s", name, diff)
+				}
+			}
+		}
+		if n := cache.Misses() - last; n != 2 {
+			t.Errorf("%d calls were resolved: want users and db", n)
+		}
+		last = cache.Misses()
+		runtime.KeepAlive(docs)
+	}
+}
+
+// TestCacheKeepsNoDocuments drops the documents and waits until the cache is empty.
+func TestCacheKeepsNoDocuments(t *testing.T) {
+	cache := compile.NewCache()
+	docs := parse(t, documents)
+	if _, _, err := cache.Track(docs, mesh.View{Node: mesh.Node{Role: mesh.Sidecar, Service: "web"}}); err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	if cache.Len() != 1 {
+		t.Errorf("the cache has %d callees: want 1", cache.Len())
+	}
+	runtime.KeepAlive(docs)
+	for deadline := time.Now().Add(10 * time.Second); cache.Len() > 0; runtime.GC() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d callees are kept", cache.Len())
+		}
+	}
+}

@@ -1,0 +1,15 @@
+package compile
+
+// Misses is how often c has resolved calls.
+func (c *Cache) Misses() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.misses
+}
+
+// Len is how many callees c knows.
+func (c *Cache) Len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.resolved)
+}
