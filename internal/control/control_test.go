@@ -374,3 +374,17 @@ func TestWhatAProgramCannotReach(t *testing.T) {
 		t.Error("the program has no listener for what it can reach")
 	}
 }
+
+// TestNodesThatLeftAreBounded connects under ever new node IDs, as anybody can.
+func TestNodesThatLeftAreBounded(t *testing.T) {
+	v := newViews()
+	proto := sidecar(t, "users").Proto
+	for n := range maxGone + 100 {
+		node := &xds.Node{ID: fmt.Sprint("sidecar/users/", n), Proto: proto}
+		v.open(node)
+		v.close(node)
+	}
+	if n := len(v.left()); n != maxGone {
+		t.Errorf("%d nodes that left are remembered, want %d", n, maxGone)
+	}
+}

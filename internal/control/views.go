@@ -91,6 +91,9 @@ type views struct {
 	gone    map[string]Gone // by node ID
 }
 
+// maxGone bounds the nodes that are remembered after they left: anybody can connect under many node IDs.
+const maxGone = 10_000
+
 // Gone is a node that was connected a short while ago and is not now.
 type Gone struct {
 	Node *xds.Node
@@ -232,7 +235,9 @@ func (v *views) close(node *xds.Node) {
 	delete(v.members, node)
 	if v.streams[node.ID]--; v.streams[node.ID] == 0 {
 		delete(v.streams, node.ID)
-		v.gone[node.ID] = Gone{Node: node, At: time.Now()}
+		if len(v.gone) < maxGone {
+			v.gone[node.ID] = Gone{Node: node, At: time.Now()}
+		}
 	}
 }
 
