@@ -14,7 +14,7 @@ func (p *place) receiveDelta(now time.Time, r *request) error {
 		return nil
 	}
 	wildcard := p.wildcard && !slices.Contains(r.drop, wildcardName) || slices.Contains(r.names, wildcardName) ||
-		first && len(r.names) == 0 && p.legacyWildcard
+		first && len(r.names) == 0 && p.emptyMeansAll()
 	subscribe := canonicalNames(withoutWildcard(r.names))
 	drop := canonicalNames(withoutWildcard(r.drop))
 	before := p.asked
@@ -36,6 +36,11 @@ func (p *place) receiveDelta(now time.Time, r *request) error {
 	}
 	p.answerFor(before, subscribe, claims)
 	return nil
+}
+
+// emptyMeansAll says whether a first request without names asks for everything.
+func (p *place) emptyMeansAll() bool {
+	return p.legacyWildcard || p.typeURL == VirtualHostType && p.session.rules.pushHosts
 }
 
 // drop forgets names the client no longer asks for. Of a name that is still covered by the

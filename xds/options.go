@@ -33,6 +33,10 @@ type ServerOptions struct {
 	// IsolateRejected lets a delta stream be offered the parts of a refused response again,
 	// by halves, until the culprits stand alone: at most 2 log2(n) + 1 more responses each.
 	IsolateRejected bool
+	// PushVirtualHosts makes a first VHDS request that names nothing, as Envoy sends it, ask for all virtual
+	// hosts that there are for the node. Their names have to be those that the virtual hosts have themselves,
+	// ROUTES/HOST, because Envoy removes them by that. Without it such a request asks for nothing (C112).
+	PushVirtualHosts bool
 	// OrderTimeout is how long an addition waits for what it refers to; 0 means 10 s, NoWait not at all.
 	OrderTimeout time.Duration
 	// RemovalGrace is how long the removal of a name that the client asks for waits after

@@ -132,6 +132,8 @@ func (s *theatre) option(args []string) {
 	switch args[0] {
 	case "isolate":
 		s.rules.isolate = true
+	case "push-hosts":
+		s.rules.pushHosts = true
 	case "errors":
 		s.rules.errors = true
 	case "demand":

@@ -53,7 +53,7 @@ func NewServer(source Source, o ServerOptions) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.rules = rules{
-		isolate: o.IsolateRejected, errors: o.ResourceErrors, orderTimeout: o.OrderTimeout,
+		isolate: o.IsolateRejected, pushHosts: o.PushVirtualHosts, errors: o.ResourceErrors, orderTimeout: o.OrderTimeout,
 		removalGrace: o.RemovalGrace, maxSubscriptions: o.MaxSubscriptions, keeper: &s.keeper,
 	}
 	s.unfollow = source.onMove(s.relocate)
