@@ -27,6 +27,7 @@ type sidecar struct {
 	kind    int
 	removed []string
 	bytes   int64
+	byHost  bool                   // it has routes whose virtual hosts come one by one
 	asks    [countOfTypes][]string // names that it leads to and that were not asked for
 }
 
@@ -99,7 +100,11 @@ func (s *sidecar) resource(value []byte) error {
 	w.held[unique.Make(string(r.name)).Value()] = unique.Make(string(r.version)).Value()
 	delete(w.missing, string(r.name))
 	s.bytes += int64(len(value))
-	if kind == assignments || kind == routes {
+	switch kind {
+	case routes:
+		s.byHost, err = hasVHDS(r.body)
+		return err
+	case assignments, hosts:
 		return nil
 	}
 	refs, err := s.all.refs.of(r.typeURL, r.body)
@@ -147,12 +152,30 @@ func (s *sidecar) ask(conn *connection) {
 		conn.send(&s.stream, typeField(kind), fields)
 		s.asks[kind] = names[:0]
 	}
+	if h := &s.watches[hosts]; s.byHost && !h.asked {
+		h.asked = true
+		conn.send(&s.stream, typeField(hosts))
+	}
 	usable := s.watches[clusters].complete() && len(s.watches[assignments].missing) == 0
 	if l := &s.watches[listeners]; usable && !l.asked {
 		l.asked = true
 		conn.send(&s.stream, typeField(listeners))
 	}
-	if usable && s.watches[listeners].complete() && len(s.watches[routes].missing) == 0 && s.synced.Load() == 0 {
+	hasRoutes := len(s.watches[routes].missing) == 0 && (!s.byHost || s.watches[hosts].complete())
+	if usable && s.watches[listeners].complete() && hasRoutes && s.synced.Load() == 0 {
 		s.synced.Store(time.Now().UnixNano())
 	}
+}
+
+// hasVHDS reports whether the virtual hosts of a route configuration come one by one.
+func hasVHDS(routes []byte) (bool, error) {
+	const vhds = 9 // the field of envoy.config.route.v3.RouteConfiguration
+	for len(routes) > 0 {
+		number, _, n, err := consumeField(routes)
+		if err != nil || number == vhds {
+			return err == nil, err
+		}
+		routes = routes[n:]
+	}
+	return false, nil
 }

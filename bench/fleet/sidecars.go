@@ -14,7 +14,7 @@ import (
 
 // Sidecars are clients that behave as Envoys do: incremental, aggregated, each on a connection of
 // its own. Each subscribes to all clusters, then to the assignments that those name, then to all
-// listeners, and then to the route configurations that those name; it acknowledges what it is sent,
+// listeners, to the route configurations that those name, and to virtual hosts where the routes say so; it acknowledges what it is sent,
 // and on a new connection says what it has.
 type Sidecars struct {
 	list []*sidecar
@@ -38,7 +38,7 @@ type Progress struct {
 }
 
 // The types that a sidecar subscribes to, in the order in which it does.
-var sidecarTypes = [...]string{xds.ClusterType, xds.EndpointType, xds.ListenerType, xds.RouteType}
+var sidecarTypes = [...]string{xds.ClusterType, xds.EndpointType, xds.ListenerType, xds.RouteType, xds.VirtualHostType}
 
 // Indices of a sidecar's types.
 const (
@@ -46,6 +46,7 @@ const (
 	assignments
 	listeners
 	routes
+	hosts
 	countOfTypes
 )
 

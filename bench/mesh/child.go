@@ -96,7 +96,7 @@ func (g *group) node(number int) []byte {
 	fields := map[string]any{"role": "sidecar", "service": serviceName(number % max(1, g.Services))}
 	id := fmt.Sprintf("sidecar/%s/host-%d", fields["service"], g.Instance+number/max(1, g.Services))
 	if g.Edge {
-		fields = map[string]any{"role": "edge", "edge": edgeName}
+		fields = map[string]any{"role": "edge", "edge": edgeName, "vhds": true}
 		id = fmt.Sprintf("edge/%s/host-%d", edgeName, g.Instance+number)
 	}
 	metadata, err := structpb.NewStruct(map[string]any{"doyen": fields})

@@ -139,7 +139,7 @@ traffic: {retries: 0}
 // when they are warm, and the route waits for that.
 func TestRouteMovesWithoutLoss(t *testing.T) {
 	port := machine.FreePorts(t, 1)[0]
-	s := serve(t, mesh.Node{Role: mesh.EdgeProxy, Edge: "public", Ports: mesh.Ports{Edge: map[string]int{"plain": port}}})
+	s := serve(t, mesh.Node{Role: mesh.EdgeProxy, Edge: "public", Ports: mesh.Ports{Edge: map[string]int{"plain": port}}, VHDS: true})
 	blue, green := echo(t, "blue"), echo(t, "green")
 	s.publish(t, fmt.Sprintf(movedDocuments, "blue"), endpointsOf(t, "blue", blue.URL), endpointsOf(t, "green", green.URL))
 	s.runEnvoy(t)
@@ -177,9 +177,12 @@ type load struct {
 	failed []error
 }
 
-func startLoad(url string) *load {
+func startLoad(url string) *load { return startLoadOf(url, "", "") }
+
+// startLoadOf has a client for each host.
+func startLoadOf(url string, hosts ...string) *load {
 	l := &load{end: make(chan struct{})}
-	for range 2 {
+	for _, host := range hosts {
 		l.wait.Go(func() {
 			tick := time.NewTicker(5 * time.Millisecond)
 			defer tick.Stop()
@@ -188,7 +191,7 @@ func startLoad(url string) *load {
 				case <-l.end:
 					return
 				case <-tick.C:
-					l.send(url)
+					l.send(url, host)
 				}
 			}
 		})
@@ -196,8 +199,8 @@ func startLoad(url string) *load {
 	return l
 }
 
-func (l *load) send(url string) {
-	_, err := get(http.DefaultClient, url, nil)
+func (l *load) send(url, host string) {
+	_, err := get(http.DefaultClient, url, hostHeader(host))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sent++

@@ -54,6 +54,10 @@ func IngressName(port mesh.PortName) string { return "ingress/" + string(port) }
 // EdgeListenerName names a listener of an edge: edge/public.
 func EdgeListenerName(name string) string { return EdgeName + "/" + name }
 
+// EdgeHostName names a virtual host of an edge: edge/shop.example.com. What comes before the '/' is the name of its
+// routes, as VHDS needs it.
+func EdgeHostName(host string) string { return EdgeName + "/" + host }
+
 // CertificateName names the secret of an edge's listener. It holds file names and no key.
 func CertificateName(listener string) string { return EdgeListenerName(listener) }
 

@@ -25,6 +25,9 @@ func (e encoder) routes() []part {
 		}}
 	case e.proxy.Edge != nil:
 		edge := *e.proxy.Edge
+		if e.proxy.Node.VHDS && len(edge.Hosts) > 0 {
+			return append(edgeHosts(edge), edgeRoutesByHost(edge))
+		}
 		return []part{{
 			Ref: xds.Ref{Type: xds.RouteType, Name: EdgeName}, origin: edge.Origin, from: []any{edge.Hosts},
 			build: func() (proto.Message, []xds.Ref) { return edgeRoutes(edge), hostReferences(edge.Hosts) },
@@ -32,6 +35,39 @@ func (e encoder) routes() []part {
 	default:
 		return nil
 	}
+}
+
+// edgeRoutesByHost are the routes of an edge whose virtual hosts come one by one (VHDS), so that a change sends the
+// host that changed and not all routes. An edge without any virtual host would wait for one.
+func edgeRoutesByHost(edge ir.Edge) part {
+	const byHost = "vhds" // tells it from the resource of this name with all hosts
+	return part{
+		Ref: xds.Ref{Type: xds.RouteType, Name: EdgeName}, origin: edge.Origin, from: []any{byHost},
+		build: func() (proto.Message, []xds.Ref) {
+			return &routev3.RouteConfiguration{
+				Name: EdgeName, IgnorePortInHostMatching: true, Vhds: &routev3.Vhds{ConfigSource: ADS()},
+			}, nil
+		},
+	}
+}
+
+// edgeHosts are the virtual hosts of an edge, each a resource.
+func edgeHosts(edge ir.Edge) []part {
+	var all []part
+	for _, h := range edge.Hosts {
+		all = append(all, part{
+			Ref: xds.Ref{Type: xds.VirtualHostType, Name: EdgeHostName(h.Hosts[0])}, origin: h.Origin, from: []any{h},
+			build: func() (proto.Message, []xds.Ref) { return edgeHost(h), hostReferences([]ir.VirtualHost{h}) },
+		})
+	}
+	return all
+}
+
+// edgeHost is a virtual host of an edge. It is called as its resource is, since Envoy removes it by that name.
+func edgeHost(h ir.VirtualHost) *routev3.VirtualHost {
+	v := virtualHost(h)
+	v.Name = EdgeHostName(h.Hosts[0])
+	return v
 }
 
 // hostReferences are the clusters that routes lead to, by name, each once.
@@ -60,7 +96,7 @@ func egressRoutes(egress ir.Egress) *routev3.RouteConfiguration {
 func edgeRoutes(edge ir.Edge) *routev3.RouteConfiguration {
 	c := &routev3.RouteConfiguration{Name: EdgeName, IgnorePortInHostMatching: true}
 	for _, h := range edge.Hosts {
-		c.VirtualHosts = append(c.VirtualHosts, virtualHost(h))
+		c.VirtualHosts = append(c.VirtualHosts, edgeHost(h))
 	}
 	return c
 }

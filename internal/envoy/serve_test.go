@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -24,6 +25,32 @@ type server struct {
 	views     *xds.SnapshotCache
 	endpoints *xds.LinearCache
 	bootstrap bootstrap.Options
+	accepting *listener
+}
+
+// A listener can end the connections that it accepted.
+type listener struct {
+	net.Listener
+	mu   sync.Mutex
+	open []net.Conn
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open = append(l.open, c)
+	return c, err
+}
+
+// disconnect ends the connections of all clients, which come back.
+func (s *server) disconnect() {
+	s.accepting.mu.Lock()
+	defer s.accepting.mu.Unlock()
+	for _, c := range s.accepting.open {
+		c.Close()
+	}
+	s.accepting.open = nil
 }
 
 const onlyView = "view"
@@ -35,7 +62,7 @@ func serve(t *testing.T, node mesh.Node) *server {
 	endpoints := xds.NewLinearCache(xds.EndpointType)
 	engine := xds.NewServer(xds.NewMux(xds.MuxOptions{
 		Types: map[string]xds.Source{xds.EndpointType: endpoints}, Default: views,
-	}), xds.ServerOptions{})
+	}), xds.ServerOptions{PushVirtualHosts: true})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +72,8 @@ func serve(t *testing.T, node mesh.Node) *server {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
 	go func() { done <- engine.Run(ctx) }()
-	go func() { done <- g.Serve(l) }()
+	accepting := &listener{Listener: l}
+	go func() { done <- g.Serve(accepting) }()
 	t.Cleanup(func() {
 		cancel()
 		g.Stop()
@@ -54,7 +82,7 @@ func serve(t *testing.T, node mesh.Node) *server {
 	})
 	return &server{engine, views, endpoints, bootstrap.Options{
 		Node: node, Instance: "test", Server: l.Addr().String(), AdminPort: machine.FreePorts(t, 1)[0],
-	}}
+	}, accepting}
 }
 
 // publish compiles documents for the server's node and serves what comes out.

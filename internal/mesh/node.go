@@ -33,6 +33,9 @@ type Node struct {
 	// IPv6 through one socket; a host without IPv6 says 0.0.0.0, a demo on one machine 127.0.0.1.
 	Address netip.Addr `json:"address,omitzero"`
 	Ports   Ports      `json:"ports,omitzero"`
+	// VHDS says that an edge takes its virtual hosts one by one, which only incremental streams can. Without it
+	// they come with the routes, in one resource.
+	VHDS bool `json:"vhds,omitempty"`
 }
 
 // Ports are the local ports of one node, each 1-65535. Nodes with different ports need different

@@ -67,6 +67,8 @@ func (s *server) build(ctx context.Context) error {
 		Logger:          s.Log,
 		Callbacks:       s.metrics.Callbacks(reports.Callbacks(s.control.Callbacks())),
 		IsolateRejected: true,
+		// Edges are pushed their virtual hosts one by one; the envoy package names them as that needs.
+		PushVirtualHosts: true,
 	})
 	s.grpc = grpc.NewServer(append(xds.GRPCOptions(), grpc.StatsHandler(s.metrics.StatsHandler()))...)
 	s.xds.Register(s.grpc)

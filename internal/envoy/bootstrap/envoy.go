@@ -14,6 +14,7 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/envoy"
 	"github.com/doyen-mesh/doyen/internal/ir"
+	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
 // maxConnections is how many connections one Envoy takes from clients, so that it refuses more before it runs out of
@@ -28,6 +29,7 @@ const (
 
 // Envoy is the bootstrap of an Envoy that gets everything from the server, as YAML.
 func Envoy(o Options) ([]byte, error) {
+	o.Node.VHDS = o.Node.Role == mesh.EdgeProxy
 	b, err := connected(o)
 	if err != nil {
 		return nil, err
