@@ -14,7 +14,7 @@ import (
 // Pauses between questions to a server.
 const (
 	firstAsk = 250 * time.Millisecond
-	lastAsk  = 5 * time.Second
+	lastAsk  = time.Second
 )
 
 // documentGrace is how long after an agent's start a server's word that there is no such document is not

@@ -46,12 +46,7 @@ func RunEdge(ctx context.Context, o EdgeOptions) error {
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
-	folder, err := os.MkdirTemp("", "doyen-edge-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(folder)
-	p, err := o.newProxy(document, folder)
+	p, err := o.newProxy(document)
 	if err != nil {
 		return err
 	}
@@ -84,7 +79,7 @@ func (o EdgeOptions) describe(ctx context.Context) (api.Edge, error) {
 }
 
 // newProxy settles the ports and returns an Envoy that is not started.
-func (o EdgeOptions) newProxy(document api.Edge, folder string) (*proxy, error) {
+func (o EdgeOptions) newProxy(document api.Edge) (*proxy, error) {
 	chooser := newPortChooser()
 	ports, inbound, err := o.listeners(document, chooser)
 	if err != nil {
@@ -102,7 +97,7 @@ func (o EdgeOptions) newProxy(document api.Edge, folder string) (*proxy, error) 
 		Node:     mesh.Node{Role: mesh.EdgeProxy, Edge: o.Edge, Zone: o.Zone, Ports: mesh.Ports{Edge: ports}},
 		Instance: fmt.Sprintf("%s:%d", host, admin),
 		Server:   o.XDS, AdminPort: admin, CA: bootstrap.SystemCA(),
-	}, folder, inbound, o.Stderr, o.Log)
+	}, inbound, o.Stderr, o.Log)
 }
 
 // listeners chooses the ports that differ from the document's, and looks that every listener's is free.

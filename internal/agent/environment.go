@@ -3,6 +3,8 @@ package agent
 import (
 	"fmt"
 	"maps"
+	"os"
+	"slices"
 	"strings"
 
 	"github.com/doyen-mesh/doyen/internal/mesh"
@@ -14,11 +16,11 @@ import (
 //	PORT, DOYEN_PORT_<NAME>                    where it is expected to listen: its main port, and each by name
 //	DOYEN_EGRESS                               URL of its proxy: HTTP, routed by the Host header
 //	DOYEN_TCP_<NAME>                           host:port on loopback of each TCP service or external it calls
-//	GRPC_XDS_BOOTSTRAP                         without Envoy: the bootstrap file of gRPC's own xDS client
+//	GRPC_XDS_BOOTSTRAP_CONFIG                  without Envoy: the bootstrap of gRPC's own xDS client (gRFC A27)
 //
 // NAME is the name in capitals with '_' for '-'. Without a plan, because no server has answered yet, it
 // holds what the options say.
-func (a *agent) environment() []string {
+func (a *agent) environment() ([]string, error) {
 	env := []string{
 		"DOYEN_SERVICE=" + string(a.Service),
 		"DOYEN_ADDRESS=" + a.Address.String(),
@@ -36,13 +38,27 @@ func (a *agent) environment() []string {
 		}
 	}
 	if a.Proxyless {
-		return append(env, "GRPC_XDS_BOOTSTRAP="+a.grpcBootstrap())
+		bootstrap, err := a.grpcBootstrap()
+		return append(env, grpcBootstrapConfig+"="+bootstrap), err
 	}
 	env = append(env, fmt.Sprintf("DOYEN_EGRESS=http://%s:%d", loopback, a.EgressPort))
 	for name, port := range tcp {
 		env = append(env, fmt.Sprintf("DOYEN_TCP_%s=%s:%d", variable(name), loopback, port))
 	}
-	return env
+	return env, nil
+}
+
+// Where gRPC looks for its bootstrap. A file goes before the content.
+const (
+	grpcBootstrapFile   = "GRPC_XDS_BOOTSTRAP"
+	grpcBootstrapConfig = "GRPC_XDS_BOOTSTRAP_CONFIG"
+)
+
+// inherited is the agent's own environment without what would lead the application elsewhere.
+func inherited() []string {
+	return slices.DeleteFunc(os.Environ(), func(e string) bool {
+		return strings.HasPrefix(e, grpcBootstrapFile+"=") || strings.HasPrefix(e, grpcBootstrapConfig+"=")
+	})
 }
 
 // listeningPorts is where the application is expected to listen, by port name; the main port is also "".

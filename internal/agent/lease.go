@@ -23,7 +23,7 @@ const goodbyeTimeout = 2 * time.Second
 // Pauses between check-ins that did not succeed.
 const (
 	firstRetry = 250 * time.Millisecond
-	lastRetry  = 5 * time.Second
+	lastRetry  = time.Second
 )
 
 // registrar is what a lease needs of the registry.
@@ -39,9 +39,10 @@ type lease struct {
 	registry registrar
 	log      *slog.Logger
 
-	mu      sync.Mutex
-	desired registry.Instance // without incarnation and sequence
-	changed chan struct{}     // one slot: desired has changed since run looked
+	mu        sync.Mutex
+	desired   registry.Instance    // without incarnation and sequence
+	changed   chan struct{}        // one slot: there is a reason to check in now
+	confirmed registry.Incarnation // of the last answered check-in
 
 	// Owned by Run; read by leave, after Run has returned.
 	said registry.Instance // as it was described last, with the incarnation once there is one
@@ -56,6 +57,11 @@ func (l *lease) update(change func(*registry.Instance)) {
 	l.mu.Lock()
 	change(&l.desired)
 	l.mu.Unlock()
+	l.renew()
+}
+
+// renew checks in now. It never waits.
+func (l *lease) renew() {
 	select {
 	case l.changed <- struct{}{}:
 	default:
@@ -65,6 +71,20 @@ func (l *lease) update(change func(*registry.Instance)) {
 // setState makes state, with the reason for it, what the instance is checked in with.
 func (l *lease) setState(state registry.State, reason string) {
 	l.update(func(i *registry.Instance) { i.State, i.Reason = state, reason })
+}
+
+// isCheckedIn reports whether a server has taken a check-in of the instance.
+func (l *lease) isCheckedIn() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.confirmed.IsZero()
+}
+
+// isKnownAs reports whether shown is the instance as it was checked in, and not another one in its place.
+func (l *lease) isKnownAs(shown api.Instance) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.confirmed.IsZero() || shown.Incarnation == l.confirmed
 }
 
 func (l *lease) wanted() registry.Instance {
@@ -135,6 +155,9 @@ func (l *lease) conclude(answer api.CheckedIn, err error) time.Duration {
 	if err != nil {
 		return 0
 	}
+	l.mu.Lock()
+	l.confirmed = l.said.Incarnation
+	l.mu.Unlock()
 	if known := answer.Instance; known.Incarnation == l.said.Incarnation && known.Sequence >= l.said.Sequence && !known.Describes(&l.said) {
 		l.said.Sequence = known.Sequence + 1 // somebody else changed the description
 		return 0

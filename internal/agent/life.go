@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -121,6 +120,14 @@ func (a *agent) settle(service api.Service) error {
 	}
 	a.state = newConditions(a.Log, a.lease.setState, needed...)
 	a.state.remark(a.stranger)
+	a.health = newHealthCheck(p.prober, func(err error) { a.state.set(appHealthy, err) })
+	a.follower = &follower{
+		ask:     func(ctx context.Context) (api.Service, error) { return a.server.Service(ctx, string(a.Service)) },
+		changed: make(chan struct{}, 1),
+		apply:   a.followManifest,
+		warn:    func(message string, err error) { a.Log.Error(message, "error", err) },
+	}
+	a.watch = &watch{registry: registrar, lease: a.lease, manifestChanged: a.follower.manifestChanged}
 	return nil
 }
 
@@ -145,12 +152,11 @@ func (a *agent) lookForStrangers(ctx context.Context) {
 // startApp starts the application.
 func (a *agent) startApp(ctx context.Context) (*process.Process, error) {
 	a.lookForStrangers(ctx)
-	if a.Proxyless {
-		if err := a.writeGRPCBootstrap(); err != nil {
-			return nil, err
-		}
+	env, err := a.environment()
+	if err != nil {
+		return nil, err
 	}
-	app, err := process.Start(process.Command{Path: a.Command[0], Args: a.Command[1:], Env: append(os.Environ(), a.environment()...), Stdout: a.Stdout, Stderr: a.Stderr})
+	app, err := process.Start(process.Command{Path: a.Command[0], Args: a.Command[1:], Env: append(inherited(), env...), Stdout: a.Stdout, Stderr: a.Stderr})
 	if err == nil {
 		a.Log.Info("application started", "command", filepath.Base(a.Command[0]), "pid", app.PID())
 	}
@@ -198,8 +204,12 @@ func (a *agent) waitForProxy(ctx context.Context, ready <-chan struct{}) {
 func (a *agent) startChecks() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	group.Go(func() { a.plan.prober.run(ctx, func(err error) { a.state.set(appHealthy, err) }) })
-	group.Go(func() { a.lease.Run(ctx) })
+	for _, run := range []func(context.Context){
+		a.health.Run, a.lease.Run, a.watch.Run,
+		func(ctx context.Context) { a.follower.Run(ctx, a.plan.service) },
+	} {
+		group.Go(func() { run(ctx) })
+	}
 	a.stopChecks = func() {
 		cancel()
 		group.Wait()

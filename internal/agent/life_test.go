@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,7 +44,7 @@ func TestInstanceComesAndGoes(t *testing.T) {
 		t.Errorf("still in the registry: %v", i)
 	}
 	wantInOrder(t, r.log.String(), "envoy ready", "application started", "state=starting", "application healthy", "state=healthy",
-		"left the registry", "drained", "application ended", "ENVOY_SIGTERM")
+		"left the registry", "drained", "application ended")
 }
 
 func wantInOrder(t *testing.T, text string, parts ...string) {
@@ -275,4 +276,63 @@ health: {http: /healthz, interval: 200ms, timeout: 200ms}
 	if got := m.instance().Ports["admin"]; got != main+1 {
 		t.Errorf("further port %d, want %d", got, main+1)
 	}
+}
+
+// TestManifestIsFollowed adds a port to the manifest of a running instance and changes its health check.
+func TestManifestIsFollowed(t *testing.T) {
+	m := newTestMesh(t, usersManifest)
+	m.start()
+	r := m.run(m.options("web"))
+	m.healthy()
+	main := m.instance().Address.Port()
+	m.write("kind: Service\nname: users\nports: [8080, {name: admin, port: 8181}]\nhealth: {http: /nowhere/healthz, host: x, interval: 200ms, timeout: 200ms}\n")
+	eventually(t, "the further port is checked in", func() bool {
+		i := m.instance()
+		return i != nil && i.Ports["admin"] > int(main)
+	})
+	m.write("kind: Service\nname: users\nports: [8080, {name: admin, port: 8181}]\nhealth: {tcp: true, port: admin, interval: 200ms, timeout: 200ms}\n")
+	m.becomes(registry.Unhealthy) // nobody listens at 8181
+	m.write(usersManifest)
+	m.becomes(registry.Healthy)
+	r.end()
+	r.wait(0)
+}
+
+// TestTranslatedAddress: callers reach the instance at an address that this machine does not have.
+func TestTranslatedAddress(t *testing.T) {
+	m := newTestMesh(t, usersManifest)
+	m.start()
+	o := m.options("web")
+	o.Address = netip.MustParseAddr("192.0.2.7")
+	m.run(o)
+	m.becomes(registry.Healthy)
+	if got := m.instance().Address.Addr(); got != o.Address {
+		t.Errorf("checked in at %v", got)
+	}
+}
+
+// TestNothingOnDisk: a cleaner of temporary files has nothing to remove, and a killed agent nothing to leave.
+func TestNothingOnDisk(t *testing.T) {
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	m := newTestMesh(t, usersManifest)
+	m.start()
+	m.run(m.options("web"))
+	m.healthy()
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v: want nothing", left, err)
+	}
+}
+
+// TestServerThatLostItsData learns of the instance again long before the next check-in is due.
+func TestServerThatLostItsData(t *testing.T) {
+	m := newTestMesh(t, usersManifest)
+	m.start()
+	r := m.run(m.options("web"))
+	m.healthy()
+	m.stop()
+	m.start() // with a new data folder
+	m.healthy()
+	r.end()
+	r.wait(0)
 }

@@ -75,8 +75,8 @@ func environment() string {
 			text += e + "\n"
 		}
 	}
-	bootstrap, _ := os.ReadFile(os.Getenv("GRPC_XDS_BOOTSTRAP"))
-	return text + string(bootstrap)
+	bootstrap := os.Getenv("GRPC_XDS_BOOTSTRAP_CONFIG")
+	return text + bootstrap
 }
 
 // eventually waits until f reports true.

@@ -59,6 +59,14 @@ func newTestMesh(t *testing.T, documents string) *testMesh {
 	return m
 }
 
+// write changes the documents.
+func (m *testMesh) write(documents string) {
+	m.t.Helper()
+	if err := os.WriteFile(filepath.Join(m.config, "mesh.yaml"), []byte(documents), 0o644); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
 // start starts the server and waits until it serves.
 func (m *testMesh) start() {
 	m.t.Helper()

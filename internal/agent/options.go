@@ -130,10 +130,29 @@ func (o Options) chooseAddress() (_ Options, err error) {
 	return o, err
 }
 
-// listensOn is where the application listens: on loopback behind its Envoy, else where callers reach it.
+// listensOn is where the application listens, as this machine reaches it: on loopback behind its Envoy, else
+// where callers reach it, or, when they use an address that this machine does not have, such as a translated
+// one, at the one that leads to the server.
 func (o Options) listensOn() netip.Addr {
-	if o.Proxyless {
+	if !o.Proxyless {
+		return loopback
+	}
+	if isOwn(o.Address) {
 		return o.Address
 	}
-	return loopback
+	own := Options{Server: o.Server}
+	if own, err := own.chooseAddress(); err == nil {
+		return own.Address
+	}
+	return o.Address
+}
+
+// isOwn reports whether a program on this machine could listen at address.
+func isOwn(address netip.Addr) bool {
+	listener, err := net.Listen("tcp", netip.AddrPortFrom(address, 0).String())
+	if err != nil {
+		return false
+	}
+	_ = listener.Close()
+	return true
 }

@@ -21,7 +21,8 @@ var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 type plan struct {
 	node     mesh.Node
 	instance registry.Instance
-	inbound  []netip.AddrPort      // where callers reach it
+	service  api.Service
+	inbound  []netip.AddrPort      // where the ingress listens, as this machine reaches it
 	app      map[mesh.PortName]int // where the application listens
 	mainPort mesh.PortName
 	prober   prober // asks the application for its health
@@ -34,7 +35,7 @@ func newPlan(o Options, service api.Service, chooser *portChooser) (*plan, error
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{app: app, mainPort: mainPort(service)}
+	p := &plan{service: service, app: app, mainPort: mainPort(service)}
 	p.prober = newAppProber(service.Health, protocolOf(service, healthPort(service)), netip.AddrPortFrom(o.listensOn(), uint16(app[healthPort(service)])).String())
 	if o.Proxyless {
 		p.node = mesh.Node{Role: mesh.Proxyless, Service: o.Service, Zone: o.Zone}
@@ -76,7 +77,7 @@ func (p *plan) place(o Options, service api.Service, ports map[mesh.PortName]int
 		Zone: o.Zone, Tags: o.Tags, Weight: o.Weight, State: registry.Starting,
 	}
 	for name, port := range ports {
-		p.inbound = append(p.inbound, netip.AddrPortFrom(o.Address, uint16(port)))
+		p.inbound = append(p.inbound, netip.AddrPortFrom(p.listensAt(), uint16(port)))
 		if name == mainPort(service) {
 			continue
 		}
@@ -85,6 +86,15 @@ func (p *plan) place(o Options, service api.Service, ports map[mesh.PortName]int
 		}
 		p.instance.Ports[name] = port
 	}
+}
+
+// listensAt is where this machine itself reaches the ingress. Callers may use an address that the machine does
+// not know, such as a translated one.
+func (p *plan) listensAt() netip.Addr {
+	if address := p.node.Address; address.IsValid() && !address.IsUnspecified() {
+		return address
+	}
+	return loopback
 }
 
 func mainPort(service api.Service) mesh.PortName { return mesh.PortName(service.Ports[0].Name) }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -93,6 +94,47 @@ func (p prober) run(ctx context.Context, tell func(error)) {
 			}
 		}
 		if !sleep(ctx, p.pause(well)) {
+			return
+		}
+	}
+}
+
+// healthCheck asks the application for its health, as its manifest says at the time.
+type healthCheck struct {
+	tell    func(error)
+	probers chan prober // one slot: how to ask from now on
+}
+
+func newHealthCheck(p prober, tell func(error)) *healthCheck {
+	h := &healthCheck{tell: tell, probers: make(chan prober, 1)}
+	h.probers <- p
+	return h
+}
+
+// replace asks with p from now on. One goroutine calls it. It never waits.
+func (h *healthCheck) replace(p prober) {
+	select {
+	case <-h.probers:
+	default:
+	}
+	h.probers <- p
+}
+
+// Run asks until ctx ends.
+func (h *healthCheck) Run(ctx context.Context) {
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	stop := func() {}
+	for {
+		select {
+		case p := <-h.probers:
+			stop()
+			asking.Wait()
+			probing, cancel := context.WithCancel(ctx)
+			stop = cancel
+			asking.Go(func() { p.run(probing, h.tell) })
+		case <-ctx.Done():
+			stop()
 			return
 		}
 	}

@@ -8,11 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
-	"path/filepath"
 	"strconv"
 	"time"
 
-	"github.com/doyen-mesh/doyen/internal/atomicfile"
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
 	"github.com/doyen-mesh/doyen/internal/process"
 )
@@ -43,17 +41,14 @@ type proxy struct {
 	log     *slog.Logger
 }
 
-// newProxy writes an Envoy's bootstrap into folder and returns a proxy that has not been started.
-func newProxy(o ProxyOptions, b bootstrap.Options, folder string, inbound []netip.AddrPort, out io.Writer, log *slog.Logger) (*proxy, error) {
+// newProxy returns a proxy that has not been started. The bootstrap is an argument of Envoy's: a file could be
+// removed before Envoy is started again, and an agent that is killed would leave it behind.
+func newProxy(o ProxyOptions, b bootstrap.Options, inbound []netip.AddrPort, out io.Writer, log *slog.Logger) (*proxy, error) {
 	content, err := bootstrap.Envoy(b)
 	if err != nil {
 		return nil, err
 	}
-	file := filepath.Join(folder, "envoy.yaml")
-	if err := atomicfile.Write(file, content, 0o600); err != nil {
-		return nil, err
-	}
-	args := []string{"--config-path", file, "--disable-hot-restart", "--log-level", cmp.Or(o.LogLevel, "warning")}
+	args := []string{"--config-yaml", string(content), "--disable-hot-restart", "--log-level", cmp.Or(o.LogLevel, "warning")}
 	if o.Concurrency > 0 {
 		args = append(args, "--concurrency", strconv.Itoa(o.Concurrency))
 	}

@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 
 	"github.com/doyen-mesh/doyen/internal/admin/client"
-	"github.com/doyen-mesh/doyen/internal/atomicfile"
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/process"
@@ -36,16 +34,18 @@ func Run(ctx context.Context, o Options) (status int, err error) {
 // agent is one instance. Only the goroutine of run changes it.
 type agent struct {
 	Options
-	folder   string // private; holds the bootstrap
 	chooser  *portChooser
 	server   *client.Client
 	registry *http.Client
 
 	// Since a server has described the service:
-	plan  *plan // nil before
-	lease *lease
-	proxy *proxy // nil for a proxyless application
-	state *conditions
+	plan     *plan // nil before
+	lease    *lease
+	watch    *watch
+	health   *healthCheck
+	follower *follower
+	proxy    *proxy // nil for a proxyless application
+	state    *conditions
 
 	stranger              string // what was at the application's ports before it was started; "" is nothing
 	stopProxy, stopChecks func() // wait for the end of what they stop; never nil
@@ -72,12 +72,8 @@ func prepare(ctx context.Context, o Options) (*agent, error) {
 	if o, err = o.chooseAddress(); err != nil {
 		return nil, err
 	}
-	folder, err := os.MkdirTemp("", "doyen-agent-")
-	if err != nil {
-		return nil, err
-	}
 	return &agent{
-		Options: o, folder: folder, chooser: chooser, server: server,
+		Options: o, chooser: chooser, server: server,
 		registry:  &http.Client{Transport: &http.Transport{}},
 		stopProxy: func() {}, stopChecks: func() {},
 	}, nil
@@ -90,9 +86,6 @@ func (a *agent) close() {
 	if a.proxy != nil {
 		a.proxy.admin.close()
 	}
-	if err := os.RemoveAll(a.folder); err != nil {
-		a.Log.Warn("could not remove the private folder", "error", err)
-	}
 }
 
 // newProxy returns the instance's Envoy, not started.
@@ -100,21 +93,15 @@ func (a *agent) newProxy() (*proxy, error) {
 	return newProxy(a.Proxy, bootstrap.Options{
 		Node: a.plan.node, Instance: a.plan.instance.Address.String(),
 		Server: a.XDS, AdminPort: a.AdminPort, CA: bootstrap.SystemCA(),
-	}, a.folder, a.plan.inbound, a.Stderr, a.Log)
+	}, a.plan.inbound, a.Stderr, a.Log)
 }
 
-// grpcBootstrap is the file that a proxyless application starts from.
-func (a *agent) grpcBootstrap() string { return filepath.Join(a.folder, "grpc.json") }
-
-// writeGRPCBootstrap writes it. The node must be told apart from others even before a server has said
-// anything, so it is named after this process.
-func (a *agent) writeGRPCBootstrap() error {
+// grpcBootstrap is what a proxyless application starts from. The node must be told apart from others even
+// before a server has said anything, so it is named after this process.
+func (a *agent) grpcBootstrap() (string, error) {
 	content, err := bootstrap.GRPC(bootstrap.Options{
 		Node:     mesh.Node{Role: mesh.Proxyless, Service: a.Service, Zone: a.Zone},
 		Instance: fmt.Sprintf("%s-%d", a.Address, os.Getpid()), Server: a.XDS,
 	})
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(a.grpcBootstrap(), content, 0o600)
+	return string(content), err
 }

@@ -89,6 +89,13 @@ func tunnel(node mesh.Node, c call) ir.Tunnel {
 	}
 }
 
+func portNames(service *config.Service) (names []mesh.PortName) {
+	for _, p := range service.Ports {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
 // ingress is the listener of the i-th served port, and the application's own port behind it.
 func ingress(service *config.Service, node mesh.Node, i int) (ir.Ingress, ir.Upstream) {
 	port := service.Ports[i]
@@ -99,7 +106,7 @@ func ingress(service *config.Service, node mesh.Node, i int) (ir.Ingress, ir.Ups
 	target := ir.Target{Kind: ir.Local, Port: port.Name}
 	in := ir.Ingress{
 		Port: port.Name, Protocol: port.Protocol, Target: target, Origin: port.Origin,
-		Bind: netip.AddrPortFrom(address, uint16(cmp.Or(node.Ports.Ingress[port.Name], mesh.DefaultIngressPort+i))),
+		Bind: netip.AddrPortFrom(address, uint16(node.Ports.IngressPorts(portNames(service))[port.Name])),
 	}
 	local := ir.Upstream{
 		Target: target, Protocol: port.Protocol, ConnectTimeout: localConnectTimeout, Origin: port.Origin,

@@ -48,6 +48,32 @@ type Ports struct {
 	Edge    map[string]int      `json:"edge,omitempty"`    // edge: listener name to port
 }
 
+// IngressPorts is where callers reach each served port, given the names of all in the order in which the service
+// lists them. What p does not name follows the main port: the i-th port is i above it, or the next one that no
+// other port has.
+func (p Ports) IngressPorts(names []PortName) map[PortName]int {
+	ports, taken := map[PortName]int{}, map[int]bool{}
+	for _, name := range names {
+		if port := p.Ingress[name]; port != 0 {
+			ports[name], taken[port] = port, true
+		}
+	}
+	for i, name := range names {
+		if ports[name] != 0 {
+			continue
+		}
+		port := DefaultIngressPort + i
+		if main := ports[names[0]]; main != 0 {
+			port = main + i
+		}
+		for taken[port] {
+			port++
+		}
+		ports[name], taken[port] = port, true
+	}
+	return ports
+}
+
 // View is the class of all nodes that get exactly the same bytes.
 type View struct {
 	Node
