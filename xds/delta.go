@@ -60,7 +60,7 @@ func (p *place) drop(before, drop []string, everything bool) {
 	}
 	for _, name := range drop {
 		if _, named := slices.BinarySearch(before, name); named && !p.named(name) {
-			p.again = append(p.again, name)
+			p.again = appendRepeats(p.again, name)
 		}
 	}
 }
@@ -73,7 +73,7 @@ func (p *place) answerFor(before, names []string, claims map[string]string) {
 	}
 	p.session.group.load()
 	if p.want == nil {
-		p.again = append(p.again, names...) // decided once there is something
+		p.again = appendRepeats(p.again, names...) // decided once there is something
 		return
 	}
 	if len(before) == 0 && !p.wildcard && p.want.count == len(names) && p.want.further == nil && p.sent.count == 0 {
@@ -83,7 +83,7 @@ func (p *place) answerFor(before, names []string, claims map[string]string) {
 		_, had := slices.BinarySearch(before, name)
 		_, claimed := claims[name] // what differs is a change, what does not is not sent again (C080)
 		if had || p.mayHave(name) && !claimed || p.want.find(name) == nil {
-			p.again = append(p.again, name)
+			p.again = appendRepeats(p.again, name)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
 
@@ -90,5 +91,36 @@ func TestShutdownWhileClientDoesNotRead(t *testing.T) {
 	case <-down:
 	case <-time.After(patience):
 		t.Error("a client that does not read keeps the server from going away")
+	}
+}
+
+// A View that is slow for one node, with several streams, keeps no other node out.
+func TestSlowViewOfOneNode(t *testing.T) {
+	entered, slow := make(chan struct{}, 1), make(chan struct{})
+	cache := xds.NewSnapshotCache(xds.SnapshotCacheOptions{View: func(n *xds.Node) string {
+		if n.ID == "slow" {
+			select {
+			case entered <- struct{}{}:
+			default:
+			}
+			<-slow
+		}
+		return "v"
+	}})
+	cache.Publish("v", xds.NewSnapshot())
+	_, connection := serve(t, cache, xds.ServerOptions{}, xds.GRPCOptions()...)
+	t.Cleanup(func() { close(slow) })
+	ask := func(node string) *sotwStream {
+		s := openSotW(t, connection, sotwADS)
+		if err := s.stream.SendMsg(&discoveryv3.DiscoveryRequest{Node: &corev3.Node{Id: node}, TypeUrl: xds.ClusterType}); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	ask("slow")
+	<-entered
+	ask("slow") // waits for the lock of the node's group
+	for range 20 {
+		ask("another").receive()
 	}
 }

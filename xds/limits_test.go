@@ -59,3 +59,50 @@ func TestForeignTypesAreBounded(t *testing.T) {
 		t.Errorf("after all streams have left: %v, %d types", err, len(server.types))
 	}
 }
+
+// Names that are asked for over and over are noted once, however long the client does not answer.
+func TestRepeatedRequestsTakeNoMemory(t *testing.T) {
+	cache := NewLinearCache(EndpointType)
+	cache.Put(NewResource(EndpointType, "a", nil, ResourceOptions{}))
+	s := &session{delta: true, node: &Node{}, waker: asleep{}, source: cache, group: &group{}, rules: &rules{maxSubscriptions: 100}}
+	s.group.sessions = []*session{s}
+	now := time.Now()
+	receive := func(r *request) error {
+		r.delta, r.typeURL = true, EndpointType
+		return s.receive(now, r)
+	}
+	if err := receive(&request{names: []string{"a"}}); err != nil {
+		t.Fatal(err)
+	}
+	s.group.load()
+	if s.next(now) == nil {
+		t.Fatal("nothing is sent")
+	}
+	for range 100_000 {
+		if err := receive(&request{names: []string{"a"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := cap(s.place(EndpointType).again); got > 10*minRepeats {
+		t.Errorf("one name takes room for %d", got)
+	}
+
+	// Beside the wildcard, a name that was dropped is answered, too (C078).
+	if err := receive(&request{names: []string{wildcardName}}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100_000 {
+		name := []string{fmt.Sprint("name-", i)}
+		err := receive(&request{names: name})
+		if err == nil {
+			err = receive(&request{drop: name})
+		}
+		if status.Code(err) == codes.ResourceExhausted {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Errorf("names that are asked for and dropped have no bound: %d wait for an answer", len(s.place(EndpointType).again))
+}

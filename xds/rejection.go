@@ -100,7 +100,7 @@ func (p *place) repeatRefused(refused *difference, names []string) {
 	}
 	for _, ch := range refused.changes {
 		if ch.new != nil && ch.new.wire != nil && sameContent(p.acked.get(ch.name), ch.new) {
-			p.touched = append(p.touched, ch.name)
+			p.touched = appendRepeats(p.touched, ch.name)
 		}
 	}
 }
@@ -219,7 +219,7 @@ func (p *place) tellAgain(name string) {
 	if p.sendsWhole() {
 		p.owed = true
 	} else {
-		p.again = append(p.again, name)
+		p.again = appendRepeats(p.again, name)
 	}
 }
 

@@ -41,9 +41,15 @@ func (w *sendWindow) mayBlock() bool { return w.total-w.read > w.limit }
 // messagePrefix is what gRPC puts before a message, in bytes.
 const messagePrefix = 5
 
+// maxUnproven bounds how many responses are remembered. The oldest prove least.
+const maxUnproven = 256
+
 // sent takes note of a response of so many bytes that is about to be sent.
 func (w *sendWindow) sent(nonce string, size int) {
 	w.total += size + messagePrefix
+	if len(w.unproven) >= maxUnproven { // heartbeats to a client that never answers
+		w.unproven = slices.Delete(w.unproven, 0, maxUnproven/2)
+	}
 	w.unproven = append(w.unproven, sentResponse{nonce, w.total})
 }
 

@@ -30,6 +30,9 @@ func TestSendWindow(t *testing.T) {
 	if !w.mayBlock() {
 		t.Error("a nonce proves something a second time")
 	}
+	if len(w.unproven) > maxUnproven {
+		t.Errorf("%d responses are remembered", len(w.unproven))
+	}
 	w.sent("last", 10)
 	w.received("last") // proves all before it
 	w.received("small")

@@ -65,10 +65,14 @@ func (s *session) receive(now time.Time, r *request) error {
 			return nil // C025
 		}
 	}
+	receive := p.receiveSotW
 	if s.delta {
-		return p.receiveDelta(now, r)
+		receive = p.receiveDelta
 	}
-	return p.receiveSotW(now, r)
+	if err := receive(now, r); err != nil {
+		return err
+	}
+	return p.boundRepeats()
 }
 
 // askedLast says whether the last request of a type had exactly these names. Only who calls

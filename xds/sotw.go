@@ -42,7 +42,7 @@ func (p *place) receiveSotW(now time.Time, r *request) error {
 	case grown:
 		for _, name := range names {
 			if _, had := slices.BinarySearch(before, name); !had && p.mayHave(name) {
-				p.again = append(p.again, name)
+				p.again = appendRepeats(p.again, name)
 			}
 		}
 	}

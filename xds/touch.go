@@ -43,7 +43,7 @@ func touchAll(s *session, p *place, d *difference) {
 				continue
 			}
 			if q := s.place(ref.Type); q != nil && q.sent.get(ref.Name) != nil {
-				q.touched = append(q.touched, ref.Name)
+				q.touched = appendRepeats(q.touched, ref.Name)
 			}
 		}
 		if p.typeURL == RouteType {
@@ -60,8 +60,8 @@ func (s *session) touchHosts(route string) {
 		return
 	}
 	for r := range q.sent.all() {
-		if strings.HasPrefix(r.name, route+"/") && !slices.Contains(q.touched, r.name) {
-			q.touched = append(q.touched, r.name)
+		if strings.HasPrefix(r.name, route+"/") {
+			q.touched = appendRepeats(q.touched, r.name)
 		}
 	}
 }
