@@ -23,6 +23,7 @@ type assignments struct {
 	services  map[mesh.ServiceName][]servedPort
 	// outdated are the services that have a port which the accepted revision does not have.
 	outdated map[mesh.ServiceName]struct{}
+	buffer   []ir.Endpoint // for one encoding; large services change often
 }
 
 // servedPort is one port of a service and how its assignment was last encoded.
@@ -44,7 +45,7 @@ func (a *assignments) setInstances(instances *registry.Snapshot) error {
 	var put []*xds.Resource
 	var failed error
 	for service := range instances.Since(a.instances) {
-		made, err := encodeAll(a.services[service], instances.Instances(service))
+		made, err := a.encode(a.services[service], instances.Instances(service))
 		put, failed = append(put, made...), errors.Join(failed, err)
 	}
 	a.instances = instances
@@ -61,7 +62,7 @@ func (a *assignments) setServices(names []mesh.ServiceName, live []*config.Snaps
 	for _, name := range names {
 		ports, outdated := a.portsOf(name, live)
 		remove = append(remove, missing(a.services[name], ports)...)
-		made, err := encodeAll(changedPorts(a.services[name], ports), a.instances.Instances(name))
+		made, err := a.encode(changedPorts(a.services[name], ports), a.instances.Instances(name))
 		put, failed = append(put, made...), errors.Join(failed, err)
 		if a.services[name] = ports; len(ports) == 0 {
 			delete(a.services, name)
@@ -133,15 +134,15 @@ func changedPorts(old, fresh []servedPort) []servedPort {
 	})
 }
 
-func encodeAll(ports []servedPort, instances []*registry.Instance) (made []*xds.Resource, failed error) {
+func (a *assignments) encode(ports []servedPort, instances []*registry.Instance) (made []*xds.Resource, failed error) {
 	for _, port := range ports {
-		set := ir.EndpointSet{Target: port.Target}
+		a.buffer = slices.Grow(a.buffer[:0], len(instances))
 		for _, i := range instances {
 			if e, ok := endpoint(port.ServedPort, i); ok {
-				set.Endpoints = append(set.Endpoints, e)
+				a.buffer = append(a.buffer, e)
 			}
 		}
-		r, err := port.encoder.Encode(set.Endpoints)
+		r, err := port.encoder.Encode(a.buffer)
 		if err != nil {
 			failed = errors.Join(failed, err)
 			continue

@@ -41,7 +41,8 @@ func NewAssignmentEncoder(target ir.Target) *AssignmentEncoder {
 	return &AssignmentEncoder{name: AssignmentName(target)}
 }
 
-// Encode returns what Assignment does, with the same bytes. After an error the encoder stays as it was.
+// Encode returns what Assignment does, with the same bytes. After an error the encoder stays as it was. It does not
+// keep endpoints.
 func (a *AssignmentEncoder) Encode(endpoints []ir.Endpoint) (*xds.Resource, error) {
 	encoded, err := a.encodeEndpoints(distinct(endpoints))
 	if err != nil {
@@ -95,6 +96,9 @@ func (a *AssignmentEncoder) assemble(endpoints []*encodedEndpoint) ([]byte, erro
 				zone = &zoneFields{}
 				zones[e.Zone] = zone
 			}
+		}
+		if i == 0 { // often the only zone
+			zone.endpoints = make([]*encodedEndpoint, 0, len(endpoints))
 		}
 		zone.endpoints = append(zone.endpoints, e)
 		zone.size += len(e.field)
