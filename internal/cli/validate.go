@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +41,12 @@ type validation struct {
 	Problems config.Problems `json:"problems"`
 }
 
+// validateGCPercent lets the memory of one validation grow before the garbage collector runs: the command reads a folder
+// once and exits, and 5,000 documents take less than 100 MB.
+const validateGCPercent = 400
+
 func (i Invocation) runValidate(dir string, o output) error {
+	defer debug.SetGCPercent(debug.SetGCPercent(validateGCPercent))
 	snapshot, problems, err := config.LoadDir(dir)
 	if err != nil {
 		return err

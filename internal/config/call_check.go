@@ -85,32 +85,37 @@ type portUse struct {
 	origin mesh.Origin
 }
 
-// sidecarPorts are the ports on which the service's sidecar listens unless its agent is told otherwise.
-func (s *Service) sidecarPorts() map[int]portUse {
-	used := map[int]portUse{
-		mesh.DefaultEgressPort: {by: "the service's own sidecar, for calls by host"},
-		mesh.DefaultAdminPort:  {by: "the service's own sidecar, for its admin pages"},
+// sidecarUse says what the service's own sidecar listens for on a port, unless its agent is told otherwise.
+func (s *Service) sidecarUse(port int) (portUse, bool) {
+	ingress := port - mesh.DefaultIngressPort
+	switch {
+	case port == mesh.DefaultEgressPort:
+		return portUse{by: "the service's own sidecar, for calls by host"}, true
+	case port == mesh.DefaultAdminPort:
+		return portUse{by: "the service's own sidecar, for its admin pages"}, true
+	case ingress >= 0 && ingress < len(s.Ports):
+		p := s.Ports[ingress]
+		return portUse{fmt.Sprintf("the service's own sidecar, for callers of port %s", p.Name), p.Origin}, true
 	}
-	for i, p := range s.Ports {
-		used[mesh.DefaultIngressPort+i] = portUse{fmt.Sprintf("the service's own sidecar, for callers of port %s", p.Name), p.Origin}
-	}
-	return used
+	return portUse{}, false
 }
 
 // checkLocalPorts reports calls that would listen on a port of the caller's loopback that is taken.
 func (s *Service) checkLocalPorts(c *checker) {
-	taken := s.sidecarPorts()
-	for _, p := range s.Ports {
-		if _, clash := taken[p.Port]; !clash { // else it is reported with the port
-			taken[p.Port] = portUse{fmt.Sprintf("port %s of the application", p.Name), p.Origin}
-		}
-	}
+	taken := map[int]portUse{}
 	for i, call := range s.Calls {
 		port := c.docs.LocalPort(call)
 		if port == 0 {
 			continue
 		}
-		if before, ok := taken[port]; ok {
+		before, ok := s.sidecarUse(port)
+		if !ok {
+			before, ok = s.applicationUse(port)
+		}
+		if !ok {
+			before, ok = taken[port]
+		}
+		if ok {
 			c.reportWith(fmt.Sprintf("calls[%d].localPort", i), &yamldoc.Problem{
 				Message:  fmt.Sprintf("the call of %s needs port %d of 127.0.0.1, which is taken by %s", call.To, port, before.by),
 				Expected: "a port of its own for each tcp call",
@@ -120,4 +125,14 @@ func (s *Service) checkLocalPorts(c *checker) {
 		}
 		taken[port] = portUse{fmt.Sprintf("the call of %s", call.To), call.Origin}
 	}
+}
+
+// applicationUse says which port of the application a number is.
+func (s *Service) applicationUse(port int) (portUse, bool) {
+	for _, p := range s.Ports {
+		if p.Port == port {
+			return portUse{fmt.Sprintf("port %s of the application", p.Name), p.Origin}, true
+		}
+	}
+	return portUse{}, false
 }

@@ -67,11 +67,11 @@ type digest [sha256.Size]byte
 // decode decodes a document.
 func decode(doc *yamldoc.Document) decoded {
 	if !doc.Readable() {
-		return decoded{doc: doc}
+		return decoded{doc: doc.Compact()}
 	}
 	kind, problem := doc.Kind(kindNames)
 	if problem != nil {
-		return decoded{doc: doc, problems: yamldoc.Problems{*problem}}
+		return decoded{doc: doc.Compact(), problems: yamldoc.Problems{*problem}}
 	}
 	for _, k := range documentKinds {
 		if k.name == kind {
@@ -79,7 +79,7 @@ func decode(doc *yamldoc.Document) decoded {
 			problems, complete := reader.Decode(doc, s)
 			digest := sha256.Sum256(reader.Written(s))
 			complete()
-			return decoded{s, doc, problems, digest}
+			return decoded{s, doc.Compact(), problems, digest}
 		}
 	}
 	panic("config: kind without a type: " + kind)
@@ -122,6 +122,7 @@ func (c *checker) join(d decoded) {
 
 // report adds a problem with the field at a path of the current document.
 func (c *checker) report(path string, p *yamldoc.Problem) {
+	c.doc = c.doc.Expand()
 	*c.problems = append(*c.problems, c.doc.At(path, *p))
 }
 

@@ -59,10 +59,9 @@ func (s *Service) checkPorts(c *checker) {
 		c.report("ports", &yamldoc.Problem{Message: fmt.Sprintf("the service has %d ports", len(s.Ports)), Expected: fmt.Sprintf("at most %d", maxPorts)})
 		return
 	}
-	sidecar := s.sidecarPorts()
 	for i, p := range s.Ports {
 		path := fmt.Sprintf("ports[%d]", i)
-		if use, clash := sidecar[p.Port]; clash {
+		if use, clash := s.sidecarUse(p.Port); clash {
 			c.report(path+".port", &yamldoc.Problem{Message: fmt.Sprintf("port %d is needed by %s", p.Port, use.by), Expected: "another port for the application"})
 		}
 		if i > 0 && p.Protocol == mesh.TCP {

@@ -7,8 +7,11 @@ import (
 	"encoding/hex"
 	"io/fs"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
 	"github.com/doyen-mesh/doyen/internal/mesh"
@@ -70,15 +73,31 @@ type Parser struct {
 	parsed map[string]file // of the files in last
 }
 
-// decode returns the decoded files by name.
+// decode returns the decoded files by name. It decodes several at once: each by itself, so that their order does not
+// matter.
 func (p *Parser) decode(files Files) map[string]file {
 	next := make(map[string]file, len(files))
+	var changed []string
 	for name, text := range files {
-		had, ok := p.parsed[name]
-		if !ok || !bytes.Equal(p.last[name], text) {
-			had = parseFile(name, text)
+		if had, ok := p.parsed[name]; ok && bytes.Equal(p.last[name], text) {
+			next[name] = had
+		} else {
+			changed = append(changed, name)
 		}
-		next[name] = had
+	}
+	fresh := make([]file, len(changed))
+	var at atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(changed)) {
+		workers.Go(func() {
+			for i := at.Add(1) - 1; i < int64(len(changed)); i = at.Add(1) - 1 {
+				fresh[i] = parseFile(changed[i], files[changed[i]])
+			}
+		})
+	}
+	workers.Wait()
+	for i, name := range changed {
+		next[name] = fresh[i]
 	}
 	p.last, p.parsed = files, next
 	return next

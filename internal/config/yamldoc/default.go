@@ -11,8 +11,8 @@ import (
 // Settings stay absent.
 func (r *Reader) setDefaults(v reflect.Value, fields []field, given map[string]bool) {
 	for _, f := range fields {
-		if text, ok := f.Tag.Lookup("default"); ok && !given[f.name] && !isSetting(f.Type) {
-			r.setDefault(v.FieldByIndex(f.Index), f, text)
+		if f.initial != nil && !f.setting && !given[f.name] {
+			r.setDefault(v.FieldByIndex(f.Index), f, *f.initial)
 		}
 	}
 }
@@ -24,11 +24,11 @@ func (r *Reader) BuiltIn(into any) { r.builtIn(reflect.ValueOf(into).Elem()) }
 func (r *Reader) builtIn(v reflect.Value) {
 	for _, f := range r.fields[v.Type()] {
 		at := v.FieldByIndex(f.Index)
-		switch text, ok := f.Tag.Lookup("default"); {
-		case isSetting(f.Type) && ok:
-			r.setDefault(at.Field(settingValue), f, text)
+		switch {
+		case f.setting && f.initial != nil:
+			r.setDefault(at.Field(settingValue), f, *f.initial)
 			give(at, mesh.Origin{})
-		case at.Kind() == reflect.Struct && !isSetting(f.Type):
+		case at.Kind() == reflect.Struct && !f.setting:
 			r.builtIn(at)
 		}
 	}

@@ -18,11 +18,16 @@ type Document struct {
 	// Name is the value of the field name. It is found even if the rest of the document cannot be read.
 	Name string
 
-	file   string
-	owner  string     // the value of the field owner
-	lines  []string   // of the whole file
-	before int        // how many lines of the file precede the document
-	root   *yaml.Node // a mapping; nil if the document has no readable syntax
+	file     string
+	owner    string // the value of the field owner
+	readable bool
+
+	whole, text []byte // of the file, and of the document in it
+	before      int    // how many lines of the file precede the document
+
+	// Both are nil in a compact document.
+	lines []string   // of the whole file
+	root  *yaml.Node // a mapping; nil if the document is not readable
 }
 
 // Read reads the syntax of a file. It returns every document of the file, and all problems with their
@@ -32,15 +37,15 @@ func Read(name string, text []byte) ([]*Document, Problems) {
 		p.Origin.File = name
 		return nil, Problems{p}
 	}
-	lines := strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n")
+	lines := linesOf(text)
 	var docs []*Document
 	var problems Problems
 	for _, c := range split(text) {
 		if c.blank() {
 			continue
 		}
-		d := &Document{file: name, lines: lines, before: c.before, Name: salvageName(c.text)}
-		if p := d.parse(c.text); p != nil {
+		d := &Document{Name: salvageName(c.text), file: name, whole: text, text: c.text, before: c.before, lines: lines}
+		if p := d.parse(); p != nil {
 			problems = append(problems, *p)
 		}
 		docs = append(docs, d)
@@ -98,16 +103,16 @@ func salvageName(text []byte) string {
 }
 
 // parse reads the document's syntax tree, or returns why there is none.
-func (d *Document) parse(text []byte) *Problem {
+func (d *Document) parse() *Problem {
 	var n yaml.Node
-	if err := yaml.Load(text, &n); err != nil {
+	if err := yaml.Load(d.text, &n); err != nil {
 		return d.syntaxError(err)
 	}
 	root := n.Content[0]
 	if root.Kind != yaml.MappingNode {
 		return d.at(root, Problem{Message: "the document is " + form(root), Expected: "fields, the first of them kind"})
 	}
-	d.root = root
+	d.root, d.readable = root, true
 	if owner := lookup(root, "owner"); owner != nil && owner.Tag == "!!str" && OneLine(owner.Value) == nil {
 		d.owner = owner.Value
 	}
@@ -116,7 +121,31 @@ func (d *Document) parse(text []byte) *Problem {
 
 // Readable reports whether the document's syntax can be read. A document that is not readable cannot be
 // decoded; Read has returned the reason.
-func (d *Document) Readable() bool { return d.root != nil }
+func (d *Document) Readable() bool { return d.readable }
+
+// Compact returns the document without its syntax tree, which takes several times the memory of its text.
+func (d *Document) Compact() *Document {
+	c := *d
+	c.lines, c.root = nil, nil
+	return &c
+}
+
+// Expand returns the document with its syntax tree, which it reads again if the document is compact.
+func (d *Document) Expand() *Document {
+	if d.lines != nil {
+		return d
+	}
+	e := *d
+	e.lines = linesOf(d.whole)
+	if d.readable {
+		e.parse()
+	}
+	return &e
+}
+
+func linesOf(text []byte) []string {
+	return strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n")
+}
 
 // Kind returns the value of the field kind, or a problem if it is not one of kinds.
 func (d *Document) Kind(kinds []string) (string, *Problem) {

@@ -26,6 +26,8 @@ type field struct {
 	bounds   bounds
 	words    []string
 	format   string
+	setting  bool    // it is a Setting
+	initial  *string // the default tag; nil if there is none
 }
 
 // fieldsOf returns the fields of t that people write, those of embedded structs included, in the
@@ -51,7 +53,7 @@ func fieldsOf(t reflect.Type) []field {
 }
 
 func newField(owner reflect.Type, f reflect.StructField, name string) field {
-	return field{
+	made := field{
 		StructField: f,
 		owner:       owner,
 		name:        name,
@@ -59,7 +61,12 @@ func newField(owner reflect.Type, f reflect.StructField, name string) field {
 		bounds:      parseBounds(f.Tag.Get("range")),
 		words:       list(f.Tag.Get("enum")),
 		format:      f.Tag.Get("format"),
+		setting:     isSetting(f.Type),
 	}
+	if text, ok := f.Tag.Lookup("default"); ok {
+		made.initial = &text
+	}
+	return made
 }
 
 // list splits a tag that holds several values.

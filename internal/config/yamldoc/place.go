@@ -10,8 +10,12 @@ import (
 )
 
 // At returns p with the place of the field at a path such as calls[0].to. If that field is not written, because
-// it has its default or is implied by a short form, the place is that of the nearest field around it.
-func (d *Document) At(path string, p Problem) Problem { return *d.at(d.find(path), p) }
+// it has its default or is implied by a short form, the place is that of the nearest field around it. For a compact
+// document each call reads the syntax again: expand it before many calls.
+func (d *Document) At(path string, p Problem) Problem {
+	e := d.Expand()
+	return *e.at(e.find(path), p)
+}
 
 // at returns p with the place of a node.
 func (d *Document) at(n *yaml.Node, p Problem) *Problem {
