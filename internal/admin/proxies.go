@@ -173,6 +173,7 @@ func (v proxyView) describe(node *xds.Node) api.Proxy {
 	}
 	p.Role, p.Service, p.Edge, p.Zone, p.Kind = string(n.Role), string(n.Service), string(n.Edge), string(n.Zone), kind(n.Role)
 	p.Revision, p.Unreachable = string(view.Revision), unreachable(view.Unreachable)
+	p.NotApplied = notApplied(view.NotApplied)
 	switch {
 	case !known:
 		p.State, p.Why = api.Pending, "its configuration is being compiled"
@@ -190,6 +191,14 @@ func unreachable(all []ir.Unreachable) []api.Unreachable {
 	var shown []api.Unreachable
 	for _, u := range all {
 		shown = append(shown, api.Unreachable{To: u.Target.Hosts()[0], Why: u.Why, Origin: u.Origin.String()})
+	}
+	return shown
+}
+
+func notApplied(all []ir.NotApplied) []api.NotApplied {
+	var shown []api.NotApplied
+	for _, n := range all {
+		shown = append(shown, api.NotApplied{To: n.Target.Hosts()[0], Setting: n.Setting, Why: n.Why, Origin: n.Origin.String()})
 	}
 	return shown
 }

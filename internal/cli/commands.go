@@ -12,7 +12,7 @@ func (i Invocation) commands() []struct {
 		commands []*cobra.Command
 	}{
 		{groupRun, []*cobra.Command{i.demo(), i.server(), i.agent(), i.edge()}},
-		{groupCheck, []*cobra.Command{i.validate(), i.render(), i.schema(), i.bootstrap()}},
+		{groupCheck, []*cobra.Command{i.validate(), i.explain(), i.render(), i.schema(), i.bootstrap()}},
 		{groupAsk, []*cobra.Command{i.status(), i.services(), i.instances(), i.accept(), i.expiry()}},
 	}
 }

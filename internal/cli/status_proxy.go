@@ -43,6 +43,10 @@ func (r statusReport) explainProxy(p api.Proxy) {
 		r.blank()
 		r.add("It cannot reach %s: %s (%s)", u.To, u.Why, u.Origin)
 	}
+	for _, n := range p.NotApplied {
+		r.blank()
+		r.add("It does not apply %s for %s: %s (%s)", n.Setting, n.To, n.Why, n.Origin)
+	}
 	r.types(p)
 }
 

@@ -112,6 +112,15 @@ func (s Setting) Of(t *Traffic) (reflect.Value, mesh.Origin) {
 	return value(v), origin(v)
 }
 
+// in returns what a scope sets, and where; false if it does not set it. t may be nil.
+func (s Setting) in(t *Traffic) (v reflect.Value, decided mesh.Origin, ok bool) {
+	if t == nil {
+		return reflect.Value{}, mesh.Origin{}, false
+	}
+	at := reflect.ValueOf(t).Elem().FieldByIndex(s.index)
+	return value(at), origin(at), given(at)
+}
+
 // limit returns what bounds sets for the setting; false if it sets nothing.
 func (s Setting) limit(bounds *Bounds) (limit reflect.Value, ok bool) {
 	if s.bound == nil {

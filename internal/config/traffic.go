@@ -50,7 +50,7 @@ type Retries struct {
 	On yamldoc.Setting[[]string] `json:"on,omitzero" enum:"connect-failure,refused-stream,reset-before-request,reset,gateway-error,5xx,retriable-4xx,cancelled,deadline-exceeded,internal,resource-exhausted,unavailable" default:"connect-failure,refused-stream,reset-before-request" example:"[connect-failure, reset]"`
 
 	// How long one attempt may take; 0s leaves each attempt all the time that the whole request has left.
-	PerTryTimeout yamldoc.Setting[Duration] `json:"perTryTimeout,omitzero" range:"0s-24h" default:"0s" zero:"that of the whole request" example:"500ms"`
+	PerTryTimeout yamldoc.Setting[Duration] `json:"perTryTimeout,omitzero" range:"0s-24h" default:"0s" zero:"the whole request" example:"500ms"`
 }
 
 // CircuitBreaker limits what one proxy has in progress to one service at once.

@@ -71,6 +71,7 @@ type result struct {
 	reads       compile.Reads
 	snapshot    *xds.Snapshot
 	unreachable []ir.Unreachable
+	notApplied  []ir.NotApplied
 	err         error
 }
 
@@ -124,7 +125,7 @@ func (j job) run(caches *caches) result {
 	for i, resource := range resources {
 		all[i] = resource.Resource
 	}
-	r.snapshot, r.unreachable = xds.NewSnapshot(all...), proxy.Unreachable
+	r.snapshot, r.unreachable, r.notApplied = xds.NewSnapshot(all...), proxy.Unreachable, proxy.NotApplied
 	return r
 }
 
@@ -208,7 +209,7 @@ func (c *compiler) finish(r result) {
 	e.state, e.view.Behind, e.view.Err = idle, false, r.err
 	if r.err == nil {
 		c.snapshots.Publish(e.use.key, r.snapshot)
-		e.ready, e.view.Unreachable = true, r.unreachable
+		e.ready, e.view.Unreachable, e.view.NotApplied = true, r.unreachable, r.notApplied
 		c.release(e)
 	} else {
 		node := e.use.node

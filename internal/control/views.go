@@ -30,6 +30,8 @@ type View struct {
 	Err error
 	// Unreachable is what the documents call and this kind of client cannot reach.
 	Unreachable []ir.Unreachable
+	// NotApplied is what the documents set and this kind of client does not honor.
+	NotApplied []ir.NotApplied
 }
 
 // identity is who a node is, decoded from its metadata, and the name of what nodes like it get.

@@ -134,6 +134,8 @@ type Proxy struct {
 	Revision   string     `json:"revision"` // of the documents its configuration was made from
 	// Unreachable is what its manifest calls and this kind of client cannot reach; absent when there is nothing.
 	Unreachable []Unreachable `json:"unreachable,omitempty"`
+	// NotApplied is what documents set for its calls and this kind of client does not honor; absent when there is nothing.
+	NotApplied []NotApplied `json:"notApplied,omitempty"`
 	// Types is keyed by clusters, endpoints, listeners, routes, virtualHosts, secrets or runtime.
 	Types map[string]TypeStatus `json:"types"`
 }
@@ -143,6 +145,14 @@ type Unreachable struct {
 	To     string `json:"to"` // by the host that it is called by: users, admin.users
 	Why    string `json:"why"`
 	Origin string `json:"origin"` // file:line:column of the call
+}
+
+// NotApplied is a setting that a client does not honor.
+type NotApplied struct {
+	To      string `json:"to"`      // as in Unreachable
+	Setting string `json:"setting"` // as in documents: retries.perTryTimeout
+	Why     string `json:"why"`
+	Origin  string `json:"origin"` // file:line:column where it is set
 }
 
 // TypeStatus is how far a proxy is with one type of resource.
