@@ -72,7 +72,7 @@ func (o EdgeOptions) describe(ctx context.Context) (api.Edge, error) {
 	case d := <-descriptions:
 		return d.what, d.err
 	case <-timer.C:
-		o.Log.Warn("no server answers: starting Envoy, which listens when one does")
+		o.Log.Warn("no server answers: starting Envoy, which has no listeners and routes until one does", "server", o.Server, "xds", o.XDS)
 	case <-ctx.Done():
 	}
 	return api.Edge{}, nil

@@ -78,7 +78,7 @@ func (a *agent) firstDescription(ctx context.Context, descriptions <-chan descri
 		}
 		a.waitForProxy(ctx, a.startProxy())
 	case <-late:
-		a.Log.Warn("no server answers: starting the application without Envoy, which follows when one does")
+		a.Log.Warn("no server answers: starting the application without Envoy, so it can call nobody and is not checked in until one does", "server", a.Server)
 	case <-ctx.Done():
 	}
 	return nil

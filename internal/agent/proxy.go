@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
@@ -37,6 +38,7 @@ type proxy struct {
 	command process.Command
 	lines   *lineWriter // what Envoy prints
 	admin   *proxyAdmin
+	server  string           // host:port of the server's gRPC port
 	inbound []netip.AddrPort // where callers reach it: it is ready when all of them accept connections
 	log     *slog.Logger
 }
@@ -57,6 +59,7 @@ func newProxy(o ProxyOptions, b bootstrap.Options, inbound []netip.AddrPort, out
 		command: process.Command{Path: o.Path, Args: append(args, o.Args...), Stdout: lines, Stderr: lines},
 		lines:   lines,
 		admin:   newProxyAdmin(b.AdminPort),
+		server:  b.Server,
 		inbound: inbound,
 		log:     log,
 	}, nil
@@ -115,14 +118,30 @@ func (p *proxy) once(ctx context.Context, hurry <-chan struct{}, tell func(error
 func (p *proxy) prober() prober {
 	reached := false
 	ask := func(ctx context.Context) error {
-		if err := p.admin.ready(ctx); err != nil || reached {
-			return err
+		err := p.admin.ready(ctx)
+		if err == nil && !reached {
+			err = p.accepts(ctx)
+			reached = err == nil
 		}
-		err := p.accepts(ctx)
-		reached = err == nil
-		return err
+		if err != nil {
+			return p.explain(ctx, err)
+		}
+		return nil
 	}
 	return prober{ask: ask, eager: readyEager, interval: readyCalm, timeout: adminTimeout}
+}
+
+// explain returns why Envoy is not ready, as far as it can be known: it is not connected to a server, or it has
+// refused a listener. Otherwise that is err.
+func (p *proxy) explain(ctx context.Context, err error) error {
+	connected, statsErr := p.admin.gauges(ctx, `^control_plane\.connected_state$`)
+	if state, found := connected["control_plane.connected_state"]; statsErr == nil && found && state == 0 {
+		return fmt.Errorf("no connection to the server's gRPC port at %s (--xds): %w", p.server, err)
+	}
+	if refused, dumpErr := p.admin.refusedListeners(ctx); dumpErr == nil && len(refused) > 0 {
+		return fmt.Errorf("%s: %w", strings.Join(refused, "; "), err)
+	}
+	return err
 }
 
 // accepts is nil when Envoy accepts connections wherever callers come.

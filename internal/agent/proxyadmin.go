@@ -72,6 +72,32 @@ func (p *proxyAdmin) gauges(ctx context.Context, expression string) (map[string]
 	return values, nil
 }
 
+// refusedListeners returns what Envoy said of listeners that it has refused and that are not in force.
+func (p *proxyAdmin) refusedListeners(ctx context.Context) ([]string, error) {
+	answer, err := p.call(ctx, http.MethodGet, "/config_dump?resource=dynamic_listeners")
+	if err != nil {
+		return nil, err
+	}
+	var dump struct {
+		Configs []struct {
+			Name  string `json:"name"`
+			Error *struct {
+				Details string `json:"details"`
+			} `json:"error_state"`
+		} `json:"configs"`
+	}
+	if err := json.Unmarshal(answer, &dump); err != nil {
+		return nil, fmt.Errorf("envoy's listeners: %w", err)
+	}
+	var refused []string
+	for _, l := range dump.Configs {
+		if l.Error != nil {
+			refused = append(refused, fmt.Sprintf("envoy refuses listener %s: %s", l.Name, l.Error.Details))
+		}
+	}
+	return refused, nil
+}
+
 func (p *proxyAdmin) call(ctx context.Context, method, path string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, p.base+path, nil)
 	if err != nil {

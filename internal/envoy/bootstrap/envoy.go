@@ -114,6 +114,12 @@ func authorities(file string) *tlsv3.Secret {
 	}
 }
 
+// Bounds of the pauses between tries to reach the server; each is drawn at random from 0 up.
+const (
+	firstReconnect = 250 * time.Millisecond
+	lastReconnect  = time.Second
+)
+
 // connected is basic with a stream to the server: the aggregated one, incremental, over which everything comes.
 func connected(o Options) (*bootstrapv3.Bootstrap, error) {
 	cluster, err := o.cluster()
@@ -139,7 +145,13 @@ func connected(o Options) (*bootstrapv3.Bootstrap, error) {
 func server() *corev3.GrpcService {
 	return &corev3.GrpcService{
 		TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{
-			EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: envoy.ServerClusterName},
+			EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{
+				ClusterName: envoy.ServerClusterName,
+				// Envoy's own pauses grow to 30 s, for which a proxy that started without a server would do nothing.
+				RetryPolicy: &corev3.RetryPolicy{RetryBackOff: &corev3.BackoffStrategy{
+					BaseInterval: durationpb.New(firstReconnect), MaxInterval: durationpb.New(lastReconnect),
+				}},
+			},
 		},
 		RetryPolicy: &corev3.RetryPolicy{RetryBackOff: &corev3.BackoffStrategy{
 			BaseInterval: durationpb.New(reconnect),
