@@ -74,14 +74,37 @@
 //
 // # The states of a type on a stream
 //
-//	          first request                   something differs
-//	(unknown) -------------> [waits] ------------------------------> [in flight]
-//	                           ^  ^      one response, one nonce        |   |
-//	                           |  +------------- ACK -------------------+   |
-//	                           |                                            |
-//	                           +--- NACK: the changes are parked -----------+
+// What a client asks for of one type on one stream is a watch. Its state is what the client was sent, what it
+// acknowledged, and the response that it has not answered yet, if there is one:
 //
-// At most one response of a type is unacknowledged. What changes meanwhile is in the next one,
+//	  first request,                  some change may go               ACK: sent becomes acknowledged
+//	  perhaps with claims        (one response, one nonce)           +---------------------------------+
+//	(new) -----------> [idle] -------------------------> [pending] --+                                 |
+//	                    ^ ^ |                             |   | ^    +--> NACK: sent becomes           |
+//	                    | | |                     heartbeat   | |         acknowledged again, the      |
+//	                    | | |                  (needs no ACK)-+-+         changes are parked ----------+
+//	                    | | |                                                                          |
+//	                    | | +-- a removal that cannot be said: counts as acknowledged at once          |
+//	                    | +--- what is withheld is looked at again                                     |
+//	                    +------------------------------------------------------------------------------+
+//
+// The state of one resource in a watch, by name:
+//
+//		absent ---- sent ----> unanswered ---- ACK ----> acknowledged ---- replaced, ACK ----> acknowledged
+//		   |                       |                          |                                     |
+//		   | what it refers to     | NACK                     | something the client                | the client has not all
+//		   | is not there yet      v                          | may use refers to it                | that the new one needs
+//		   v                    parked until                  v                                     v
+//		withheld             its content changes      removal withheld                  the old one is retained
+//
+//	  - A claimed resource is one that the client had when it connected. Where it is not what there is now, a
+//	    placeholder stands for it, as acknowledged: it may refer to anything, it is replaced or removed in
+//	    order like any other, and it is never sent. A state-of-the-world client says only that it has
+//	    something; one placeholder stands for all of that.
+//	  - A stale resource counts as removed and the client may have kept it, since it still asks for the name:
+//	    state-of-the-world has no words for such removals, and Envoy passes over them in delta.
+//
+// At most one response of a type is unacknowledged, besides heartbeats. What changes meanwhile is in the next one,
 // which goes to the newest state directly. After a NACK the refused changes are parked: the
 // name counts as its last acknowledged object, also in later state-of-the-world responses,
 // until its content changes. Refused was the whole: when one of several names that were refused
@@ -93,11 +116,27 @@
 // # Order
 //
 // A resource may name what it refers to ([ResourceOptions]; package envoyrefs finds the
-// references of Envoy's messages). Then a change waits until what it refers to was acknowledged,
-// a removal until the client acknowledged what replaces those that refer to it, and the
-// endpoints of a changed cluster are sent once more after it, for which Envoy waits. All
-// streams of one node are looked at together. An addition that waits for a mere ACK goes ahead
-// after [ServerOptions.OrderTimeout]. [TypeStatus] says what is held, by what and since when.
+// references of Envoy's messages). Then changes are made before others are broken:
+//
+//   - A new or changed resource waits until the client has acknowledged what it refers to, and what that refers to,
+//     as far as the client has asked for it or is about to (the endpoints of a cluster that it has).
+//   - A resource is removed when nothing refers to it that the client may be using: neither what it
+//     acknowledged, nor what is on its way to it, nor older versions that it goes on using until it has all
+//     that their successors need. A listener that moves to a named route is an example: its ACK says that the client
+//     has it, and not yet that the routes have come.
+//   - The endpoints of a changed cluster are sent once more after it: Envoy waits for them.
+//   - The first answers to a client that comes up wait for nothing: it uses nothing yet.
+//
+// What is withheld is looked at again at every event that may let it go. An addition that waits for a mere ACK goes
+// ahead after [ServerOptions.OrderTimeout]; a removal waits as long as something may need it. All streams of one
+// client process are looked at together, but a stream that has not answered for the OrderTimeout
+// does not hold the others. Streams on one connection are one process's; of two processes with one node ID (copied
+// images) neither waits for the other, and [StreamStatus] tells them apart. [TypeStatus] says what is held, by what
+// and since when.
+//
+// One thing cannot be kept: a state-of-the-world client that comes back with a version of all clusters that is
+// not the current one does not say which clusters it has, so the first response may take away one that it
+// still uses.
 //
 // # What it says of itself
 //
