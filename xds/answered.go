@@ -26,8 +26,8 @@ func (st *stream) rejection(ref Ref) *Rejection {
 	g := st.session.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p := st.session.place(ref.Type)
-	if p == nil || p.want == nil || !p.isParked(change{name: ref.Name, new: p.want.find(ref.Name)}) {
+	p := st.session.watch(ref.Type)
+	if p == nil || p.want == nil || !p.isRefused(change{name: ref.Name, new: p.want.find(ref.Name)}) {
 		return nil
 	}
 	return p.rejections.latest

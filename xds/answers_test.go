@@ -58,7 +58,7 @@ func answers(t *testing.T, r *request) []*response {
 	cache.Put(a)
 	s := &session{
 		delta: r.delta, node: nodeOf(r, ""), waker: asleep{}, source: cache, group: &group{},
-		rules: &rules{errors: true, orderTimeout: defaultOrderTimeout, removalGrace: defaultRemovalGrace, keeper: &keeper{}},
+		rules: &rules{errors: true, orderTimeout: defaultOrderTimeout, removalGrace: defaultRemovalGrace, bodyCache: &bodyCache{}},
 	}
 	s.group.sessions = append(s.group.sessions, s)
 	now := time.Now()

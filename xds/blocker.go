@@ -25,13 +25,13 @@ type blockers struct {
 // blocking returns the blockers of the removal of name.
 func (c *check) blocking(name string) []blocker {
 	if c.blockers == nil {
-		c.blockers = &blockers{typeURL: c.place.typeURL, now: c.now, byRef: map[string][]blocker{}}
-		own := c.place.session
+		c.blockers = &blockers{typeURL: c.watch.typeURL, now: c.now, byRef: map[string][]blocker{}}
+		own := c.watch.session
 		for _, s := range own.group.sessions {
 			if s != own && s.hung(c.now) {
 				continue
 			}
-			for _, q := range s.places {
+			for _, q := range s.watches {
 				if q.want != nil {
 					c.blockers.collect(q, s != own)
 				}
@@ -58,7 +58,7 @@ func (c *check) blocking(name string) []blocker {
 }
 
 // collect adds what the client has, may have soon, or may still use of a type.
-func (b *blockers) collect(q *place, sibling bool) {
+func (b *blockers) collect(q *watch, sibling bool) {
 	if q.acked.sum != q.want.sum {
 		for _, ch := range q.want.since(q.acked, q.shared).changes {
 			b.add(q, sibling, ch.name, ch.old, ch.new)
@@ -77,7 +77,7 @@ func (b *blockers) collect(q *place, sibling bool) {
 }
 
 // collectAbsent adds what the client had by a stream that ended. What is wanted of it is not known.
-func (b *blockers) collectAbsent(q *place, until time.Time) {
+func (b *blockers) collectAbsent(q *watch, until time.Time) {
 	for r := range q.acked.all() {
 		b.note(blocker{ref: Ref{q.typeURL, r.name}, until: until}, r, nil)
 	}
@@ -91,7 +91,7 @@ func (b *blockers) collectAbsent(q *place, until time.Time) {
 	}
 }
 
-func (b *blockers) add(q *place, sibling bool, name string, has, want *Resource) {
+func (b *blockers) add(q *watch, sibling bool, name string, has, want *Resource) {
 	entry := blocker{ref: Ref{q.typeURL, name}, removed: want == nil}
 	if sibling {
 		entry.until = q.session.hungAt()

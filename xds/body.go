@@ -75,9 +75,9 @@ type bodies struct {
 	mu   sync.Mutex // one builder at a time
 }
 
-// get returns the body of a variant, building it when there is none. A nil keeper is for a
+// get returns the body of a variant, building it when there is none. A nil body cache is for a
 // body that nobody else will need: it is not kept.
-func (b *bodies) get(v variant, keep *keeper, build func() []byte) *body {
+func (b *bodies) get(v variant, keep *bodyCache, build func() []byte) *body {
 	if made := b.made[v].Load(); made != nil {
 		return made
 	}
@@ -96,7 +96,7 @@ func (b *bodies) get(v variant, keep *keeper, build func() []byte) *body {
 }
 
 // body returns the encoding of a difference.
-func (d *difference) body(v variant, typeURL string, keep *keeper) *body {
+func (d *difference) body(v variant, typeURL string, keep *bodyCache) *body {
 	return d.bodies.get(v, keep, func() []byte {
 		b := make([]byte, 0, d.size+len(typeURL)+64)
 		b = appendHeader(b, d.version, typeURL)
@@ -113,7 +113,7 @@ func (d *difference) body(v variant, typeURL string, keep *keeper) *body {
 }
 
 // body returns the encoding of everything, for state-of-the-world.
-func (c *content) body(v variant, typeURL string, keep *keeper) *body {
+func (c *content) body(v variant, typeURL string, keep *bodyCache) *body {
 	return c.bodies.get(v, keep, func() []byte {
 		size := len(typeURL) + 64
 		for r := range c.all() {

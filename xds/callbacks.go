@@ -79,8 +79,8 @@ func (n Names) All() iter.Seq[string] {
 
 func namesOf(list []string) Names { return Names{len(list), slices.Values(list)} }
 
-// requestInfo tells of a request to the place of its type, which is nil at the first.
-func requestInfo(r *request, p *place) RequestInfo {
+// requestInfo tells of a request to the watch of its type, which is nil at the first.
+func requestInfo(r *request, p *watch) RequestInfo {
 	info := RequestInfo{Type: r.typeURL, Nonce: r.nonce, Names: namesOf(r.names), Unsubscribed: namesOf(r.drop), Error: r.message}
 	if r.refused && r.message == "" {
 		info.Error = "refused without a message"
@@ -105,7 +105,7 @@ func namesAsked(names []string, wildcard bool) Names {
 }
 
 func responseInfo(r *response) ResponseInfo {
-	info := ResponseInfo{Type: r.place.typeURL, Nonce: r.nonce, Version: r.version}
+	info := ResponseInfo{Type: r.watch.typeURL, Nonce: r.nonce, Version: r.version}
 	if whole := r.whole; whole != nil {
 		info.Resources = Names{whole.count, func(yield func(string) bool) {
 			for resource := range whole.all() {

@@ -14,14 +14,14 @@ func TestCallbackCost(t *testing.T) {
 		names[i] = fmt.Sprintf("cluster-%04d", i)
 		resources[i] = NewResource(ClusterType, names[i], nil, ResourceOptions{})
 	}
-	p := &place{kind: kindOf(ClusterType), requested: requested{asked: names, wildcard: true}}
+	p := &watch{kind: kindOf(ClusterType), requested: requested{asked: names, wildcard: true}}
 	all := &content{table: newTable(resources)}
 	list := all.since(nothing(), true)
 	total := 0
 	for name, tell := range map[string]func(){
 		"request": func() { total += requestInfo(&request{sameNames: true}, p).Names.Len() },
-		"whole":   func() { total += responseInfo(&response{place: p, whole: all}).Resources.Len() },
-		"changes": func() { total += responseInfo(&response{place: p, list: list}).Resources.Len() },
+		"whole":   func() { total += responseInfo(&response{watch: p, whole: all}).Resources.Len() },
+		"changes": func() { total += responseInfo(&response{watch: p, list: list}).Resources.Len() },
 	} {
 		if cost := testing.AllocsPerRun(100, tell); cost > 5 {
 			t.Errorf("%s: %v allocations", name, cost)

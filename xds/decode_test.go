@@ -67,13 +67,13 @@ func FuzzDecodeRepeated(f *testing.F) {
 	f.Add(first, wire(&discoveryv3.DiscoveryRequest{ResourceNames: []string{"a", "b"}, TypeUrl: RouteType}))
 	f.Add(first, wire(&discoveryv3.DiscoveryRequest{ResourceNames: []string{"a", "b", "c"}, TypeUrl: EndpointType}))
 	f.Add(first, wire(&discoveryv3.DiscoveryRequest{ResourceNames: []string{"a", "c"}, TypeUrl: EndpointType}))
-	f.Add(first, append(slices.Clone(first), first...)) // names in two places
+	f.Add(first, append(slices.Clone(first), first...)) // names in two watches
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		var before, alone request
 		if before.decode(first) != nil || alone.decode(second) != nil {
 			return
 		}
-		s := &session{places: []*place{{kind: kindOf(before.typeURL), requested: requested{last: before.encoded}}}}
+		s := &session{watches: []*watch{{kind: kindOf(before.typeURL), requested: requested{last: before.encoded}}}}
 		after := request{session: s}
 		if err := after.decode(second); err != nil {
 			t.Fatalf("not decoded after another request: %v", err)

@@ -7,7 +7,7 @@ import (
 )
 
 // receiveDelta takes the changes a delta request makes to the subscription.
-func (p *place) receiveDelta(now time.Time, r *request) error {
+func (p *watch) receiveDelta(now time.Time, r *request) error {
 	first := p.fresh
 	p.fresh = false
 	if !first && len(r.names) == 0 && len(r.drop) == 0 {
@@ -21,7 +21,7 @@ func (p *place) receiveDelta(now time.Time, r *request) error {
 	names := mergeNames(without(before, drop), subscribe)
 	wasWildcard := p.wildcard
 	shrunk := wasWildcard && !wildcard || len(drop) > 0
-	p.owed = p.owed || first && wildcard || slices.Contains(r.names, wildcardName)
+	p.answerDue = p.answerDue || first && wildcard || slices.Contains(r.names, wildcardName)
 	if err := p.ask(wildcard, names); err != nil {
 		return err
 	}
@@ -39,20 +39,20 @@ func (p *place) receiveDelta(now time.Time, r *request) error {
 }
 
 // emptyMeansAll says whether a first request without names asks for everything.
-func (p *place) emptyMeansAll() bool {
+func (p *watch) emptyMeansAll() bool {
 	return p.legacyWildcard || p.typeURL == VirtualHostType && p.session.rules.pushHosts
 }
 
 // drop forgets names the client no longer asks for. Of a name that is still covered by the
 // wildcard it is told the state once more (C078). everything says that the wildcard was dropped.
-func (p *place) drop(before, drop []string, everything bool) {
+func (p *watch) drop(before, drop []string, everything bool) {
 	if everything {
 		p.limitAll(nil)
 	} else {
 		p.limitAll(drop)
 	}
 	if !p.wildcard {
-		p.again = slices.DeleteFunc(p.again, func(name string) bool {
+		p.resends = slices.DeleteFunc(p.resends, func(name string) bool {
 			_, dropped := slices.BinarySearch(drop, name)
 			return dropped
 		})
@@ -60,20 +60,20 @@ func (p *place) drop(before, drop []string, everything bool) {
 	}
 	for _, name := range drop {
 		if _, named := slices.BinarySearch(before, name); named && !p.named(name) {
-			p.again = appendRepeats(p.again, name)
+			p.resends = appendRepeats(p.resends, name)
 		}
 	}
 }
 
 // answerFor sees to it that every name subscribed to is answered: also one that the client
 // has already (C071), also one that does not exist (C072).
-func (p *place) answerFor(before, names []string, claims map[string]string) {
+func (p *watch) answerFor(before, names []string, claims map[string]string) {
 	if len(names) == 0 {
 		return
 	}
 	p.session.group.load()
 	if p.want == nil {
-		p.again = appendRepeats(p.again, names...) // decided once there is something
+		p.resends = appendRepeats(p.resends, names...) // decided once there is something
 		return
 	}
 	if len(before) == 0 && !p.wildcard && p.want.count == len(names) && p.want.further == nil && p.sent.count == 0 {
@@ -83,7 +83,7 @@ func (p *place) answerFor(before, names []string, claims map[string]string) {
 		_, had := slices.BinarySearch(before, name)
 		_, claimed := claims[name] // what differs is a change, what does not is not sent again (C080)
 		if had || p.mayHave(name) && !claimed || p.want.find(name) == nil {
-			p.again = appendRepeats(p.again, name)
+			p.resends = appendRepeats(p.resends, name)
 		}
 	}
 }

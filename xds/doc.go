@@ -82,7 +82,7 @@
 //	(new) -----------> [idle] -------------------------> [pending] --+                                 |
 //	                    ^ ^ |                             |   | ^    +--> NACK: sent becomes           |
 //	                    | | |                     heartbeat   | |         acknowledged again, the      |
-//	                    | | |                  (needs no ACK)-+-+         changes are parked ----------+
+//	                    | | |                  (needs no ACK)-+-+         changes are set aside -------+
 //	                    | | |                                                                          |
 //	                    | | +-- a removal that cannot be said: counts as acknowledged at once          |
 //	                    | +--- what is withheld is looked at again                                     |
@@ -94,7 +94,7 @@
 //		   |                       |                          |                                     |
 //		   | what it refers to     | NACK                     | something the client                | the client has not all
 //		   | is not there yet      v                          | may use refers to it                | that the new one needs
-//		   v                    parked until                  v                                     v
+//		   v                    set aside until               v                                     v
 //		withheld             its content changes      removal withheld                  the old one is retained
 //
 //	  - A claimed resource is one that the client had when it connected. Where it is not what there is now, a
@@ -105,7 +105,7 @@
 //	    state-of-the-world has no words for such removals, and Envoy passes over them in delta.
 //
 // At most one response of a type is unacknowledged, besides heartbeats. What changes meanwhile is in the next one,
-// which goes to the newest state directly. After a NACK the refused changes are parked: the
+// which goes to the newest state directly. After a NACK the refused changes are set aside: the
 // name counts as its last acknowledged object, also in later state-of-the-world responses,
 // until its content changes. Refused was the whole: when one of several names that were refused
 // together changes, that goes first and the others are offered once more after it, so that a bad

@@ -39,15 +39,15 @@ func (g *group) remove(now time.Time, s *session) {
 	g.changed(nil)
 }
 
-// absent yields the places of streams that ended a moment ago, of types that no stream asks for now,
+// absent yields the watches of streams that ended a moment ago, of types that no stream asks for now,
 // and until when they count.
-func (g *group) absent(now time.Time) iter.Seq2[*place, time.Time] {
-	return func(yield func(*place, time.Time) bool) {
+func (g *group) absent(now time.Time) iter.Seq2[*watch, time.Time] {
+	return func(yield func(*watch, time.Time) bool) {
 		for _, d := range g.departed {
 			if !now.Before(d.until) {
 				continue
 			}
-			for _, p := range d.session.places {
+			for _, p := range d.session.watches {
 				if !g.watches(p.typeURL) && !yield(p, d.until) {
 					return
 				}
@@ -69,7 +69,7 @@ func (g *group) isAbsent(typeURL string, now time.Time) bool {
 // watches says whether a stream asks for a type.
 func (g *group) watches(typeURL string) bool {
 	return slices.ContainsFunc(g.sessions, func(s *session) bool {
-		p := s.place(typeURL)
+		p := s.watch(typeURL)
 		return p != nil && !p.fresh
 	})
 }
@@ -88,7 +88,7 @@ func (g *group) changed(except *session) {
 
 // waits says whether something is withheld.
 func (s *session) waits() bool {
-	return slices.ContainsFunc(s.places, func(p *place) bool { return len(p.withheld)+len(p.retained) > 0 })
+	return slices.ContainsFunc(s.watches, func(p *watch) bool { return len(p.withheld)+len(p.retained) > 0 })
 }
 
 // load looks at what there is: at all of a pool in one moment, at one pool after the other.
@@ -96,7 +96,7 @@ func (s *session) waits() bool {
 func (g *group) load() {
 	g.pools = g.pools[:0]
 	for _, s := range g.sessions {
-		for _, p := range s.places {
+		for _, p := range s.watches {
 			for _, part := range p.parts {
 				if !slices.Contains(g.pools, part.collection.pool) {
 					g.pools = append(g.pools, part.collection.pool)
@@ -107,7 +107,7 @@ func (g *group) load() {
 	for _, pool := range g.pools {
 		pool.mu.RLock()
 		for _, s := range g.sessions {
-			for _, p := range s.places {
+			for _, p := range s.watches {
 				p.read(pool)
 			}
 		}
@@ -115,7 +115,7 @@ func (g *group) load() {
 	}
 	changed := false
 	for _, s := range g.sessions {
-		for _, p := range s.places {
+		for _, p := range s.watches {
 			changed = p.combine() || changed
 		}
 	}
@@ -136,11 +136,11 @@ func (s *session) published(ref Ref) bool {
 	return p.ready && c != nil && c.table.find(ref.Name) != nil
 }
 
-// placeOf returns the place that counts for s of what ref names: one that has it to give, its
+// watchOf returns the watch that counts for s of what ref names: one that has it to give, its
 // own before another stream's, nil when no stream asks for the type. A client may ask for
 // resources of one type on a stream each, as Envoy does outside of ADS.
-func (g *group) placeOf(s *session, ref Ref, now time.Time) *place {
-	first := s.place(ref.Type)
+func (g *group) watchOf(s *session, ref Ref, now time.Time) *watch {
+	first := s.watch(ref.Type)
 	if first != nil && (len(g.sessions) == 1 || first.want != nil && first.want.get(ref.Name) != nil) {
 		return first
 	}
@@ -148,7 +148,7 @@ func (g *group) placeOf(s *session, ref Ref, now time.Time) *place {
 		if o == s || o.hung(now) {
 			continue
 		}
-		p := o.place(ref.Type)
+		p := o.watch(ref.Type)
 		if p != nil && p.want != nil && p.want.get(ref.Name) != nil {
 			return p
 		}
@@ -169,7 +169,7 @@ func (s *session) hung(now time.Time) bool {
 // hungAt is when the stream will count as hung, zero when it has answered everything.
 func (s *session) hungAt() time.Time {
 	var at time.Time
-	for _, p := range s.places {
+	for _, p := range s.watches {
 		if p.pending != nil {
 			at = earlier(at, p.sentAt.Add(s.rules.orderTimeout))
 		}
@@ -185,11 +185,11 @@ func (g *group) serves() bool {
 	}
 	routes := false
 	for _, s := range g.sessions {
-		p := s.place(RouteType)
+		p := s.watch(RouteType)
 		routes = routes || p != nil && p.acked.count > 0
 	}
 	for _, s := range g.sessions {
-		p := s.place(ListenerType)
+		p := s.watch(ListenerType)
 		if p == nil {
 			continue
 		}
@@ -207,7 +207,7 @@ func (r *Resource) waitsForRoutes() bool {
 
 // mayHold says whether some change of d might have to wait. It is a quick look that errs
 // towards yes.
-func (g *group) mayHold(p *place, d *difference, now time.Time) bool {
+func (g *group) mayHold(p *watch, d *difference, now time.Time) bool {
 	if d.own || len(p.retained) > 0 || p.returning(now) {
 		return true
 	}
@@ -215,7 +215,7 @@ func (g *group) mayHold(p *place, d *difference, now time.Time) bool {
 		return true
 	}
 	for _, s := range g.sessions {
-		for _, q := range s.places {
+		for _, q := range s.watches {
 			if q != p && !q.settled() {
 				return true
 			}
@@ -240,7 +240,7 @@ func (g *group) mayHold(p *place, d *difference, now time.Time) bool {
 // resolves says whether the client has what ref names and all that this refers to, when it has
 // acknowledged all there is.
 func (g *group) resolves(s *session, ref Ref, now time.Time, depth int) bool {
-	q := g.placeOf(s, ref, now)
+	q := g.watchOf(s, ref, now)
 	if q == nil || q.want == nil {
 		return !s.published(ref)
 	}
@@ -260,7 +260,7 @@ func (g *group) resolves(s *session, ref Ref, now time.Time, depth int) bool {
 }
 
 // settled says whether the client has acknowledged all there is of the type, and uses it.
-func (p *place) settled() bool {
+func (p *watch) settled() bool {
 	return p.pending == nil && p.rejections == nil && len(p.withheld)+len(p.retained)+len(p.touched) == 0 &&
 		(p.want == nil || p.acked.sum == p.want.sum)
 }

@@ -26,7 +26,7 @@ const minHeartbeat = 10 * time.Millisecond
 func (r *Resource) refreshes() time.Duration { return max(r.ttl/2, minHeartbeat) }
 
 // noteSent takes note of what a response refreshes.
-func (p *place) noteSent(now time.Time, r *response) {
+func (p *watch) noteSent(now time.Time, r *response) {
 	if !p.session.ttl {
 		return
 	}
@@ -43,7 +43,7 @@ func (p *place) noteSent(now time.Time, r *response) {
 	}
 }
 
-func (p *place) refresh(at time.Time, r *Resource) {
+func (p *watch) refresh(at time.Time, r *Resource) {
 	if r.ttl == 0 {
 		delete(p.refreshed, r.name)
 		return
@@ -56,7 +56,7 @@ func (p *place) refresh(at time.Time, r *Resource) {
 }
 
 // refreshSoon has heartbeats sent at once, since nobody knows when the client heard of what it has.
-func (p *place) refreshSoon(now time.Time, has *content) {
+func (p *watch) refreshSoon(now time.Time, has *content) {
 	if !p.session.ttl {
 		return
 	}
@@ -68,7 +68,7 @@ func (p *place) refreshSoon(now time.Time, has *content) {
 }
 
 // nextHeartbeat is when to look for heartbeats that are due, zero for never.
-func (p *place) nextHeartbeat() time.Time {
+func (p *watch) nextHeartbeat() time.Time {
 	if p.unanswered >= maxUnanswered {
 		return time.Time{}
 	}
@@ -77,7 +77,7 @@ func (p *place) nextHeartbeat() time.Time {
 
 // heartbeat returns one if it is time for it. It has all that is due soon, so that resources
 // with different TTLs fall into step.
-func (p *place) heartbeat(now time.Time) *response {
+func (p *watch) heartbeat(now time.Time) *response {
 	if at := p.nextHeartbeat(); at.IsZero() || now.Before(at) {
 		return nil
 	}
@@ -113,9 +113,9 @@ func (p *place) heartbeat(now time.Time) *response {
 }
 
 // heartbeatOf encodes a heartbeat. Its version is that of what was sent last: clients compare it.
-func (p *place) heartbeatOf(beats []*Resource) *response {
+func (p *watch) heartbeatOf(beats []*Resource) *response {
 	s := p.session
-	r := &response{session: s, place: p, delta: s.delta, nonce: s.newNonce(), version: p.sent.sum.version(), list: &difference{}}
+	r := &response{session: s, watch: p, delta: s.delta, nonce: s.newNonce(), version: p.sent.sum.version(), list: &difference{}}
 	b := appendHeader(nil, r.version, p.typeURL)
 	for _, resource := range beats {
 		message := wrapped(resource, true, false)

@@ -25,7 +25,7 @@ const (
 // kind is what the protocol says of a resource type. Types nobody registered have a kind too.
 type kind struct {
 	typeURL string
-	// rank is the place in the order of pushes (C091): a change waits for what it
+	// rank is the watch in the order of pushes (C091): a change waits for what it
 	// refers to only where that ranks lower.
 	rank int
 	// legacyWildcard: a first request without names means everything (C042, C065).

@@ -83,7 +83,7 @@ func TestRepeatedRequestsTakeNoMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := cap(s.place(EndpointType).again); got > 10*minRepeats {
+	if got := cap(s.watch(EndpointType).resends); got > 10*minRepeats {
 		t.Errorf("one name takes room for %d", got)
 	}
 
@@ -104,5 +104,5 @@ func TestRepeatedRequestsTakeNoMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Errorf("names that are asked for and dropped have no bound: %d wait for an answer", len(s.place(EndpointType).again))
+	t.Errorf("names that are asked for and dropped have no bound: %d wait for an answer", len(s.watch(EndpointType).resends))
 }

@@ -13,7 +13,7 @@ type hold struct {
 	reason   string
 	rejected bool              // what it needs was refused: no deadline
 	counts   time.Time         // since when the OrderTimeout counts
-	need     map[*place]uint64 // positions to be acknowledged
+	need     map[*watch]uint64 // positions to be acknowledged
 	cleared  time.Time         // removal: when nothing used it any more
 	due      time.Time         // when it is looked at again without any other event; zero for never
 	seen     bool
@@ -27,27 +27,27 @@ const (
 	reasonGrace          = "waits a moment for the client to let go"
 )
 
-// check decides, for one place at one moment, which changes wait.
+// check decides, for one watch at one moment, which changes wait.
 type check struct {
-	place    *place
+	watch    *watch
 	now      time.Time
 	blockers *blockers // computed when first needed
 	removals map[string]bool
 }
 
-func (g *group) check(p *place, now time.Time) *check {
+func (g *group) check(p *watch, now time.Time) *check {
 	for _, h := range p.withheld {
 		h.seen = false
 	}
 	p.checked = g.epoch
-	return &check{place: p, now: now}
+	return &check{watch: p, now: now}
 }
 
 // done forgets the holds of changes that are no longer wanted or were let go.
 func (c *check) done(sel *selection) {
-	for name, h := range c.place.withheld {
+	for name, h := range c.watch.withheld {
 		if !h.seen && sel.saw(name) {
-			delete(c.place.withheld, name)
+			delete(c.watch.withheld, name)
 		}
 	}
 }
@@ -65,13 +65,13 @@ func (c *check) holds(ch change) bool {
 
 // holdsAddition says whether a resource has to wait for something that it refers to.
 func (c *check) holdsAddition(ch change) bool {
-	p := c.place
+	p := c.watch
 	h := c.known(ch)
 	wasRejected := h.rejected
 	h.waits, h.rejected = h.waits[:0], false
 	var end time.Time // when what the change waits for should have been asked for
 	for _, ref := range ch.new.references {
-		switch q := p.session.group.placeOf(p.session, ref, c.now); {
+		switch q := p.session.group.watchOf(p.session, ref, c.now); {
 		case c.comesBefore(ref, ch.name):
 			if q != nil || !c.soonAsked(ref) {
 				c.await(h, ref, 0, false)
@@ -99,9 +99,9 @@ func (c *check) holdsAddition(ch change) bool {
 }
 
 // comesBefore says whether what ref names has to be there before a resource called name, of the
-// place's type, that refers to it.
+// watch's type, that refers to it.
 func (c *check) comesBefore(ref Ref, name string) bool {
-	p := c.place
+	p := c.watch
 	if ref.Type != p.typeURL {
 		return kindOf(ref.Type).rank < p.rank
 	}
@@ -111,18 +111,18 @@ func (c *check) comesBefore(ref Ref, name string) bool {
 // soonAsked says whether a client that came back a moment ago, or a stream that ended a moment ago, is
 // why no stream asks for the type of ref.
 func (c *check) soonAsked(ref Ref) bool {
-	p := c.place
+	p := c.watch
 	return (p.returning(c.now) || p.session.group.isAbsent(ref.Type, c.now)) && p.session.published(ref)
 }
 
 // returning says whether the client came back a moment ago: it may not have asked for all yet.
-func (p *place) returning(now time.Time) bool {
+func (p *watch) returning(now time.Time) bool {
 	return !p.returned.IsZero() && now.Before(p.returned.Add(p.session.rules.removalGrace))
 }
 
 // known returns the hold of a change, a new one when it does not wait yet.
 func (c *check) known(ch change) *hold {
-	if h := c.place.withheld[ch.name]; h != nil && (h.version == "") == (ch.new == nil) {
+	if h := c.watch.withheld[ch.name]; h != nil && (h.version == "") == (ch.new == nil) {
 		if h.version != versionOf(ch.new) {
 			h.version, h.need = versionOf(ch.new), nil
 		}
@@ -135,10 +135,10 @@ func (c *check) known(ch change) *hold {
 func (c *check) keep(h *hold, waits bool) bool {
 	if waits {
 		h.seen = true
-		if c.place.withheld == nil {
-			c.place.withheld = map[string]*hold{}
+		if c.watch.withheld == nil {
+			c.watch.withheld = map[string]*hold{}
 		}
-		c.place.withheld[h.name] = h
+		c.watch.withheld[h.name] = h
 	}
 	return waits
 }
@@ -152,7 +152,7 @@ func (c *check) leadsTo(ref Ref, name string, depth int) bool {
 	if ref.Name == name || depth > maxDepth {
 		return true
 	}
-	r := c.place.want.get(ref.Name)
+	r := c.watch.want.get(ref.Name)
 	if r == nil {
 		return false
 	}
@@ -168,8 +168,8 @@ func (c *check) leadsTo(ref Ref, name string, depth int) bool {
 // and, in turn, what that needs, such as the endpoints of a cluster. parentGoes says that what
 // refers to it further up is replaced by something else.
 func (c *check) await(h *hold, ref Ref, depth int, parentGoes bool) {
-	s := c.place.session
-	q := s.group.placeOf(s, ref, c.now)
+	s := c.watch.session
+	q := s.group.watchOf(s, ref, c.now)
 	var r *Resource
 	if q != nil && q.want != nil {
 		r = q.want.get(ref.Name)
@@ -182,7 +182,7 @@ func (c *check) await(h *hold, ref Ref, depth int, parentGoes bool) {
 		if depth > 0 && (s.published(ref) || parentGoes && (q == nil || !q.keeps(ref.Name))) {
 			h.waits = append(h.waits, ref)
 		}
-	case q.isParked(change{name: ref.Name, new: r}):
+	case q.isRefused(change{name: ref.Name, new: r}):
 		h.waits, h.rejected = append(h.waits, ref), true
 	case !h.satisfied(q, ref.Name, r):
 		h.waits = append(h.waits, ref)
@@ -200,7 +200,7 @@ func (c *check) await(h *hold, ref Ref, depth int, parentGoes bool) {
 
 // satisfied says whether the client has acknowledged name as it is, or as it was when the
 // wait began or later: what changes all the time does not hold up others for ever.
-func (h *hold) satisfied(q *place, name string, current *Resource) bool {
+func (h *hold) satisfied(q *watch, name string, current *Resource) bool {
 	if !q.keeps(name) || q.repeating(name) {
 		return false
 	}
@@ -210,7 +210,7 @@ func (h *hold) satisfied(q *place, name string, current *Resource) bool {
 	need, noted := h.need[q]
 	if !noted {
 		if h.need == nil {
-			h.need = map[*place]uint64{}
+			h.need = map[*watch]uint64{}
 		}
 		h.need[q] = q.want.position
 		return false
@@ -224,14 +224,14 @@ func (h *hold) satisfied(q *place, name string, current *Resource) bool {
 func (c *check) withholdRemovals() {
 	c.removals = map[string]bool{}
 	parents := map[string][]Ref{} // removed resources of the same type that refer to one
-	for ch := range c.place.sent.changes(c.place.want.table) {
-		if ch.new != nil || ch.old.isUnknownState() && c.place.sendsWhole() {
+	for ch := range c.watch.sent.changes(c.watch.want.table) {
+		if ch.new != nil || ch.old.isUnknownState() && c.watch.sendsWhole() {
 			continue
 		}
 		blocking := c.blocking(ch.name)
 		var others []blocker
 		for _, b := range blocking {
-			if b.ref.Type == c.place.typeURL && b.removed {
+			if b.ref.Type == c.watch.typeURL && b.removed {
 				parents[ch.name] = append(parents[ch.name], b.ref)
 			} else {
 				others = append(others, b)
@@ -254,7 +254,7 @@ func (c *check) withholdRemovals() {
 
 // holdsRemoval says whether the removal of what others still use, or used a moment ago, waits.
 func (c *check) holdsRemoval(ch change, others []blocker) bool {
-	p := c.place
+	p := c.watch
 	h := c.known(ch)
 	h.waits, h.due = h.waits[:0], time.Time{}
 	for _, b := range others {

@@ -40,7 +40,7 @@ func (r *Resource) mayReferTo(ref Ref) bool {
 
 // claim takes the versions that a delta client says it has (C080, C081). What there is not, or
 // is another by now, becomes a placeholder.
-func (p *place) claim(now time.Time, versions map[string]string) {
+func (p *watch) claim(now time.Time, versions map[string]string) {
 	if len(versions) > 0 {
 		p.claims, p.returned = versions, now
 		p.session.group.load()
@@ -51,7 +51,7 @@ func (p *place) claim(now time.Time, versions map[string]string) {
 // recognize makes the client's claims what it was sent and acknowledged: its own resources where
 // they are what there is, placeholders where not. As long as nothing is published, all are
 // placeholders, and are looked at again when something is.
-func (p *place) recognize(now time.Time) {
+func (p *watch) recognize(now time.Time) {
 	published := p.want != nil
 	has := make([]*Resource, 0, len(p.claims))
 	equal := 0
@@ -79,16 +79,16 @@ func (p *place) recognize(now time.Time) {
 	if !published {
 		return
 	}
-	p.again = slices.DeleteFunc(p.again, func(name string) bool {
+	p.resends = slices.DeleteFunc(p.resends, func(name string) bool {
 		_, claimed := p.claims[name]
 		return claimed && known.find(name) != nil // equal, or a change that is said as such
 	})
-	p.owed = p.owed && len(has) == 0
+	p.answerDue = p.answerDue && len(has) == 0
 	p.unsure, p.claims = p.undecidedClaims(), nil
 	p.recognized(now, known)
 }
 
-func (p *place) undecidedClaims() map[string]string {
+func (p *watch) undecidedClaims() map[string]string {
 	var unsure map[string]string
 	for _, name := range p.want.undecided {
 		if version, claimed := p.claims[name]; claimed {
@@ -103,7 +103,7 @@ func (p *place) undecidedClaims() map[string]string {
 
 // recognizeDecided replaces the placeholders of names that are no longer undecided by what turned
 // out to exist in the version that the client has, which is not sent again (C080).
-func (p *place) recognizeDecided() {
+func (p *watch) recognizeDecided() {
 	var equal []change
 	for name, version := range p.unsure {
 		if p.want.isUndecided(name) {
@@ -118,7 +118,7 @@ func (p *place) recognizeDecided() {
 	if len(equal) == 0 {
 		return
 	}
-	p.again = slices.DeleteFunc(p.again, func(name string) bool {
+	p.resends = slices.DeleteFunc(p.resends, func(name string) bool {
 		return slices.ContainsFunc(equal, func(ch change) bool { return ch.name == name })
 	})
 	sent := p.sent
@@ -131,22 +131,22 @@ func (p *place) recognizeDecided() {
 }
 
 // claimUnknown notes that a state-of-the-world client has something, which is not what there is now.
-func (p *place) claimUnknown(now time.Time) {
+func (p *watch) claimUnknown(now time.Time) {
 	p.returned = now
 	p.sent = &content{table: newTable([]*Resource{placeholder(p.typeURL, unknownState, "")})}
 	p.acked = p.sent
 }
 
 // hasUnknownState says whether the client has what it had when it connected, and nobody knows what.
-func (p *place) hasUnknownState() bool {
+func (p *watch) hasUnknownState() bool {
 	return !p.returned.IsZero() && !p.session.delta && p.sent.get(unknownState) != nil
 }
 
 // recognized follows from what the client turns out to have: heartbeats are due, since nobody
 // knows when it heard of it last, and what a listener refers to may still be on its way.
-func (p *place) recognized(now time.Time, known *content) {
+func (p *watch) recognized(now time.Time, known *content) {
 	p.refreshSoon(now, known)
-	for _, q := range p.session.places {
+	for _, q := range p.session.watches {
 		if q.pending != nil {
 			p.session.group.touch(q, q.pending.list) // sent before anybody knew that the client has these
 		}

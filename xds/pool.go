@@ -56,7 +56,7 @@ func (c *collection) forgetIfUnused() {
 	}
 }
 
-// publish makes tables current, as one step, and returns the places to wake.
+// publish makes tables current, as one step, and wakes the streams whose subscriptions changed.
 // Types that tables does not name stay as they are.
 func (p *pool) publish(tables map[string]*table) {
 	p.mu.Lock()
@@ -111,7 +111,7 @@ func watchersOf(affected []*subscription) []waker {
 	watchers := make([]waker, 0, total)
 	for _, s := range affected {
 		for _, at := range s.watchers {
-			watchers = append(watchers, at.place.session.waker)
+			watchers = append(watchers, at.watch.session.waker)
 		}
 	}
 	return watchers

@@ -200,7 +200,7 @@ type proxyMessage struct {
 func readMessage(r *response) *proxyMessage {
 	r.tail = tailOf(r, "")
 	r.ProtoReflect()
-	m := &proxyMessage{typeURL: r.place.typeURL, nonce: r.nonce, resources: map[string]string{}}
+	m := &proxyMessage{typeURL: r.watch.typeURL, nonce: r.nonce, resources: map[string]string{}}
 	switch g := r.message.(type) {
 	case *discoveryv3.DiscoveryResponse:
 		m.version = g.VersionInfo

@@ -109,7 +109,7 @@ func (st *stream) send(r *response) bool {
 		return false
 	}
 	if r.broken != nil {
-		st.end(status.Errorf(codes.Internal, "response of type %q: %v", r.place.typeURL, r.broken))
+		st.end(status.Errorf(codes.Internal, "response of type %q: %v", r.watch.typeURL, r.broken))
 		return false
 	}
 	return true

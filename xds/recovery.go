@@ -49,7 +49,7 @@ func (r *recovery) had(name, version string) bool {
 }
 
 // catchUp is what a client that came back has and the cache has not caught up with. It is owned by the
-// place; its group's lock guards it.
+// watch; its group's lock guards it.
 type catchUp struct {
 	names    []string          // canonical, sorted
 	versions map[string]string // delta: by name
@@ -60,7 +60,7 @@ type catchUp struct {
 }
 
 // awaitCatchUp takes note of what a client has when it connects.
-func (p *place) awaitCatchUp(names []string, versions map[string]string, whole string) {
+func (p *watch) awaitCatchUp(names []string, versions map[string]string, whole string) {
 	if len(names) > 0 && len(p.parts) == 1 {
 		p.catchUp = &catchUp{names: slices.Clone(names), versions: versions, whole: whole}
 	}
@@ -69,7 +69,7 @@ func (p *place) awaitCatchUp(names []string, versions map[string]string, whole s
 func sortedNames(versions map[string]string) []string { return slices.Sorted(maps.Keys(versions)) }
 
 // settleCatchUp drops the names with which pool, whose lock the caller holds, has caught up.
-func (p *place) settleCatchUp(pool *pool, s *subscription) {
+func (p *watch) settleCatchUp(pool *pool, s *subscription) {
 	c := p.catchUp
 	if pool.recovery == nil {
 		p.catchUp = nil
@@ -124,7 +124,7 @@ func (c *catchUp) withhold(want *content) *content {
 }
 
 // awaitsCatchUp says whether changes of name are withheld from the client.
-func (p *place) awaitsCatchUp(name string) bool {
+func (p *watch) awaitsCatchUp(name string) bool {
 	if p.catchUp == nil {
 		return false
 	}

@@ -7,52 +7,52 @@ import (
 
 // rejections are what a client refused of a type and has not accepted since. A nil pointer is none.
 type rejections struct {
-	parked   map[string]string   // name -> version refused; "" is its removal
-	latest   *Rejection          // until all is accepted
-	together []map[string]string // name -> version: refused as a whole, so that not all need be bad
-	probes   [][]string          // groups of parked names to be offered on their own
-	removed  map[string]bool     // names whose removal was refused with other changes: the client may lack them
+	refused         map[string]string   // name -> version refused; "" is its removal
+	latest          *Rejection          // until all is accepted
+	refusedTogether []map[string]string // name -> version: refused as a whole, so that not all need be bad
+	probes          [][]string          // groups of refused names to be offered on their own
+	removed         map[string]bool     // names whose removal was refused with other changes: the client may lack them
 }
 
 // mayLack says whether the client may have lost name by a response that it refused.
 func (t *rejections) mayLack(name string) bool { return t != nil && t.removed[name] }
 
 // accept forgets what was refused and has now been accepted in another content, or alone.
-func (p *place) accept(f *pendingResponse) {
+func (p *watch) accept(f *pendingResponse) {
 	t := p.rejections
 	if t == nil {
 		return
 	}
 	for _, ch := range f.list.changes {
 		if ch.new != nil {
-			delete(t.parked, ch.name)
+			delete(t.refused, ch.name)
 		}
 		delete(t.removed, ch.name)
 	}
-	for name, version := range t.parked {
+	for name, version := range t.refused {
 		if p.want != nil && p.asks(name) && versionOf(p.want.get(name)) != version {
-			delete(t.parked, name)
+			delete(t.refused, name)
 		}
 	}
 	p.forgetRejections()
 }
 
 // forgetRejections ends the record of rejections when nothing of it is left.
-func (p *place) forgetRejections() {
-	if t := p.rejections; t != nil && len(t.parked)+len(t.removed) == 0 {
+func (p *watch) forgetRejections() {
+	if t := p.rejections; t != nil && len(t.refused)+len(t.removed) == 0 {
 		p.rejections = nil
 	}
 }
 
 // forgetRefused forgets rejections of what the client no longer asks for.
-func (p *place) forgetRefused() {
+func (p *watch) forgetRefused() {
 	t := p.rejections
 	if t == nil {
 		return
 	}
-	for name := range t.parked {
+	for name := range t.refused {
 		if !p.asks(name) {
-			delete(t.parked, name)
+			delete(t.refused, name)
 		}
 	}
 	for name := range t.removed {
@@ -63,15 +63,15 @@ func (p *place) forgetRefused() {
 	p.forgetRejections()
 }
 
-// refuse takes a NACK: the changes of the response are parked (C029), and each name counts as
+// refuse takes a NACK: the changes of the response are not sent again (C029), and each name counts as
 // the object that was acknowledged last.
-func (p *place) refuse(now time.Time, f *pendingResponse, message string) {
+func (p *watch) refuse(now time.Time, f *pendingResponse, message string) {
 	if p.rejections == nil {
-		p.rejections = &rejections{parked: map[string]string{}, removed: map[string]bool{}}
+		p.rejections = &rejections{refused: map[string]string{}, removed: map[string]bool{}}
 	}
 	t := p.rejections
 	p.sent = p.acked
-	names := t.park(p.acked, f.list)
+	names := t.record(p.acked, f.list)
 	t.latest = &Rejection{
 		Type: p.typeURL, Version: f.version, Message: message, Time: now, Names: names, Culprit: len(names) == 1,
 	}
@@ -84,7 +84,7 @@ func (p *place) refuse(now time.Time, f *pendingResponse, message string) {
 		half := len(names) / 2
 		t.probes = slices.Insert(t.probes, 0, names[:half], names[half:])
 	default:
-		t.together = append(t.together, t.versions(names))
+		t.refusedTogether = append(t.refusedTogether, t.versions(names))
 	}
 	p.repeatRefused(f.list, names)
 	p.retainRefused(now, f.list, names)
@@ -94,7 +94,7 @@ func (p *place) refuse(now time.Time, f *pendingResponse, message string) {
 }
 
 // repeatRefused has sent once more what was only sent again in a response that was refused for something else.
-func (p *place) repeatRefused(refused *difference, names []string) {
+func (p *watch) repeatRefused(refused *difference, names []string) {
 	if p.sendsWhole() || len(names) == 0 {
 		return
 	}
@@ -105,9 +105,9 @@ func (p *place) repeatRefused(refused *difference, names []string) {
 	}
 }
 
-// park takes note of what a refused response would have changed, and returns the names. Removals
-// are parked only when there was nothing else to refuse; what the client had already, never.
-func (t *rejections) park(acked *content, refused *difference) []string {
+// record takes note of what a refused response would have changed, and returns the names. Removals
+// are recorded only when there was nothing else to refuse; what the client had already, never.
+func (t *rejections) record(acked *content, refused *difference) []string {
 	var names, removed []string
 	for _, ch := range refused.changes {
 		switch {
@@ -115,7 +115,7 @@ func (t *rejections) park(acked *content, refused *difference) []string {
 			removed = append(removed, ch.name)
 		case !sameContent(acked.get(ch.name), ch.new):
 			names = append(names, ch.name)
-			t.parked[ch.name] = ch.new.version
+			t.refused[ch.name] = ch.new.version
 		}
 	}
 	if len(names) > 0 {
@@ -125,50 +125,50 @@ func (t *rejections) park(acked *content, refused *difference) []string {
 		return names
 	}
 	for _, name := range removed {
-		t.parked[name] = ""
+		t.refused[name] = ""
 	}
 	return removed
 }
 
-// versions are those in which names are parked.
+// versions are those in which names were refused.
 func (t *rejections) versions(names []string) map[string]string {
 	versions := make(map[string]string, len(names))
 	for _, name := range names {
-		versions[name] = t.parked[name]
+		versions[name] = t.refused[name]
 	}
 	return versions
 }
 
 // reconsider looks what has become of what was refused.
-func (p *place) reconsider() {
+func (p *watch) reconsider() {
 	if p.rejections == nil {
 		return
 	}
 	if t := p.rejections; p.sendsWhole() && p.hasUnknownState() {
 		// Nothing can be kept as the client had it, so all is offered again once any of it is another.
 		if t.latest.Version != p.want.sum.version() {
-			clear(t.parked)
-			t.together = nil
+			clear(t.refused)
+			t.refusedTogether = nil
 		}
 		return
 	}
-	p.takeBack()
-	p.separate()
+	p.resendUnchanged()
+	p.offerNeighbors()
 }
 
 // separate sees to it that good neighbours of a bad resource are not kept away with it: when one
 // of several that were refused together is another by now, or gone, the others are offered on
 // their own, after what changed. Only the whole was refused (C029).
-func (p *place) separate() {
+func (p *watch) offerNeighbors() {
 	t := p.rejections
-	t.together = slices.DeleteFunc(t.together, func(refused map[string]string) bool {
+	t.refusedTogether = slices.DeleteFunc(t.refusedTogether, func(refused map[string]string) bool {
 		var same, absent []string
-		parked := 0
+		still := 0
 		for name, version := range refused {
-			if t.parked[name] != version {
+			if t.refused[name] != version {
 				continue
 			}
-			parked++
+			still++
 			switch versionOf(p.want.get(name)) {
 			case version:
 				same = append(same, name)
@@ -177,7 +177,7 @@ func (p *place) separate() {
 			}
 		}
 		if len(same) == len(refused) || len(same) == 0 {
-			return parked == 0
+			return still == 0
 		}
 		slices.Sort(same)
 		slices.Sort(absent)
@@ -186,16 +186,16 @@ func (p *place) separate() {
 	})
 }
 
-// takeBack looks for refused names that are to be, by now, as the client had them before.
+// resendUnchanged looks for refused names that are to be, by now, as the client had them before.
 // It may have taken some of the refused response, so it is told.
-func (p *place) takeBack() {
+func (p *watch) resendUnchanged() {
 	t := p.rejections
-	for name, version := range t.parked {
+	for name, version := range t.refused {
 		r := p.want.get(name)
 		if p.asks(name) && versionOf(r) != version && sameContent(r, p.sent.get(name)) {
-			delete(t.parked, name)
+			delete(t.refused, name)
 			if r != nil || p.sendsWhole() {
-				p.tellAgain(name)
+				p.resend(name)
 				continue
 			}
 			taken := []change{{name: name, new: placeholder(p.typeURL, name, version)}} // so that its removal is ordered
@@ -208,28 +208,28 @@ func (p *place) takeBack() {
 		if r := p.want.get(name); r != nil {
 			delete(t.removed, name)
 			if sameContent(r, p.sent.get(name)) {
-				p.tellAgain(name)
+				p.resend(name)
 			}
 		}
 	}
 }
 
-// tellAgain has the state of a name sent once more.
-func (p *place) tellAgain(name string) {
+// resend has the state of a name sent once more.
+func (p *watch) resend(name string) {
 	if p.sendsWhole() {
-		p.owed = true
+		p.answerDue = true
 	} else {
-		p.again = appendRepeats(p.again, name)
+		p.resends = appendRepeats(p.resends, name)
 	}
 }
 
-// isParked says whether the client refused exactly this change.
-func (p *place) isParked(ch change) bool {
+// isRefused says whether the client refused exactly this change.
+func (p *watch) isRefused(ch change) bool {
 	if p.rejections == nil {
 		return false
 	}
-	version, parked := p.rejections.parked[ch.name]
-	return parked && version == versionOf(ch.new)
+	version, refused := p.rejections.refused[ch.name]
+	return refused && version == versionOf(ch.new)
 }
 
 func versionOf(r *Resource) string {
@@ -240,11 +240,11 @@ func versionOf(r *Resource) string {
 }
 
 // isolates says whether parts of a refused response are offered again to find the culprit.
-func (p *place) isolates() bool { return p.session.rules.isolate && p.session.delta }
+func (p *watch) isolates() bool { return p.session.rules.isolate && p.session.delta }
 
 // nextProbe returns the changes of the next group to offer on its own, without what is
 // another content by now. What the client does not ask for at the moment stays for later.
-func (p *place) nextProbe() []change {
+func (p *watch) nextProbe() []change {
 	t := p.rejections
 	for i, names := range t.probes {
 		var changes []change
@@ -253,9 +253,9 @@ func (p *place) nextProbe() []change {
 			r := p.want.get(name)
 			ch := change{name: name, old: p.sent.get(name), new: r}
 			switch {
-			case r != nil && p.isParked(ch):
+			case r != nil && p.isRefused(ch):
 				changes = append(changes, ch)
-			case r == nil && t.parked[name] != "":
+			case r == nil && t.refused[name] != "":
 				absent = append(absent, name)
 			}
 		}

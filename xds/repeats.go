@@ -20,14 +20,14 @@ func appendRepeats(list []string, names ...string) []string {
 
 // boundRepeats returns an error if more names wait to be sent again than a client may subscribe to:
 // those that it subscribed to and, beside the wildcard, dropped.
-func (p *place) boundRepeats() error {
+func (p *watch) boundRepeats() error {
 	limit := p.session.rules.maxSubscriptions
-	if limit == 0 || len(p.again) <= 2*limit+minRepeats {
+	if limit == 0 || len(p.resends) <= 2*limit+minRepeats {
 		return nil
 	}
-	slices.Sort(p.again)
-	p.again = slices.Compact(p.again)
-	if len(p.again) > 2*limit {
+	slices.Sort(p.resends)
+	p.resends = slices.Compact(p.resends)
+	if len(p.resends) > 2*limit {
 		return errTooManyNames(limit)
 	}
 	return nil

@@ -126,7 +126,7 @@ func (r *request) repeatedNames(wire []byte) (size int, hash uint64) {
 	if r.delta || r.session == nil {
 		return 0, 0
 	}
-	for _, p := range r.session.places {
+	for _, p := range r.session.watches {
 		if last := p.last; last.size > 0 && last.size <= len(wire) && maphash.Bytes(hashSeed, wire[:last.size]) == last.hash {
 			return last.size, last.hash
 		}
@@ -244,7 +244,7 @@ func (r *request) decodeInitial(value []byte) error {
 	return err
 }
 
-// eachField calls f with the place of each length-delimited field's content.
+// eachField calls f with the watch of each length-delimited field's content.
 func eachField(value []byte, f func(number protowire.Number, at, end int)) error {
 	for offset := 0; offset < len(value); {
 		number, kind, n := protowire.ConsumeTag(value[offset:])

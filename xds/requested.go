@@ -4,7 +4,7 @@ import "slices"
 
 // attach subscribes to what the client asks for, at the pools its node belongs to now.
 // It looks again after it subscribed, since a pool may have been given up meanwhile.
-func (p *place) attach() {
+func (p *watch) attach() {
 	for {
 		wanted := p.wantedParts()
 		if slices.EqualFunc(p.parts, wanted, (*subscription).is) {
@@ -48,7 +48,7 @@ type wantedPart struct {
 }
 
 // wantedParts spreads what the client asks for over the pools.
-func (p *place) wantedParts() []wantedPart {
+func (p *watch) wantedParts() []wantedPart {
 	s := p.session
 	if !s.source.split(p.typeURL) {
 		if pool := s.source.poolFor(s.node, p.typeURL, ""); pool != nil {
@@ -80,7 +80,7 @@ func (p *place) wantedParts() []wantedPart {
 	return parts
 }
 
-func (p *place) detach() {
+func (p *watch) detach() {
 	for _, s := range p.parts {
 		s.unsubscribe(p)
 	}
@@ -88,7 +88,7 @@ func (p *place) detach() {
 }
 
 // read looks at the parts that are in a pool, whose lock the caller holds.
-func (p *place) read(pool *pool) {
+func (p *watch) read(pool *pool) {
 	for i, s := range p.parts {
 		if s.collection.pool != pool {
 			continue
@@ -106,7 +106,7 @@ func (p *place) read(pool *pool) {
 
 // combine sets want from what was read, nil as long as a part is not published. It returns
 // whether want is another than before.
-func (p *place) combine() bool {
+func (p *watch) combine() bool {
 	before := p.want
 	switch {
 	case len(p.contents) == 0 || slices.Contains(p.contents, nil):
@@ -123,7 +123,7 @@ func (p *place) combine() bool {
 }
 
 // merge makes one content of those of several pools.
-func (p *place) merge() {
+func (p *watch) merge() {
 	p.shared = false
 	if p.want != nil && slices.Equal(p.contents, p.merged) {
 		return
@@ -133,7 +133,7 @@ func (p *place) merge() {
 }
 
 // asksFor says whether the client asks for r.
-func (p *place) asksFor(r *Resource) bool {
+func (p *watch) asksFor(r *Resource) bool {
 	if r.isUnknownState() {
 		return true
 	}
@@ -146,12 +146,12 @@ func (p *place) asksFor(r *Resource) bool {
 }
 
 // named says whether the client asks for name itself, not only for everything.
-func (p *place) named(name string) bool {
+func (p *watch) named(name string) bool {
 	return slices.ContainsFunc(p.parts, func(s *subscription) bool { return s.hasName(name) })
 }
 
 // asks says whether the client asks for the resource of that name, in any way.
-func (p *place) asks(name string) bool {
+func (p *watch) asks(name string) bool {
 	r := p.sent.get(name)
 	if r == nil && p.want != nil {
 		r = p.want.get(name)

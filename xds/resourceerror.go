@@ -22,7 +22,7 @@ const minErrors = 64 << 10
 // unreported returns the names that do not exist and of which the client is to be told so
 // with d (C109): in delta those that are in d as removed, in state-of-the-world those it was
 // not told of yet, as many as there is room for beside result. The rest is told after the ACK.
-func (p *place) unreported(d *difference, result *content) []string {
+func (p *watch) unreported(d *difference, result *content) []string {
 	if !p.session.rules.errors {
 		return nil
 	}
@@ -51,7 +51,7 @@ func (p *place) unreported(d *difference, result *content) []string {
 }
 
 // room returns how many of the names' errors fit into a state-of-the-world response, at least one.
-func (p *place) room(names []string, d *difference, result *content) int {
+func (p *watch) room(names []string, d *difference, result *content) int {
 	size := d.size
 	if p.sendsWhole() {
 		size = 0

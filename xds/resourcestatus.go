@@ -58,14 +58,14 @@ func (st *stream) resources() StreamResources {
 	defer g.mu.Unlock()
 	g.load()
 	all := StreamResources{StreamInfo: st.info, Types: map[string][]ResourceStatus{}}
-	for _, p := range st.session.places {
+	for _, p := range st.session.watches {
 		all.Types[p.typeURL] = p.resources()
 	}
 	return all
 }
 
 // resources lists what there is for the client and what it has, by name.
-func (p *place) resources() []ResourceStatus {
+func (p *watch) resources() []ResourceStatus {
 	want := p.want
 	if want == nil { // nothing is published: the client keeps what it has
 		want = p.acked
@@ -83,13 +83,13 @@ func (p *place) resources() []ResourceStatus {
 	return all
 }
 
-func (p *place) resource(name string, current *Resource) ResourceStatus {
+func (p *watch) resource(name string, current *Resource) ResourceStatus {
 	status := ResourceStatus{Name: name, Current: current}
 	if has := p.acked.get(name); has != nil && !has.placeholder {
 		status.Acknowledged = has
 	}
 	switch {
-	case p.isParked(change{name: name, new: current}):
+	case p.isRefused(change{name: name, new: current}):
 		status.State = Refused
 		if r := p.rejections.latest; r != nil && slices.Contains(r.Names, name) {
 			status.Rejection = r

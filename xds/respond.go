@@ -10,7 +10,7 @@ import (
 
 // respond returns the response of this type to send now, nil when there is none: an update, or else
 // a heartbeat.
-func (p *place) respond(now time.Time) *response {
+func (p *watch) respond(now time.Time) *response {
 	if r := p.update(now); r != nil {
 		return r
 	}
@@ -19,7 +19,7 @@ func (p *place) respond(now time.Time) *response {
 
 // update returns a response with what changed. At most one is unacknowledged, and everything
 // that changed meanwhile is in the next.
-func (p *place) update(now time.Time) *response {
+func (p *watch) update(now time.Time) *response {
 	if p.pending != nil || p.want == nil || p.fresh {
 		return nil
 	}
@@ -45,12 +45,12 @@ func (p *place) update(now time.Time) *response {
 
 // orders says whether what is sent may have to wait: not the first answer to a client that comes up.
 // It uses nothing yet, and would only come up later.
-func (p *place) orders() bool {
+func (p *watch) orders() bool {
 	return p.answered || !p.returned.IsZero() || p.session.group.serves()
 }
 
 // send returns a response with what the client lacks, as much as may go now and goes into one.
-func (p *place) send(now time.Time) *response {
+func (p *watch) send(now time.Time) *response {
 	for {
 		d := p.plain(now)
 		if d == nil {
@@ -64,8 +64,8 @@ func (p *place) send(now time.Time) *response {
 
 // plain returns what the client lacks, as much as goes into a response, nil when some of it may
 // have to wait or there is more to be said.
-func (p *place) plain(now time.Time) *difference {
-	if len(p.again)+len(p.touched)+len(p.withheld)+len(p.want.undecided) > 0 || p.rejections != nil {
+func (p *watch) plain(now time.Time) *difference {
+	if len(p.resends)+len(p.touched)+len(p.withheld)+len(p.want.undecided) > 0 || p.rejections != nil {
 		return nil
 	}
 	lacking := p.want.firstSince
@@ -80,33 +80,33 @@ func (p *place) plain(now time.Time) *difference {
 }
 
 // sendsWhole says whether responses hold the whole subscribed state.
-func (p *place) sendsWhole() bool { return !p.session.delta && (p.whole || p.wildcard) }
+func (p *watch) sendsWhole() bool { return !p.session.delta && (p.whole || p.wildcard) }
 
 // sendDifference returns a response with d, after which the client has result, or nil when there
 // is nothing to say.
-func (p *place) sendDifference(now time.Time, d *difference, result *content) *response {
+func (p *watch) sendDifference(now time.Time, d *difference, result *content) *response {
 	silent := d.added == 0
 	if p.session.delta || p.sendsWhole() {
 		silent = len(d.changes) == 0
 	}
 	missing := p.unreported(d, result)
-	if silent && (!p.owed || p.awaitsDecision()) && len(missing) == 0 {
+	if silent && (!p.answerDue || p.awaitsDecision()) && len(missing) == 0 {
 		p.adopt(result) // removals that state-of-the-world cannot express (C055)
 		p.forgetRejections()
 		return nil
 	}
 	s := p.session
-	r := &response{session: s, place: p, delta: s.delta, nonce: s.newNonce(), version: d.version, list: d, missing: missing}
+	r := &response{session: s, watch: p, delta: s.delta, nonce: s.newNonce(), version: d.version, list: d, missing: missing}
 	v := variantOf(s.delta, s.ttl)
 	if p.sendsWhole() {
 		r.whole = result
-		r.body = result.body(v, p.typeURL, p.keeper())
+		r.body = result.body(v, p.typeURL, p.bodyCache())
 	} else {
-		r.body = d.body(v, p.typeURL, p.keeper())
+		r.body = d.body(v, p.typeURL, p.bodyCache())
 	}
 	p.pending = &pendingResponse{nonce: r.nonce, result: result, position: p.want.position, list: d, version: r.version}
 	p.sent, p.nonce, p.sentAt = result, r.nonce, now
-	p.answered, p.owed, p.idle = true, false, nil
+	p.answered, p.answerDue, p.idle = true, false, nil
 	p.noteSent(now, r)
 	s.group.touch(p, d)
 	if len(s.group.sessions) > 1 {
@@ -115,17 +115,17 @@ func (p *place) sendDifference(now time.Time, d *difference, result *content) *r
 	return r
 }
 
-// keeper keeps what is encoded for this place, nil when no other stream asks for the same.
-func (p *place) keeper() *keeper {
+// body cache keeps what is encoded for this watch, nil when no other stream asks for the same.
+func (p *watch) bodyCache() *bodyCache {
 	if !p.shared {
 		return nil
 	}
-	return p.session.rules.keeper
+	return p.session.rules.bodyCache
 }
 
 // sendSelected returns a response with the part of what the client lacks that may go now, and
 // with what has to be said again.
-func (p *place) sendSelected(now time.Time) *response {
+func (p *watch) sendSelected(now time.Time) *response {
 	sel := p.choose(now)
 	if p.sendsWhole() && len(sel.kept) > 0 && p.hasUnknownState() {
 		return nil // what the response did not have it would take away from the client
@@ -161,7 +161,7 @@ type selection struct {
 }
 
 // choose divides what the client lacks, and the names to be said again, into what goes and what stays.
-func (p *place) choose(now time.Time) *selection {
+func (p *watch) choose(now time.Time) *selection {
 	sel := &selection{step: p.sent.stepTo(p.want.table)}
 	check := p.session.group.check(p, now)
 	orders := p.orders()
@@ -170,7 +170,7 @@ func (p *place) choose(now time.Time) *selection {
 		switch {
 		case ch.old.isUnknownState():
 			unknown = ch.old
-		case p.isParked(ch) || orders && check.holds(ch) || ch.new == nil && p.want.isUndecided(ch.name):
+		case p.isRefused(ch) || orders && check.holds(ch) || ch.new == nil && p.want.isUndecided(ch.name):
 			sel.kept = append(sel.kept, change{name: ch.name, new: ch.old})
 		case p.tooLarge(sel, ch):
 			sel.cut = true
@@ -182,7 +182,7 @@ func (p *place) choose(now time.Time) *selection {
 		}
 		sel.step.pass(ch)
 	}
-	p.sayAgain(sel)
+	p.addResends(sel)
 	if unknown != nil && !p.sendsWhole() && (sel.cut || len(sel.kept) > 0 || orders && check.holds(change{name: unknownState, old: unknown})) {
 		sel.kept = append(sel.kept, change{name: unknownState, new: unknown})
 	}
@@ -209,18 +209,18 @@ func (sel *selection) take(ch change) {
 }
 
 // tooLarge says whether ch has to wait for the next response because of the size (C086).
-func (p *place) tooLarge(sel *selection, ch change) bool {
+func (p *watch) tooLarge(sel *selection, ch change) bool {
 	if p.sendsWhole() || ch.new == nil && !p.session.delta {
 		return false
 	}
 	return len(sel.changes) > 0 && sel.size+ch.size() > maxResponse
 }
 
-// sayAgain adds what is owed an answer though it did not change, and what is touched. What
+// addResends adds what is owed an answer though it did not change, and what is touched. What
 // changes or goes is said as such, in its time.
-func (p *place) sayAgain(sel *selection) {
+func (p *watch) addResends(sel *selection) {
 	var all []change
-	for _, name := range p.again {
+	for _, name := range p.resends {
 		all = p.repeat(all, name, true)
 	}
 	for _, name := range p.touched {
@@ -232,11 +232,11 @@ func (p *place) sayAgain(sel *selection) {
 	}
 	slices.SortFunc(all, func(a, b change) int { return strings.Compare(a.name, b.name) })
 	all = slices.CompactFunc(all, func(a, b change) bool { return a.name == b.name }) // C012
-	p.again, p.touched = p.undecidedOf(p.again), nil
+	p.resends, p.touched = p.undecidedOf(p.resends), nil
 	for i, ch := range all {
 		if p.tooLarge(sel, ch) {
 			for _, later := range all[i:] {
-				p.again = append(p.again, later.name)
+				p.resends = append(p.resends, later.name)
 			}
 			break
 		}
@@ -247,11 +247,11 @@ func (p *place) sayAgain(sel *selection) {
 
 // repeat appends to all what the client means by name, which was asked for again or else is
 // touched. That may be several resources, when it is an alias or a glob collection.
-func (p *place) repeat(all []change, name string, asked bool) []change {
+func (p *watch) repeat(all []change, name string, asked bool) []change {
 	exists := false
 	for r := range p.want.named(name) {
 		exists = true
-		if ch := (change{name: r.name, old: r, new: r}); sameContent(p.sent.get(r.name), r) && !p.isParked(ch) {
+		if ch := (change{name: r.name, old: r, new: r}); sameContent(p.sent.get(r.name), r) && !p.isRefused(ch) {
 			all = append(all, ch)
 		}
 	}
@@ -263,7 +263,7 @@ func (p *place) repeat(all []change, name string, asked bool) []change {
 
 // missing is the answer to a name that does not exist. For a virtual host it is a resource
 // without a body, for which a request at the proxy is waiting (C112).
-func (p *place) missing(name string) change {
+func (p *watch) missing(name string) change {
 	if p.typeURL != VirtualHostType {
 		return change{name: name}
 	}

@@ -79,7 +79,7 @@ func (s *Server) answerFetch(w http.ResponseWriter, r *http.Request, typeURL str
 		return
 	}
 	var response discoveryv3.DiscoveryResponse
-	if err := proto.Unmarshal(c.body(sotwBody, typeURL, &s.keeper).bytes, &response); err != nil {
+	if err := proto.Unmarshal(c.body(sotwBody, typeURL, &s.bodyCache).bytes, &response); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
@@ -102,7 +102,7 @@ func (s *Server) fetched(node *Node, typeURL string, names []string) *content {
 		return nil
 	}
 	session.group.load()
-	want := session.place(typeURL).want
+	want := session.watch(typeURL).want
 	if want != nil && len(want.undecided) > 0 {
 		return nil
 	}

@@ -22,7 +22,7 @@ type retention struct {
 const maxRetained = 16
 
 // retain keeps the versions that an acknowledged response replaced, where the client may still use them.
-func (p *place) retain(now time.Time, acknowledged *difference) {
+func (p *watch) retain(now time.Time, acknowledged *difference) {
 	if !acknowledged.leaves && !acknowledged.claims && len(p.retained)+len(p.stale) == 0 {
 		return
 	}
@@ -85,7 +85,7 @@ func containsRefs(all, some []Ref) bool {
 
 // retainRefused keeps what was refused with others: clients use the good resources of a response
 // that they refuse (C040), and nobody knows which those are.
-func (p *place) retainRefused(now time.Time, refused *difference, names []string) {
+func (p *watch) retainRefused(now time.Time, refused *difference, names []string) {
 	if len(names) < 2 {
 		return
 	}
@@ -96,7 +96,7 @@ func (p *place) retainRefused(now time.Time, refused *difference, names []string
 	}
 }
 
-func (p *place) retainVersion(now time.Time, name string, r *Resource) *retention {
+func (p *watch) retainVersion(now time.Time, name string, r *Resource) *retention {
 	if p.retained == nil {
 		p.retained = map[string]*retention{}
 	}
@@ -116,7 +116,7 @@ func (p *place) retainVersion(now time.Time, name string, r *Resource) *retentio
 // release ends the retentions whose time has come.
 func (g *group) release(now time.Time) {
 	for _, s := range g.sessions {
-		for _, p := range s.places {
+		for _, p := range s.watches {
 			for name, kept := range p.retained {
 				if !p.released(now, name, kept) {
 					continue
@@ -129,8 +129,8 @@ func (g *group) release(now time.Time) {
 }
 
 // released says whether the client no longer uses an older version of name.
-func (p *place) released(now time.Time, name string, kept *retention) bool {
-	if _, parked := p.refusedVersion(name); parked || p.repeating(name) {
+func (p *watch) released(now time.Time, name string, kept *retention) bool {
+	if _, refused := p.refusedVersion(name); refused || p.repeating(name) {
 		return false
 	}
 	r := p.acked.get(name)
@@ -150,9 +150,9 @@ func (p *place) released(now time.Time, name string, kept *retention) bool {
 }
 
 // refusedVersion returns the version of name that the client refused last, if any.
-func (p *place) refusedVersion(name string) (version string, refused bool) {
+func (p *watch) refusedVersion(name string) (version string, refused bool) {
 	if p.rejections != nil {
-		version, refused = p.rejections.parked[name]
+		version, refused = p.rejections.refused[name]
 	}
 	return version, refused
 }
@@ -168,7 +168,7 @@ const (
 
 // current says whether r, which the client has, is what there is for it, and returns it as it is
 // published: its references may have been corrected.
-func (p *place) current(r *Resource) (*Resource, bool) {
+func (p *watch) current(r *Resource) (*Resource, bool) {
 	if p.want == nil {
 		return r, true
 	}
@@ -195,7 +195,7 @@ func (g *group) readiness(s *session, r *Resource, current bool, now time.Time, 
 }
 
 func (g *group) readinessOf(s *session, ref Ref, current bool, now time.Time, depth int) readiness {
-	q := g.placeOf(s, ref, now)
+	q := g.watchOf(s, ref, now)
 	asked := q != nil && q.want != nil && q.want.get(ref.Name) != nil
 	switch kept := q != nil && q.keeps(ref.Name) && !q.repeating(ref.Name); {
 	case !kept && asked:

@@ -18,7 +18,7 @@ func (s *theatre) say(format string, args ...any) {
 
 func (s *theatre) status(a *actor, typeURL string) {
 	a.session.group.load()
-	p := a.session.place(typeURL)
+	p := a.session.watch(typeURL)
 	status := p.status()
 	s.say("%s in sync %v", a.name, status.InSync)
 	if r := status.Rejected; r != nil {
@@ -53,9 +53,9 @@ func (s *theatre) pump() {
 
 func (s *theatre) sayResponse(a *actor, r *response) {
 	r.tail = tailOf(r, "")
-	a.nonces[r.place.typeURL] = r.nonce
+	a.nonces[r.watch.typeURL] = r.nonce
 	r.ProtoReflect()
-	words := []string{a.name, scriptTypeName(r.place.typeURL)}
+	words := []string{a.name, scriptTypeName(r.watch.typeURL)}
 	switch m := r.message.(type) {
 	case *discoveryv3.DiscoveryResponse:
 		for _, any := range m.Resources {

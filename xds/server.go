@@ -17,21 +17,21 @@ import (
 // Server serves the resources of a source over gRPC: on the aggregated service (ADS) and on
 // the services of single types, state-of-the-world and delta.
 type Server struct {
-	source   Source
-	o        ServerOptions
-	log      *slog.Logger
-	rules    rules
-	keeper   keeper
-	dispatch dispatcher
-	unfollow func()
-	streamID atomic.Uint64
-	waiters  waiters
+	source    Source
+	o         ServerOptions
+	log       *slog.Logger
+	rules     rules
+	bodyCache bodyCache
+	dispatch  dispatcher
+	unfollow  func()
+	streamID  atomic.Uint64
+	waiters   waiters
 
 	shutdown sync.Once
 	stopping chan struct{} // closed by Shutdown
 	open     sync.WaitGroup
 
-	mu      sync.Mutex // guards the rest; a leaf
+	mu      sync.Mutex // guards the rest; no other lock is taken while it is held
 	closed  bool       // takes no more streams
 	streams map[uint64]*stream
 	groups  map[string][]*group // by node ID
@@ -54,7 +54,7 @@ func NewServer(source Source, o ServerOptions) *Server {
 	}
 	s.rules = rules{
 		isolate: o.IsolateRejected, pushHosts: o.PushVirtualHosts, errors: o.ResourceErrors, orderTimeout: o.OrderTimeout,
-		removalGrace: o.RemovalGrace, maxSubscriptions: o.MaxSubscriptions, keeper: &s.keeper,
+		removalGrace: o.RemovalGrace, maxSubscriptions: o.MaxSubscriptions, bodyCache: &s.bodyCache,
 	}
 	s.unfollow = source.onMove(s.relocate)
 	return s
@@ -68,7 +68,7 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 	return max(d, 0)
 }
 
-// Run waits until ctx ends and then shuts down: for programs that run what lives long in one place.
+// Run waits until ctx ends and then shuts down: for programs that run what lives long in one watch.
 // It returns nil, when all streams have ended.
 func (s *Server) Run(ctx context.Context) error {
 	<-ctx.Done()
@@ -89,7 +89,7 @@ func (s *Server) Shutdown() {
 	s.unfollow()
 	s.open.Wait()
 	s.dispatch.wait()
-	s.keeper.stop()
+	s.bodyCache.stop()
 }
 
 // close lets the server take no more streams.
@@ -216,7 +216,7 @@ const (
 
 // askFor counts in a type that a stream asks for the first time, or refuses it.
 func (s *Server) askFor(st *stream, typeURL string) error {
-	if len(st.session.places) >= maxTypesOfStream {
+	if len(st.session.watches) >= maxTypesOfStream {
 		return status.Errorf(codes.ResourceExhausted, "stream asks for more than %d types, the most it may", maxTypesOfStream)
 	}
 	if isOwnType(typeURL) {

@@ -9,16 +9,16 @@ import (
 // in, responses and the time of the next wake-up come out. It has no goroutine, timer or
 // socket. Its group's lock guards it.
 type session struct {
-	delta  bool
-	ttl    bool // the client understands resource TTLs
-	node   *Node
-	waker  waker
-	source Source
-	group  *group
-	rules  *rules
-	places []*place // by rank, then by first request
-	nonces uint64   // given out so far
-	names  int      // subscribed to, over all types
+	delta   bool
+	ttl     bool // the client understands resource TTLs
+	node    *Node
+	waker   waker
+	source  Source
+	group   *group
+	rules   *rules
+	watches []*watch // by rank, then by first request
+	nonces  uint64   // given out so far
+	names   int      // subscribed to, over all types
 }
 
 // rules are what a server's options decide of the protocol.
@@ -29,13 +29,13 @@ type rules struct {
 	orderTimeout     time.Duration // an addition held longer goes ahead
 	removalGrace     time.Duration
 	maxSubscriptions int // 0 = no limit
-	keeper           *keeper
+	bodyCache        *bodyCache
 }
 
 // response is one message to a client.
 type response struct {
 	session *session
-	place   *place
+	watch   *watch
 	nonce   string
 	version string
 	body    *body
@@ -52,14 +52,14 @@ func (r *response) size() int { return len(r.body.bytes) + len(r.tail) }
 
 // receive takes a request. The error, a gRPC status, ends the stream.
 func (s *session) receive(now time.Time, r *request) error {
-	p := s.place(r.typeURL)
+	p := s.watch(r.typeURL)
 	if p == nil {
 		p = s.open(r.typeURL)
 	}
 	if r.nonce != "" && !p.fresh {
 		p.unanswered = 0
 		if p.pending != nil && r.nonce == p.pending.nonce {
-			p.settle(now, r)
+			p.answer(now, r)
 		}
 		if r.nonce != p.nonce && !s.delta {
 			return nil // C025
@@ -78,13 +78,13 @@ func (s *session) receive(now time.Time, r *request) error {
 // askedLast says whether the last request of a type had exactly these names. Only who calls
 // receive may call it.
 func (s *session) askedLast(typeURL string, names encodedNames) bool {
-	p := s.place(typeURL)
+	p := s.watch(typeURL)
 	return p != nil && !p.fresh && p.last == names
 }
 
-// place returns the state of a type, nil when the client never asked for it.
-func (s *session) place(typeURL string) *place {
-	for _, p := range s.places {
+// watch returns the state of a type, nil when the client never asked for it.
+func (s *session) watch(typeURL string) *watch {
+	for _, p := range s.watches {
 		if p.typeURL == typeURL {
 			return p
 		}
@@ -92,15 +92,15 @@ func (s *session) place(typeURL string) *place {
 	return nil
 }
 
-func (s *session) open(typeURL string) *place {
+func (s *session) open(typeURL string) *watch {
 	none := nothing()
-	p := &place{kind: kindOf(typeURL), session: s}
+	p := &watch{kind: kindOf(typeURL), session: s}
 	p.fresh, p.acked, p.sent = true, none, none
-	at := len(s.places)
-	for at > 0 && s.places[at-1].rank > p.rank {
+	at := len(s.watches)
+	for at > 0 && s.watches[at-1].rank > p.rank {
 		at--
 	}
-	s.places = slices.Insert(s.places, at, p)
+	s.watches = slices.Insert(s.watches, at, p)
 	return p
 }
 
@@ -110,7 +110,7 @@ func (s *session) next(now time.Time) *response {
 	for {
 		s.group.release(now)
 		epoch := s.group.epoch
-		for _, p := range s.places {
+		for _, p := range s.watches {
 			if r := p.respond(now); r != nil {
 				return r
 			}
@@ -124,7 +124,7 @@ func (s *session) next(now time.Time) *response {
 // wakeup returns when next may have something without any other event; zero for never.
 func (s *session) wakeup() time.Time {
 	var earliest time.Time
-	for _, p := range s.places {
+	for _, p := range s.watches {
 		earliest = earlier(earliest, p.wakeup())
 	}
 	return earliest
@@ -138,16 +138,16 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// relocate moves all places whose node now belongs to other pools.
+// relocate moves all watches whose node now belongs to other pools.
 func (s *session) relocate() {
-	for _, p := range s.places {
+	for _, p := range s.watches {
 		p.attach()
 	}
 }
 
 // close ends all subscriptions.
 func (s *session) close() {
-	for _, p := range s.places {
+	for _, p := range s.watches {
 		p.detach()
 	}
 }

@@ -79,7 +79,7 @@ func TestConcurrentPublications(t *testing.T) {
 			t.Errorf("view %s has no snapshot and is served", id)
 		case want != nil && len(responses) == 0:
 			t.Errorf("view %s has a snapshot and is not served", id)
-		case want != nil && s.place(ClusterType).want.get("c") != want.Get(Ref{ClusterType, "c"}):
+		case want != nil && s.watch(ClusterType).want.get("c") != want.Get(Ref{ClusterType, "c"}):
 			t.Errorf("view %s is not served its snapshot", id)
 		}
 		s.close()

@@ -9,7 +9,7 @@ import (
 const wildcardName = "*"
 
 // receiveSotW takes the subscription of a state-of-the-world request: all names, each time.
-func (p *place) receiveSotW(now time.Time, r *request) error {
+func (p *watch) receiveSotW(now time.Time, r *request) error {
 	if r.sameNames {
 		return nil
 	}
@@ -32,17 +32,17 @@ func (p *place) receiveSotW(now time.Time, r *request) error {
 	}
 	switch {
 	case first:
-		p.owed = p.sendsWhole()
+		p.answerDue = p.sendsWhole()
 		if r.version != "" && !p.sendsWhole() {
 			p.awaitCatchUp(names, nil, r.version)
 		}
 		p.claimVersion(now, r.version, wildcard && len(names) == 0)
 	case grown && p.sendsWhole():
-		p.owed = true
+		p.answerDue = true
 	case grown:
 		for _, name := range names {
 			if _, had := slices.BinarySearch(before, name); !had && p.mayHave(name) {
-				p.again = appendRepeats(p.again, name)
+				p.resends = appendRepeats(p.resends, name)
 			}
 		}
 	}
@@ -52,7 +52,7 @@ func (p *place) receiveSotW(now time.Time, r *request) error {
 // claimVersion takes the version that a client which comes back says it has. If that is what it
 // would get, the first answer is spared (C038), but only to those that ask for everything (C039).
 // Otherwise the client has something that is not known here.
-func (p *place) claimVersion(now time.Time, version string, everything bool) {
+func (p *watch) claimVersion(now time.Time, version string, everything bool) {
 	if version == "" {
 		return
 	}
@@ -60,15 +60,15 @@ func (p *place) claimVersion(now time.Time, version string, everything bool) {
 	if everything && p.whole && p.want != nil && p.want.sum.version() == version {
 		p.returned = now
 		p.sent, p.acked, p.position = p.want, p.want, p.want.position
-		p.owed, p.answered = false, true
+		p.answerDue, p.answered = false, true
 		p.recognized(now, p.want)
 		return
 	}
 	p.claimUnknown(now)
 }
 
-// ask makes the place watch what the client now asks for.
-func (p *place) ask(wildcard bool, names []string) error {
+// ask makes the watch watch what the client now asks for.
+func (p *watch) ask(wildcard bool, names []string) error {
 	s := p.session
 	s.names += len(names) - len(p.asked)
 	if s.rules.maxSubscriptions > 0 && s.names > s.rules.maxSubscriptions {

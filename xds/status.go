@@ -98,13 +98,13 @@ func (st *stream) status() StreamStatus {
 	defer g.mu.Unlock()
 	g.load()
 	status := StreamStatus{StreamInfo: st.info, Process: g.process, Opened: st.opened, Types: map[string]TypeStatus{}}
-	for _, p := range st.session.places {
+	for _, p := range st.session.watches {
 		status.Types[p.typeURL] = p.status()
 	}
 	return status
 }
 
-func (p *place) status() TypeStatus {
+func (p *watch) status() TypeStatus {
 	status := TypeStatus{SentAt: p.sentAt, AcknowledgedAt: p.ackedAt, InSync: p.inSync()}
 	if p.answered || p.sent.sum != (setSum{}) {
 		status.Sent = p.lastVersion()
@@ -126,7 +126,7 @@ func (p *place) status() TypeStatus {
 }
 
 // lastVersion is the version of the type in the latest response, refused or not.
-func (p *place) lastVersion() string {
+func (p *watch) lastVersion() string {
 	if t := p.rejections; t != nil && p.pending == nil && t.latest.Time.After(p.ackedAt) {
 		return t.latest.Version
 	}
@@ -134,6 +134,6 @@ func (p *place) lastVersion() string {
 }
 
 // inSync says whether the client has acknowledged all there is for it.
-func (p *place) inSync() bool {
-	return p.want != nil && p.catchUp == nil && p.pending == nil && p.rejections == nil && len(p.withheld) == 0 && p.acked.sum == p.want.sum && len(p.again)+len(p.touched) == 0
+func (p *watch) inSync() bool {
+	return p.want != nil && p.catchUp == nil && p.pending == nil && p.rejections == nil && len(p.withheld) == 0 && p.acked.sum == p.want.sum && len(p.resends)+len(p.touched) == 0
 }

@@ -165,11 +165,11 @@ func (st *stream) handle(r *request) error {
 		return status.Errorf(codes.ResourceExhausted, "request of %d bytes, more than the %d it may have", r.size, limit)
 	}
 	if callback := st.server.o.Callbacks.Request; callback != nil {
-		if err := callback(st.info, requestInfo(r, st.session.place(r.typeURL))); err != nil {
+		if err := callback(st.info, requestInfo(r, st.session.watch(r.typeURL))); err != nil {
 			return err
 		}
 	}
-	if st.session.place(r.typeURL) == nil {
+	if st.session.watch(r.typeURL) == nil {
 		if err := st.server.askFor(st, r.typeURL); err != nil {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 // whether it wants everything besides. Equal sets in one collection are one object for all
 // streams, counted. All fields are guarded by the pool's lock; content and names are replaced, never
 // changed. names may be read without the lock by who watches the subscription: they are replaced only
-// by the one place that watches it.
+// by the one watch that watches it.
 type subscription struct {
 	collection *collection
 	key        uint64
@@ -26,17 +26,17 @@ type waker interface {
 	rejected(Rejection) // the client refused a response; called with the group's lock held
 }
 
-// slot is where a place stands among a subscription's watchers. The pool's lock guards index.
+// slot is where a watch stands among a subscription's watchers. The pool's lock guards index.
 type slot struct {
-	place        *place
+	watch        *watch
 	subscription *subscription
 	index        int
 }
 
-// subscribe returns the subscription to canonical names, sorted, each once, and lets place watch
+// subscribe returns the subscription to canonical names, sorted, each once, and lets watch watch
 // it. unsubscribe ends that. It is the subscription that exists for these names, or the one that
-// only this place watches, changed to these names, or a new one.
-func (p *pool) subscribe(typeURL string, wildcard bool, names []string, watcher *place) *subscription {
+// only this watch watches, changed to these names, or a new one.
+func (p *pool) subscribe(typeURL string, wildcard bool, names []string, watcher *watch) *subscription {
 	p.mu.Lock()
 	c := p.collection(typeURL)
 	old := watcher.watched(c)
@@ -70,8 +70,8 @@ func (p *pool) subscribe(typeURL string, wildcard bool, names []string, watcher 
 	return s
 }
 
-// watched returns a subscription in c that the place watches, nil when there is none.
-func (p *place) watched(c *collection) *subscription {
+// watched returns a subscription in c that the watch watches, nil when there is none.
+func (p *watch) watched(c *collection) *subscription {
 	for _, at := range p.slot {
 		if at.subscription.collection == c {
 			return at.subscription
@@ -80,8 +80,8 @@ func (p *place) watched(c *collection) *subscription {
 	return nil
 }
 
-// unsubscribe lets place no longer watch s, and forgets s when nobody does.
-func (s *subscription) unsubscribe(watcher *place) {
+// unsubscribe lets watch no longer watch s, and forgets s when nobody does.
+func (s *subscription) unsubscribe(watcher *watch) {
 	p := s.collection.pool
 	i := slices.IndexFunc(watcher.slot, func(at *slot) bool { return at.subscription == s })
 	at := watcher.slot[i]

@@ -10,14 +10,14 @@ import (
 )
 
 // Subscriptions are held to a filter over all resources, through random publications and changes
-// of what places ask for: names, aliases and glob collections.
+// of what watches ask for: names, aliases and glob collections.
 func TestSubscriptionsAreFilters(t *testing.T) {
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 7))
 		p := newPool(true)
-		places := make([]*place, 4)
-		for i := range places {
-			places[i] = &place{session: &session{waker: silentWaker{}}}
+		watches := make([]*watch, 4)
+		for i := range watches {
+			watches[i] = &watch{session: &session{waker: silentWaker{}}}
 		}
 		resourceName := func() string { return fmt.Sprintf("xdstp://a/t/%d/%d", random.IntN(3), random.IntN(10)) }
 		asked := func() string {
@@ -34,14 +34,14 @@ func TestSubscriptionsAreFilters(t *testing.T) {
 				current = current.with([]change{ch})
 				p.publish(map[string]*table{"t": current})
 			}
-			watcher := places[random.IntN(len(places))]
+			watcher := watches[random.IntN(len(watches))]
 			changeNames(p, watcher, random, asked)
-			checkSubscriptions(t, p, current, places)
+			checkSubscriptions(t, p, current, watches)
 			if t.Failed() {
 				t.Fatalf("seed %d, step %d", seed, step)
 			}
 		}
-		for _, watcher := range places {
+		for _, watcher := range watches {
 			for _, at := range slices.Clone(watcher.slot) {
 				at.subscription.unsubscribe(watcher)
 			}
@@ -54,8 +54,8 @@ func TestSubscriptionsAreFilters(t *testing.T) {
 	}
 }
 
-// changeNames lets a place ask for a few more or fewer names, as a stream does.
-func changeNames(p *pool, watcher *place, random *rand.Rand, asked func() string) {
+// changeNames lets a watch ask for a few more or fewer names, as a stream does.
+func changeNames(p *pool, watcher *watch, random *rand.Rand, asked func() string) {
 	var old *subscription
 	names, wildcard := []string(nil), false
 	if len(watcher.slot) > 0 {
@@ -76,16 +76,16 @@ func changeNames(p *pool, watcher *place, random *rand.Rand, asked func() string
 	}
 }
 
-func checkSubscriptions(t *testing.T, p *pool, current *table, places []*place) {
+func checkSubscriptions(t *testing.T, p *pool, current *table, watches []*watch) {
 	t.Helper()
 	bySet := map[string]*subscription{}
-	for _, watcher := range places {
+	for _, watcher := range watches {
 		if len(watcher.slot) == 0 {
 			continue
 		}
 		s := watcher.slot[0].subscription
 		if !slices.Contains(s.watchers, watcher.slot[0]) || s.watchers[watcher.slot[0].index] != watcher.slot[0] {
-			t.Errorf("a place is not where it thinks it is")
+			t.Errorf("a watch is not where it thinks it is")
 		}
 		set := fmt.Sprint(s.wildcard, s.names)
 		if other := bySet[set]; other != nil && other != s {

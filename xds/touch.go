@@ -12,20 +12,20 @@ func touches(parent, child string) bool {
 	return parent == ClusterType && child == EndpointType
 }
 
-// touch makes the stream's own places send again what the changes of d need.
-func (g *group) touch(p *place, d *difference) {
+// touch makes the stream's own watches send again what the changes of d need.
+func (g *group) touch(p *watch, d *difference) {
 	if p.typeURL == ClusterType || p.typeURL == RouteType {
 		touchAll(p.session, p, d)
 	}
 }
 
 // touchSiblings does so for the client's other streams, when the changes are acknowledged.
-func (g *group) touchSiblings(p *place, d *difference) {
+func (g *group) touchSiblings(p *watch, d *difference) {
 	if p.typeURL != ClusterType && p.typeURL != RouteType {
 		return
 	}
 	for _, s := range g.sessions {
-		if s != p.session && s.place(p.typeURL) == nil {
+		if s != p.session && s.watch(p.typeURL) == nil {
 			touchAll(s, p, d)
 			s.waker.wake()
 		}
@@ -33,7 +33,7 @@ func (g *group) touchSiblings(p *place, d *difference) {
 }
 
 // touchAll marks what of a stream has to be sent again after the changes of d to p.
-func touchAll(s *session, p *place, d *difference) {
+func touchAll(s *session, p *watch, d *difference) {
 	for _, ch := range d.changes {
 		if ch.new == nil {
 			continue
@@ -42,7 +42,7 @@ func touchAll(s *session, p *place, d *difference) {
 			if !touches(p.typeURL, ref.Type) {
 				continue
 			}
-			if q := s.place(ref.Type); q != nil && q.sent.get(ref.Name) != nil {
+			if q := s.watch(ref.Type); q != nil && q.sent.get(ref.Name) != nil {
 				q.touched = appendRepeats(q.touched, ref.Name)
 			}
 		}
@@ -55,7 +55,7 @@ func touchAll(s *session, p *place, d *difference) {
 // touchHosts sends the virtual hosts of a changed route configuration again (C112), which it does
 // not refer to: their names begin with its own.
 func (s *session) touchHosts(route string) {
-	q := s.place(VirtualHostType)
+	q := s.watch(VirtualHostType)
 	if q == nil {
 		return
 	}
@@ -67,8 +67,8 @@ func (s *session) touchHosts(route string) {
 }
 
 // repeating says whether name is being sent once more although it did not change.
-func (p *place) repeating(name string) bool {
-	if slices.Contains(p.touched, name) || slices.Contains(p.again, name) {
+func (p *watch) repeating(name string) bool {
+	if slices.Contains(p.touched, name) || slices.Contains(p.resends, name) {
 		return true
 	}
 	if p.pending == nil {

@@ -20,7 +20,7 @@ type waiter struct {
 	ref    Ref
 	of     func(*stream) bool   // whose acknowledgement counts; nil: everybody's
 	behind map[*stream]struct{} // guarded by the lock of waiters
-	done   chan struct{}        // has a place: nobody is behind any more
+	done   chan struct{}        // has a watch: nobody is behind any more
 }
 
 func (w *waiters) add(ref Ref, of func(*stream) bool) *waiter {
@@ -120,7 +120,7 @@ func (s *Server) lookAt(st *stream, w *waiter) {
 // acknowledged says whether the client has acknowledged, or rejected, what was wanted of ref when the
 // group was loaded last. The caller holds the group's lock.
 func (st *stream) acknowledged(ref Ref) bool {
-	p := st.session.place(ref.Type)
+	p := st.session.watch(ref.Type)
 	if p == nil || p.want == nil {
 		return true
 	}
@@ -128,5 +128,5 @@ func (st *stream) acknowledged(ref Ref) bool {
 		return false
 	}
 	want := p.want.find(ref.Name)
-	return sameContent(p.acked.find(ref.Name), want) || p.isParked(change{name: ref.Name, new: want})
+	return sameContent(p.acked.find(ref.Name), want) || p.isRefused(change{name: ref.Name, new: want})
 }

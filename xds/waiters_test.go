@@ -51,7 +51,7 @@ func TestWaitLooksAtOneStream(t *testing.T) {
 	}
 	other.session.group.mu.Lock() // who looked at this stream again would have to wait
 	defer other.session.group.mu.Unlock()
-	acknowledgeIt(t, late, late.session.place(ClusterType).nonce)
+	acknowledgeIt(t, late, late.session.watch(ClusterType).nonce)
 	if err := <-done; err != nil {
 		t.Error(err)
 	}

@@ -17,7 +17,7 @@ func (silentWaker) rejected(Rejection) {}
 
 func testSession(source Source, delta bool, id string) *session {
 	s := &session{delta: delta, node: &Node{ID: id}, waker: silentWaker{}, source: source, group: &group{}, rules: &rules{
-		orderTimeout: defaultOrderTimeout, removalGrace: defaultRemovalGrace, keeper: &keeper{},
+		orderTimeout: defaultOrderTimeout, removalGrace: defaultRemovalGrace, bodyCache: &bodyCache{},
 	}}
 	s.group.sessions = []*session{s}
 	return s
@@ -41,10 +41,10 @@ func exchange(t testing.TB, s *session, r *request) []*response {
 			return all
 		}
 		all = append(all, p)
-		ack := &request{typeURL: p.place.typeURL, nonce: p.nonce, delta: s.delta}
+		ack := &request{typeURL: p.watch.typeURL, nonce: p.nonce, delta: s.delta}
 		if !s.delta {
-			ack.names = p.place.asked
-			if p.place.wildcard {
+			ack.names = p.watch.asked
+			if p.watch.wildcard {
 				ack.names = append([]string{"*"}, ack.names...)
 			}
 		}
@@ -117,7 +117,7 @@ func TestFirstSyncWork(t *testing.T) {
 			if r.body != others[i].body {
 				t.Errorf("delta %v: response %d is encoded for each stream", delta, i)
 			}
-			if n := unshared(r.list.result.table, first.place(EndpointType).want.table); n > 2*chunkSize {
+			if n := unshared(r.list.result.table, first.watch(EndpointType).want.table); n > 2*chunkSize {
 				t.Errorf("delta %v: after response %d, %d resources have to be compared again", delta, i, n)
 			}
 		}
@@ -144,10 +144,10 @@ func TestFirstSyncWorkWithHolds(t *testing.T) {
 	cache.Publish("n", NewSnapshot(append(routes, NewResource(ClusterType, "c", []byte("2"), ResourceOptions{}))...))
 	now := time.Unix(0, 0)
 	s.group.load()
-	if r := s.next(now); r.place.typeURL != ClusterType {
-		t.Fatalf("%s came first", r.place.typeURL)
+	if r := s.next(now); r.watch.typeURL != ClusterType {
+		t.Fatalf("%s came first", r.watch.typeURL)
 	}
-	p := s.place(RouteType)
+	p := s.watch(RouteType)
 	sent := 0
 	for {
 		s.group.load()
@@ -178,7 +178,7 @@ func TestOneMoreNameWork(t *testing.T) {
 	for _, wildcard := range []string{"c0000000", "*"} {
 		s := testSession(cache, true, "n")
 		exchange(t, s, &request{typeURL: ClusterType, names: append([]string{wildcard}, names[:n/2]...)})
-		p := s.place(ClusterType)
+		p := s.watch(ClusterType)
 		subscription := p.parts[0]
 		for _, change := range []request{{names: names[n-1:]}, {names: []string{"none"}}, {drop: names[7:8]}, {names: names[7:8], drop: names[8:9]}} {
 			before := p.want.table
@@ -201,7 +201,7 @@ func TestMuxByNameWork(t *testing.T) {
 	small.Put(resourcesOf(ClusterType, numbered("b", 3), []byte("1"))...)
 	s := testSession(twoSources(large, small), true, "n")
 	exchange(t, s, &request{typeURL: ClusterType, names: []string{"*", "b0000001", "b0000002"}})
-	p := s.place(ClusterType)
+	p := s.watch(ClusterType)
 	if n := unshared(p.want.table, large.table); n > 2*chunkSize {
 		t.Errorf("%d of %d resources were merged", n, p.want.count)
 	}

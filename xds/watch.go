@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// A place is the state of one type on one stream: what the client asks for, what there is for it,
+// A watch is the state of one type on one stream: what the client asks for, what there is for it,
 // what it was sent and what it acknowledged. doc.go draws its states.
-type place struct {
+type watch struct {
 	*kind
 	session *session
 
@@ -64,13 +64,13 @@ type delivered struct {
 
 // repeats is what has to be said although nothing changed.
 type repeats struct {
-	owed     bool     // a request awaits an answer
-	again    []string // names to be sent again, or to be answered as missing
-	touched  []string // names to be sent again because what refers to them changed
-	reported []string // names the client was told do not exist, as resource errors
+	answerDue bool     // a request awaits an answer
+	resends   []string // names to be sent again, or to be answered as missing
+	touched   []string // names to be sent again because what refers to them changed
+	reported  []string // names the client was told do not exist, as resource errors
 }
 
-func (r *repeats) any() bool { return r.owed || len(r.again)+len(r.touched) > 0 }
+func (r *repeats) any() bool { return r.answerDue || len(r.resends)+len(r.touched) > 0 }
 
 // pendingResponse is the one response of a type that is not acknowledged yet.
 type pendingResponse struct {
@@ -84,7 +84,7 @@ type pendingResponse struct {
 
 // limit returns c without what the client no longer asks for, of what it means by the names in
 // dropped, or of everything when that is nil.
-func (p *place) limit(c *content, dropped []string) *content {
+func (p *watch) limit(c *content, dropped []string) *content {
 	candidates := c.all()
 	if dropped != nil {
 		candidates = c.anyNamed(dropped)
@@ -102,9 +102,9 @@ func (p *place) limit(c *content, dropped []string) *content {
 }
 
 // limitAll lets the client forget what it no longer asks for, as it does itself. What is in the
-// pending response it may still take, if it asks again before it reads it: settle looks at that.
+// pending response it may still take, if it asks again before it reads it: answer looks at that.
 // dropped are the names it let go of, nil when that may be any.
-func (p *place) limitAll(dropped []string) {
+func (p *watch) limitAll(dropped []string) {
 	if p.pending != nil {
 		p.pending.shrunk = true
 	}
@@ -129,17 +129,17 @@ func (p *place) limitAll(dropped []string) {
 }
 
 // mayHave says whether the client may have name, from what it acknowledged or was sent.
-func (p *place) mayHave(name string) bool {
+func (p *watch) mayHave(name string) bool {
 	return p.sent.find(name) != nil || p.pending != nil && p.pending.shrunk && p.pending.result.find(name) != nil
 }
 
 // keeps says whether the client has name and nothing that is under way takes it away.
-func (p *place) keeps(name string) bool {
+func (p *watch) keeps(name string) bool {
 	return p.acked.get(name) != nil && p.sent.get(name) != nil && !p.rejections.mayLack(name)
 }
 
-// settle takes the answer to the pending response: an ACK or a NACK.
-func (p *place) settle(now time.Time, r *request) {
+// answer takes the answer to the pending response: an ACK or a NACK.
+func (p *watch) answer(now time.Time, r *request) {
 	f := p.pending
 	p.pending, p.idle = nil, nil
 	if r.refused {
@@ -164,7 +164,7 @@ func (p *place) settle(now time.Time, r *request) {
 
 // accepted is what the client has after a response that was pending while it let go of names
 // and perhaps asked for them again.
-func (p *place) accepted(f *pendingResponse) *content {
+func (p *watch) accepted(f *pendingResponse) *content {
 	if p.sendsWhole() {
 		return p.limit(f.result, nil)
 	}
@@ -179,7 +179,7 @@ func (p *place) accepted(f *pendingResponse) *content {
 
 // adopt counts result as what the client has, without a message: what was to be said cannot be said,
 // or is no news to the client.
-func (p *place) adopt(result *content) {
+func (p *watch) adopt(result *content) {
 	if result == p.sent {
 		return
 	}
@@ -196,7 +196,7 @@ func (p *place) adopt(result *content) {
 // noteStale takes note of what counts as removed, and what the client may have kept. Clients keep routes,
 // endpoints and secrets as long as they ask for them: in state-of-the-world they are not told of
 // removals (C055), and in delta Envoy passes over them.
-func (p *place) noteStale(changes iter.Seq[change]) {
+func (p *watch) noteStale(changes iter.Seq[change]) {
 	if p.whole {
 		return
 	}
@@ -216,7 +216,7 @@ func (p *place) noteStale(changes iter.Seq[change]) {
 	}
 }
 
-func (p *place) addStale(name string, r *Resource) {
+func (p *watch) addStale(name string, r *Resource) {
 	if p.stale == nil {
 		p.stale = map[string]*Resource{}
 	}
@@ -224,12 +224,12 @@ func (p *place) addStale(name string, r *Resource) {
 }
 
 // outdated says whether the client may have something under a name that is not what it will be given.
-func (p *place) outdated(name string) bool {
+func (p *watch) outdated(name string) bool {
 	return p.stale[name] != nil || p.acked.get(name) != nil && !p.keeps(name)
 }
 
-// wakeup returns when the place may have something to send by itself.
-func (p *place) wakeup() time.Time {
+// wakeup returns when the watch may have something to send by itself.
+func (p *watch) wakeup() time.Time {
 	earliest := p.nextHeartbeat()
 	if p.pending == nil { // else the answer comes first
 		for _, h := range p.withheld {
@@ -243,7 +243,7 @@ func (p *place) wakeup() time.Time {
 }
 
 // due says whether a time has come for which a change waited.
-func (p *place) due(now time.Time) bool {
+func (p *watch) due(now time.Time) bool {
 	for _, h := range p.withheld {
 		if !h.due.IsZero() && !now.Before(h.due) {
 			return true
