@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -63,8 +64,10 @@ func pause(ctx context.Context, length time.Duration) bool {
 	}
 }
 
-// first reads the folder until it rests, for a while. What did not change for some time rests already.
+// first reads the folder until all of it rests, for a while. What did not change for some time rests already.
 func (f *Folder) first() {
+	f.settler.batch = 2 * writingPatience // a part of a folder may be another mesh
+	defer func() { f.settler.batch = maxBatch }()
 	f.poll()
 	f.settler.restSinceChange(f.tree)
 	for end := time.Now().Add(writingPatience); ; f.lookAgain() {
@@ -80,6 +83,8 @@ func (f *Folder) first() {
 		f.unreadable(f.failed)
 	case f.settler.judged == nil && len(f.settler.wait) == 0:
 		f.judge(config.Files{}) // there is no file at all, which is a problem
+	case len(f.settler.wait) > 0 && f.State().Err == nil:
+		f.unreadable(fmt.Errorf("folder %s: it is still being written", f.Options.Folder))
 	}
 	f.save()
 }

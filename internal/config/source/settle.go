@@ -36,6 +36,7 @@ type pending struct {
 type settler struct {
 	dir    string
 	rest   time.Duration // how long a change must rest that the system does not vouch for
+	batch  time.Duration // how long a change that rests waits for others that do not
 	judged config.Files  // what was judged last; never changed in place
 	wait   map[string]pending
 }
@@ -66,11 +67,12 @@ func (s *settler) note(name string, now *file) {
 	s.wait[name] = p
 }
 
-// restSinceChange lets what waits have rested since its file's last change, as far as clocks can be trusted.
+// restSinceChange lets what waits rest already if its file did not change for some time. It goes on waiting for
+// others.
 func (s *settler) restSinceChange(t tree) {
 	for name, p := range s.wait {
 		if f := t.files[name]; f != nil && !f.fresh {
-			p.since = f.info.ModTime()
+			p.since = p.since.Add(-s.rest)
 			s.wait[name] = p
 		}
 	}
@@ -85,7 +87,7 @@ func (s *settler) due() time.Time {
 		if rests.After(all) {
 			all = rests
 		}
-		if waited := p.since.Add(maxBatch); one.IsZero() || waited.Before(one) {
+		if waited := p.since.Add(s.batch); one.IsZero() || waited.Before(one) {
 			one = waited
 		}
 	}
@@ -114,7 +116,7 @@ func (s *settler) settled() config.Files {
 			resting, longest = append(resting, name), max(longest, rested)
 		}
 	}
-	if len(resting) == 0 || len(resting) < len(s.wait) && longest < maxBatch {
+	if len(resting) == 0 || len(resting) < len(s.wait) && longest < s.batch {
 		return nil
 	}
 	next := maps.Clone(s.judged)

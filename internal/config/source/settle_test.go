@@ -114,3 +114,20 @@ func TestOnlyChangedFilesAreRead(t *testing.T) {
 		}
 	}
 }
+
+// A server that starts while a folder is being written waits for all of it, although a part of it rests for long.
+func TestFirstReadingWaitsForAllFiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFolder(t)
+		f.write("a.yaml", manifest("a")+"calls: b\n")
+		f.service("b")
+		old := time.Now().Add(-time.Hour) // as simulated time is long past, b's is in the future
+		f.check(os.Chtimes(f.path("a.yaml"), old, old))
+		source, err := Open(f.options())
+		f.check(err)
+		if s := source.State(); s.Problems != nil || s.Err != nil {
+			t.Errorf("state %+v: want nothing wrong", s)
+		}
+		expect(t, source, "a b")
+	})
+}

@@ -72,7 +72,7 @@ func Open(o Options) (*Folder, error) {
 	f := &Folder{
 		Options: o, store: store{o.State}, accepts: make(chan acceptance), stopped: make(chan struct{}),
 		tree:    tree{dir: o.Folder},
-		settler: settler{dir: o.Folder, rest: o.Settle, wait: map[string]pending{}},
+		settler: settler{dir: o.Folder, rest: o.Settle, batch: maxBatch, wait: map[string]pending{}},
 	}
 	f.state.Store(newState())
 	if err := f.restore(); err != nil {
