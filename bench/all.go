@@ -36,7 +36,7 @@ func (o options) all(ctx context.Context) error {
 		}
 		if group == meshGroup {
 			figures, err := o.mesh(ctx)
-			run.Mesh = report.Mesh{Commit: run.Commit, Date: run.Date, Command: o.command, Figures: figures}
+			run.Mesh = report.Mesh{Commit: run.Commit, Date: run.Date, Command: o.command, Load: report.Load(), Figures: figures}
 			failed = append(failed, err)
 		}
 		for _, scenario := range o.size.Plan(group) {

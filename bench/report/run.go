@@ -29,6 +29,7 @@ type Mesh struct {
 	Commit  string
 	Date    string // day, in UTC
 	Command string
+	Load    float64 // the machine's load average afterwards
 	Figures []mesh.Figure
 }
 
