@@ -155,10 +155,57 @@ func (o EdgeOptions) run(ctx context.Context, p *proxy) {
 			}
 		})
 	}()
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		o.followVerdict(running, p.node)
+	}()
 	<-ctx.Done()
 	o.wayOut(p)
 	stop()
 	<-ended
+	<-followed
+}
+
+// How often an edge asks what the server says of it.
+const (
+	firstVerdict = 5 * time.Second
+	nextVerdict  = 30 * time.Second
+)
+
+// followVerdict logs what the server says of the edge's proxy whenever that is something else. A listener whose
+// certificate is refused takes connections all the same, so that nothing else tells.
+func (o EdgeOptions) followVerdict(ctx context.Context, node string) {
+	told := ""
+	for pause := firstVerdict; sleep(ctx, pause); pause = nextVerdict {
+		why := o.verdict(ctx, node)
+		if why != "" && why != told && ctx.Err() == nil {
+			o.Log.Warn("edge is not in order", "edge", o.Edge, "why", why)
+		}
+		told = why
+	}
+}
+
+// verdict is what the server says of the edge's proxy: above all what the proxy has refused, such as a
+// certificate, with the words of Envoy and the document's line.
+func (o EdgeOptions) verdict(ctx context.Context, node string) string {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	server, err := client.New(o.Server)
+	if err != nil {
+		return err.Error()
+	}
+	defer server.Close()
+	status, err := server.Status(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	for _, p := range status.Proxies {
+		if p.Node == node {
+			return p.Why
+		}
+	}
+	return "it is not connected"
 }
 
 // wayOut stops accepting connections and waits for what is in flight.

@@ -39,6 +39,7 @@ type proxy struct {
 	lines   *lineWriter // what Envoy prints
 	admin   *proxyAdmin
 	server  string           // host:port of the server's gRPC port
+	node    string           // how Envoy names itself to it
 	inbound []netip.AddrPort // where callers reach it: it is ready when all of them accept connections
 	log     *slog.Logger
 }
@@ -60,6 +61,7 @@ func newProxy(o ProxyOptions, b bootstrap.Options, inbound []netip.AddrPort, out
 		lines:   lines,
 		admin:   newProxyAdmin(b.AdminPort),
 		server:  b.Server,
+		node:    b.NodeID(),
 		inbound: inbound,
 		log:     log,
 	}, nil

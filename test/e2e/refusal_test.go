@@ -105,6 +105,13 @@ func TestRefusedCertificate(t *testing.T) {
 			}
 			m.statusSays("it rejected a change of its secrets", "edge.yaml:7:", c.says, "2 connected, 1 in sync")
 
+			eventually(t, "the edge's log says so too", func() string {
+				if log := edge.output.String(); !strings.Contains(log, "edge is not in order") || !strings.Contains(log, c.says) {
+					return log
+				}
+				return ""
+			})
+
 			newCertificate(t, 2, "shop.example.com").write(t, bad)
 			again := m.launchEdge("public", "http", "https")
 			again.listens(t, "https")
