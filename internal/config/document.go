@@ -4,9 +4,9 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// Documents is one complete set of documents as people wrote it, decoded, defaults of plain fields
-// filled in. The maps are keyed by name; services and externals share one name space, because both
-// are called by name. Immutable once it has left this package.
+// Documents is one complete set of decoded documents, with the defaults of plain fields filled in.
+// The maps are keyed by name; services and externals share one name space, because both are called
+// by name. Documents is immutable after this package has returned it.
 type Documents struct {
 	Mesh      *Mesh                          `json:"mesh"` // never nil: a folder without one has the built-in defaults
 	Services  map[mesh.ServiceName]*Service  `json:"services,omitempty"`
@@ -14,7 +14,7 @@ type Documents struct {
 	Externals map[mesh.ServiceName]*External `json:"externals,omitempty"`
 }
 
-// Header is what every document begins with.
+// Header has the fields that every document has.
 type Header struct {
 	// What the document describes.
 	Kind string `json:"kind" required:"true" example:"Service"`
@@ -22,11 +22,11 @@ type Header struct {
 	// The version of the format in which the document is written.
 	Version int `json:"version,omitzero" range:"1-1" default:"1" example:"1"`
 
-	// What the document's subject is called: the name under which it is called, started and shown.
+	// The name of the service, edge, external or mesh: callers, commands and status use it.
 	Name string `json:"name" required:"true" format:"name" example:"users"`
 
-	// Who answers for the document: a mail address, a team or a channel. It is shown wherever the
-	// document is the cause of something.
+	// Who is responsible for the document: a mail address, a team or a channel. It is shown with every
+	// problem that the document causes.
 	Owner string `json:"owner,omitzero" format:"text" example:"identity@example.com"`
 
 	// Origin is the document's first line.

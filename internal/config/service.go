@@ -10,58 +10,59 @@ import (
 type Service struct {
 	Header
 
-	// The ports that the service serves. The first is its main port, the one that its plain name reaches.
-	// A program that only calls others has none.
+	// The ports that the service serves. The first is its main port, which callers reach by the service's
+	// plain name. A program that only calls others has no ports.
 	Ports []Port `json:"ports,omitempty" example:"[8080, 9090/grpc]"`
 
-	// How an instance is asked whether it can take traffic. Without it an instance is ready as soon as its
-	// main port accepts connections.
+	// The check that shows whether an instance can take traffic. Without it, an instance is ready as soon as
+	// its main port accepts connections.
 	Health *Health `json:"health,omitempty" example:"/healthz"`
 
-	// The services and externals that this one calls. Its proxies know of nothing else.
+	// The services and externals that this service calls. Its proxies know no others.
 	Calls []Call `json:"calls,omitempty" example:"[payments, {to: ledger-db, localPort: 15432}]"`
 
-	// How callers treat this service, unless a call says otherwise.
+	// Settings for calls to this service, unless a call overrides them.
 	Traffic *Traffic `json:"traffic,omitzero" example:"{timeout: 2s, retries: 1}"`
 }
 
 // Port is one port that a service serves. A number alone is an http port; 9090/grpc is a grpc port.
 type Port struct {
-	// The port's name, unique in the service. Without it the port is named after its protocol.
+	// The port's name, unique in the service. By default, the port is named after its protocol.
 	Name mesh.PortName `json:"name" format:"port" example:"admin"`
 
-	// What the port speaks. A tcp port is reached only as the first port of its service.
+	// The port's protocol. A tcp port can be reached only if it is the first port of its service.
 	Protocol mesh.Protocol `json:"protocol" enum:"http,http2,grpc,tcp" default:"http" example:"grpc"`
 
-	// Where the application listens, unless its agent is told otherwise. The ports of its sidecar are taken:
-	// 9001 for calls by host, 9901 for admin pages, and for callers 9211 and one more for each further port.
+	// The port that the application listens on, unless an option of its agent overrides it. The ports of the
+	// sidecar cannot be used: 9001 for calls by host, 9901 for admin pages, and for callers 9211 and one more
+	// for each further port.
 	Port int `json:"port" required:"true" range:"1-65535" example:"8080"`
 
 	Origin mesh.Origin `json:"-"`
 }
 
-// Health is how an instance is asked whether it can take traffic: by exactly one of http, grpc and
-// tcp. A path alone is an HTTP check; so are the words grpc and tcp for the other two.
+// Health is the check that shows whether an instance can take traffic. It has exactly one of http, grpc
+// and tcp. A path alone is an HTTP check; the words grpc and tcp stand for the other two.
 type Health struct {
-	// A path that answers 200 while the instance can take traffic.
+	// The path of an HTTP check, which returns 200 while the instance can take traffic.
 	HTTP string `json:"http,omitzero" format:"path" example:"/healthz"`
 
-	// The service name to ask for by grpc.health.v1; "" asks for the server as a whole.
+	// The service name in grpc.health.v1 requests; "" checks the server as a whole.
 	GRPC *string `json:"grpc,omitempty" format:"text" example:"shop.Payments"`
 
-	// A connection that is accepted is enough.
+	// The instance can take traffic if it accepts a connection.
 	TCP bool `json:"tcp,omitzero" example:"true"`
 
-	// The host that requests name (http), or the authority (grpc). Without it that is the service's name.
+	// The Host header of HTTP checks, or the authority of gRPC checks. The default is the service's name.
 	Host string `json:"host,omitzero" format:"host" example:"shop.example.com"`
 
-	// The port to ask, by name. Without it the main port is asked.
+	// The name of the port to check. The default is the main port.
 	Port mesh.PortName `json:"port,omitzero" format:"port" example:"admin"`
 
 	// The time from one check to the next.
 	Interval Duration `json:"interval" range:"100ms-5m" default:"5s" example:"10s"`
 
-	// How long an answer may take, at most the interval. Without it that is 1s, or the interval where that is shorter.
+	// How long an answer may take, at most the interval. The default is 1s, or the interval if that is shorter.
 	Timeout Duration `json:"timeout" range:"10ms-1m" example:"500ms"`
 
 	Origin mesh.Origin `json:"-"`
@@ -72,12 +73,12 @@ type Call struct {
 	// The name of the Service or External.
 	To mesh.ServiceName `json:"to" format:"service" required:"true" example:"payments"`
 
-	// Where on 127.0.0.1 the caller reaches a tcp service or external. Without it the port is the
-	// External's localPort, or else the called port's own number. Calls by http, http2 and grpc have none:
-	// their host is the name.
+	// The port on 127.0.0.1 where the caller reaches a tcp service or external. The default is the
+	// External's localPort, or else the called port's own number. Calls by http, http2 and grpc have no
+	// local port: their host is the name.
 	LocalPort int `json:"localPort,omitzero" range:"1-65535" example:"15432"`
 
-	// The settings in which this caller differs from the called document.
+	// Settings of this caller that override those of the called document.
 	Traffic *Traffic `json:"traffic,omitzero" example:"{timeout: 2s, retries: 1}"`
 
 	Origin mesh.Origin `json:"-"`

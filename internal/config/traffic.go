@@ -6,94 +6,95 @@ import (
 	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
 )
 
-// Traffic is how calls are made. An absent field takes the value of the next wider place: the call or edge
-// route, then the called Service or External, then the Mesh's defaults, then the built-in default given
-// here.
-//
-// Besides the tags of package yamldoc, these drive the resolver:
+// In addition to the tags of package yamldoc, the resolver reads these tags of the fields below:
 //
 //	bound     the field of Bounds that limits the value
 //	zero      what 0 means if it is not a quantity; "no limit" is above every bound
-//	requests  "only": the setting has no meaning for tcp, which has no requests
+//	requests  "only": the setting does not apply to tcp, which has no requests
+
+// Traffic sets how calls are made. Each setting comes from the first of these that sets it: the call or edge
+// route, the called Service or External, the Mesh's defaults, the built-in default shown here.
 type Traffic struct {
-	// How long a request may take in all, retries included; 0s sets no limit, as long streams need.
+	// How long a request may take in total, including retries; 0s sets no limit, as long streams need.
 	// It does not apply to tcp.
 	Timeout yamldoc.Setting[Duration] `json:"timeout,omitzero" range:"0s-24h" default:"15s" bound:"maxTimeout" zero:"no limit" requests:"only" example:"2s"`
 
 	// How long it may take to open a connection.
 	ConnectTimeout yamldoc.Setting[Duration] `json:"connectTimeout,omitzero" range:"1ms-1m" default:"1s" example:"250ms"`
 
-	// Which failed requests are tried again, and how often. It does not apply to tcp. A number alone is the
-	// number of attempts; 0 is off.
+	// Which failed requests are retried, and how often. It does not apply to tcp. A number alone is the
+	// number of attempts; 0 turns retries off.
 	Retries Retries `json:"retries,omitzero" requests:"only" example:"{attempts: 1, on: reset}"`
 
-	// How much one proxy may have in progress to the service at once. Anything above fails immediately.
+	// How many connections and requests to the service one proxy may have at once. Requests above the limits
+	// fail immediately.
 	CircuitBreaker CircuitBreaker `json:"circuitBreaker,omitzero" example:"{requests: 200}"`
 
-	// How long a new instance, or one that is healthy again, takes to get its full share of requests; 0s sends it
-	// the full share at once. During that time its share grows evenly, from a tenth.
+	// How long it takes until a new instance, or one that is healthy again, gets its full share of requests. The
+	// share grows linearly from a tenth. With 0s, the instance gets its full share immediately.
 	SlowStart yamldoc.Setting[Duration] `json:"slowStart,omitzero" range:"0s-15m" default:"0s" bound:"maxSlowStart" zero:"off" example:"30s"`
 
-	// When an instance that answers badly is left out for a while. A number alone is consecutiveErrors; 0 is off.
+	// When an instance that returns errors is ejected for a while. A number alone is consecutiveErrors; 0 turns
+	// detection off.
 	Outliers Outliers `json:"outliers,omitzero" example:"{consecutiveErrors: 3, ejectFor: 10s}"`
 }
 
-// Retries say which failed requests are tried again. The built-in conditions are those in which no
-// instance has begun to work on the request, so that repeating it is always safe.
+// Retries set which failed requests are retried. With the built-in conditions, a request is retried only if
+// no instance has begun to work on it, so retrying it is always safe.
 type Retries struct {
-	// How often a request is tried again after the first time; 0 turns retries off.
+	// How often a request is retried; 0 turns retries off.
 	Attempts yamldoc.Setting[int] `json:"attempts,omitzero" unit:"retries" range:"0-10" default:"2" bound:"maxRetries" example:"1"`
 
-	// The failures after which a request is tried again. The first three words are always safe; the others
-	// repeat requests that an instance may have begun to work on. The last five are gRPC statuses, and the
-	// only ones that proxyless gRPC programs act on.
+	// The failures after which a request is retried. The first three are always safe; the others
+	// retry requests that an instance may have begun to work on. The last five are gRPC statuses, and the
+	// only ones that proxyless gRPC programs support.
 	On yamldoc.Setting[[]string] `json:"on,omitzero" enum:"connect-failure,refused-stream,reset-before-request,reset,gateway-error,5xx,retriable-4xx,cancelled,deadline-exceeded,internal,resource-exhausted,unavailable" default:"connect-failure,refused-stream,reset-before-request" example:"[connect-failure, reset]"`
 
-	// How long one attempt may take; 0s leaves each attempt all the time that the whole request has left.
+	// How long one attempt may take; with 0s, only the timeout of the whole request applies.
 	PerTryTimeout yamldoc.Setting[Duration] `json:"perTryTimeout,omitzero" range:"0s-24h" default:"0s" zero:"the whole request" example:"500ms"`
 }
 
-// CircuitBreaker limits what one proxy has in progress to one service at once.
+// CircuitBreaker limits the connections and requests that one proxy has to one service at once.
 type CircuitBreaker struct {
 	// Open connections.
 	Connections yamldoc.Setting[int] `json:"connections,omitzero" unit:"connections" range:"1-1000000" default:"1024" example:"200"`
 
-	// Requests that wait for a connection.
+	// Requests that are waiting for a connection.
 	PendingRequests yamldoc.Setting[int] `json:"pendingRequests,omitzero" unit:"requests" range:"1-1000000" default:"1024" example:"100"`
 
-	// Requests that wait for their answer.
+	// Requests that are waiting for a response.
 	Requests yamldoc.Setting[int] `json:"requests,omitzero" unit:"requests" range:"1-1000000" default:"1024" example:"500"`
 
-	// Retries in progress. This limits retry storms.
+	// Retries in progress. This limit prevents retry storms.
 	Retries yamldoc.Setting[int] `json:"retries,omitzero" unit:"retries" range:"0-1000000" default:"3" example:"10"`
 }
 
-// Outliers say when a proxy leaves an instance out because of the answers that it got itself. Each proxy
-// decides for itself.
+// Outliers set when a proxy ejects an instance because of the responses that the proxy received from it. Each
+// proxy decides independently.
 type Outliers struct {
-	// How many errors in a row are too many: answers 500-599, resets and failed connections.
-	// 0 turns detection off.
+	// The number of errors in a row after which an instance is ejected: responses 500-599, resets and failed
+	// connections. 0 turns detection off.
 	ConsecutiveErrors yamldoc.Setting[int] `json:"consecutiveErrors,omitzero" unit:"errors" range:"0-1000" default:"5" zero:"off" example:"3"`
 
-	// The time between two evaluations. Instances are let back in at an evaluation, too.
+	// The time between two evaluations. Ejected instances also return at an evaluation.
 	Interval yamldoc.Setting[Duration] `json:"interval,omitzero" range:"100ms-5m" default:"1s" example:"5s"`
 
-	// How long an instance is left out the first time. Each further time adds the same again.
+	// How long an instance is ejected the first time. Each further ejection is longer by the same time.
 	EjectFor yamldoc.Setting[Duration] `json:"ejectFor,omitzero" range:"1s-1h" default:"30s" example:"10s"`
 
-	// The largest share of a service's instances that is left out at once; one may always be.
+	// The largest share of a service's instances that may be ejected at once. One instance may always be ejected.
 	MaxEjectedPercent yamldoc.Setting[int] `json:"maxEjectedPercent,omitzero" unit:"percent" range:"0-100" default:"50" example:"30"`
 }
 
-// Bounds limit what Service, Edge and External documents may ask for. An absent bound is no bound.
+// Bounds limit the settings in Service, Edge and External documents. A field that is not set sets no limit.
 type Bounds struct {
-	// The longest timeout that may be asked for. Where it is set, no call may be without a timeout.
+	// The longest allowed timeout. If it is set, every call must have a timeout.
 	MaxTimeout yamldoc.Setting[Duration] `json:"maxTimeout,omitzero" range:"1ms-24h" example:"60s"`
 
-	// The most retries that may be asked for; 0 forbids them.
+	// The largest allowed number of retries; 0 forbids retries.
 	MaxRetries yamldoc.Setting[int] `json:"maxRetries,omitzero" unit:"retries" range:"0-10" example:"3"`
 
-	// The longest slow start that may be asked for.
+	// The longest allowed slow start.
 	MaxSlowStart yamldoc.Setting[Duration] `json:"maxSlowStart,omitzero" range:"0s-15m" example:"5m"`
 }
 
