@@ -42,10 +42,10 @@ func (a *agent) run(ctx context.Context) (int, error) {
 	for {
 		select {
 		case <-app.Done():
-			a.gone(app)
+			a.applicationEnded(app)
 			return app.Code(), nil
 		case <-ctx.Done():
-			a.wayOut(app)
+			a.shutDown(app)
 			return app.Code(), nil
 		case d := <-descriptions:
 			if err := a.lateDescription(d); err != nil {

@@ -17,16 +17,17 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// How often the application is asked when its manifest does not say.
+// How often the application is checked if its manifest has no health check.
 const (
 	defaultProbeInterval = 5 * time.Second
 	defaultProbeTimeout  = 2 * time.Second
 )
 
-// eagerProbe is how often an application that is not healthy is asked.
+// eagerProbe is the check interval for an application that is not healthy.
 const eagerProbe = 200 * time.Millisecond
 
-// unwellAfter is how many failures in a row it takes: one may be an accident.
+// unwellAfter is the number of failures in a row after which the application is unhealthy. A single failure may
+// be an accident.
 const unwellAfter = 2
 
 // How long something may be unwell from the start before that is told, and how long the same reason stays told
@@ -36,7 +37,7 @@ const (
 	nextFailureTold  = 30 * time.Second
 )
 
-// prober asks something on this machine, again and again, whether it is well.
+// prober repeatedly checks the health of something on this machine.
 type prober struct {
 	ask      func(ctx context.Context) error // one probe; the error says what is wrong
 	eager    time.Duration                   // how often while it is not well: it may be any moment
@@ -70,8 +71,8 @@ func newAppProber(h *api.Health, protocol mesh.Protocol, address string) prober 
 	return p
 }
 
-// run asks until ctx ends and tells of every change: nil when it became well, else what is wrong. It
-// begins unwell, which is told when it goes on; so is another reason.
+// run checks until ctx ends and reports every change: nil when the target became healthy, otherwise what is wrong.
+// The target is unhealthy at first, which is reported if it lasts. A different reason is reported if it lasts, too.
 func (p prober) run(ctx context.Context, tell func(error)) {
 	well, failures := false, 0
 	told, nextTold := "", time.Now().Add(firstFailureTold)
@@ -99,7 +100,7 @@ func (p prober) run(ctx context.Context, tell func(error)) {
 	}
 }
 
-// healthCheck asks the application for its health, as its manifest says at the time.
+// healthCheck checks the application's health with the current check of its manifest.
 type healthCheck struct {
 	tell    func(error)
 	probers chan prober // one slot: how to ask from now on
@@ -153,8 +154,8 @@ func (p prober) once(ctx context.Context) error {
 	return p.ask(ctx)
 }
 
-// askHTTP wants status 200 of url, asked for by the name of host, on a connection of its own: a kept one says
-// nothing about new ones.
+// askHTTP requests url with that Host header and expects status 200. It opens a new connection each time, because a
+// kept connection does not show that new ones are accepted.
 func askHTTP(ctx context.Context, url, host string, http2 bool) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -178,7 +179,7 @@ func askHTTP(ctx context.Context, url, host string, http2 bool) error {
 	return nil
 }
 
-// askGRPC wants SERVING of service by grpc.health.v1 (gRPC's health checking protocol).
+// askGRPC expects the status SERVING of service in grpc.health.v1 (gRPC's health checking protocol).
 func askGRPC(ctx context.Context, address, authority, service string) error {
 	options := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
 	if authority != "" {

@@ -25,9 +25,9 @@ type watcher interface {
 	WatchInstance(ctx context.Context, key registry.Key, after string, wait time.Duration) (api.Shown, bool, error)
 }
 
-// watch waits, in one call after the other, for what a server has to say about the instance: that it does not
-// know it, that it knows another one in its place, that its manifest has changed. The end of a call tells that
-// the server has gone.
+// watch makes one long-polling call after another to learn what the server knows about the instance: that the
+// instance is not registered, that another one has its address, or that its manifest has changed. When a call
+// ends early, the server has stopped.
 type watch struct {
 	registry        watcher
 	lease           *lease
@@ -67,7 +67,7 @@ func (w *watch) once(ctx context.Context, after string) (api.Shown, bool, error)
 	return w.registry.WatchInstance(ctx, w.lease.wanted().Key, after, watchWait)
 }
 
-// take acts on what the server shows.
+// take acts on a change of what the server knows.
 func (w *watch) take(last, shown api.Shown) {
 	if shown.Manifest != last.Manifest {
 		w.manifestChanged()

@@ -31,7 +31,7 @@ type Inputs struct {
 	Reports   Reports
 }
 
-// Control publishes what documents and instances ask for.
+// Control publishes the resources that result from documents and instances.
 type Control struct {
 	// Fixed after construction.
 	inputs    Inputs
@@ -85,8 +85,8 @@ func (c *Control) Ready() <-chan struct{} { return c.ready }
 // State is the inputs that are published now. Safe to call from anywhere.
 func (c *Control) State() *State { return c.current.Load() }
 
-// View returns who a node says it is and what is known of the view it has. It is not ok when there is none
-// yet. An error says why the node is sent nothing.
+// View returns who a node says it is and the status of its view. ok is false if it has no view yet. An error says
+// why nothing is sent to the node.
 func (c *Control) View(node *xds.Node) (n mesh.Node, view View, ok bool, err error) {
 	id := c.views.identity(node)
 	if id.err != nil {
@@ -96,9 +96,9 @@ func (c *Control) View(node *xds.Node) (n mesh.Node, view View, ok bool, err err
 	return id.node, view, ok, nil
 }
 
-// Origins are the places in documents that caused the resources that a node has, assignments included. The
-// first place of each says why the node has it, the others what decided its content. They are worked out anew by
-// each call, which costs what compiling the view does.
+// Origins returns the places in documents that caused the resources of a node, including assignments. The first
+// place of a resource shows why the node has it, and the others what determined its content. Each call computes
+// them anew, which costs as much as compiling the view.
 func (c *Control) Origins(node *xds.Node) map[xds.Ref][]mesh.Origin {
 	id := c.views.identity(node)
 	if id.err != nil {
@@ -115,10 +115,10 @@ func (c *Control) Origins(node *xds.Node) map[xds.Ref][]mesh.Origin {
 	return envoy.Origins(proxy)
 }
 
-// Failed is how many views keep an earlier revision because theirs cannot be compiled for them.
+// Failed returns the number of views that keep an earlier revision because the current one cannot be compiled for them.
 func (c *Control) Failed() int { return c.views.failed() }
 
-// Gone are the nodes that were connected a short while ago and are not now.
+// Gone returns the nodes that disconnected a short while ago.
 func (c *Control) Gone() []Gone { return c.views.left() }
 
 // Published waits until the service's instances as they are now are published, and returns the names of

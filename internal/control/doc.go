@@ -1,10 +1,10 @@
 // Package control is the loop that joins documents, instances and what proxies report, and publishes what the
 // proxies need.
 //
-// One goroutine, in [Control.Run], owns all that changes. These things can happen to it: the live revisions
-// change, instances change, proxies report something, a node asks for a view that nobody had, a worker takes a view to compile, a worker
-// has compiled one, a view has been without a node for long, and the end. Everything it reads is an immutable
-// value with a channel that closes when it is stale, so a burst of changes costs one round and not one each.
+// One goroutine, in [Control.Run], owns all mutable state. It handles these events: the live revisions change,
+// instances change, proxies report something, a node requests a new view, a worker starts or finishes the
+// compilation of a view, a view has had no node for a long time, and the shutdown. Each input is an immutable
+// value with a channel that closes when the value is stale, so a burst of changes costs one round.
 //
 // A view is what nodes with the same role, service or edge and ports get from one revision. The loop knows
 // which documents the last compilation of each view read, and has a view compiled again only when one of them
@@ -17,6 +17,6 @@
 // package xds serves; references order them across it. The cache has the ports of all live revisions: the accepted
 // one, those that nodes are pinned to, and those that views have until their new snapshot is published.
 //
-// Its one invariant: nothing is published that is emptier than what a person asked for. A view that
-// cannot be compiled keeps what it last had, and the endpoints that it uses.
+// Its one invariant: nothing is published that is emptier than what the documents ask for. A view that cannot be
+// compiled keeps its last snapshot and the endpoints that it uses.
 package control

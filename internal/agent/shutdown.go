@@ -8,8 +8,8 @@ import (
 	"github.com/doyen-mesh/doyen/internal/process"
 )
 
-// gone says goodbye for an application that ended by itself.
-func (a *agent) gone(app *process.Process) {
+// applicationEnded removes the instance from the registry after its application has ended by itself.
+func (a *agent) applicationEnded(app *process.Process) {
 	a.Log.Log(context.Background(), endLevel(app.Code()), "application ended", "status", app.Code())
 	a.stopChecks()
 	if a.lease != nil {
@@ -24,8 +24,8 @@ func endLevel(code int) slog.Level {
 	return slog.LevelError
 }
 
-// wayOut ends the instance in the order in which no request is lost; Envoy ends after it.
-func (a *agent) wayOut(app *process.Process) {
+// shutDown stops the instance in the order that drops no request. Envoy is stopped after it.
+func (a *agent) shutDown(app *process.Process) {
 	a.Log.Info("stopping: leaving the registry, draining, then ending the application")
 	a.stopChecks()
 	ctx, cancel := patience(a.DrainTimeout, a.Hurry, app.Done())
@@ -33,7 +33,7 @@ func (a *agent) wayOut(app *process.Process) {
 	left := a.lease != nil && a.lease.leave(ctx, a.DrainTimeout/2)
 	if a.proxy != nil {
 		if !left {
-			a.shutOut(ctx)
+			a.closeInbound(ctx)
 		}
 		a.proxy.drain(ctx, a.Log)
 	}
@@ -41,15 +41,15 @@ func (a *agent) wayOut(app *process.Process) {
 	a.Log.Info("application ended", "status", app.Code())
 }
 
-// shutOut closes the doors to callers whom no server told of the end: they are asked to go as their
-// connections drain, and what they cannot connect to any more they leave alone.
-func (a *agent) shutOut(ctx context.Context) {
+// closeInbound closes the listeners for callers that no server has told of the shutdown: their open connections
+// drain, and they choose another instance when they cannot connect.
+func (a *agent) closeInbound(ctx context.Context) {
 	if err := a.proxy.admin.closeInbound(ctx); err != nil {
 		a.Log.Warn("listeners cannot be closed", "error", err)
 	}
 }
 
-// patience returns a context that ends after limit, with over, or when it is time to hurry.
+// patience returns a context that ends after limit, or earlier when hurry or over is closed.
 func patience(limit time.Duration, hurry, over <-chan struct{}) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	go func() {
