@@ -347,7 +347,7 @@ func (w *proxyWorld) settled() {
 				w.fail(fmt.Sprintf("%s: the client uses %v, published is %v", scriptTypeName(typeURL), p.active[typeURL], want))
 			}
 			if q := l.session.watch(typeURL); q != nil {
-				if status := q.status(); !status.InSync || len(status.Held) > 0 {
+				if status := q.status(); !q.inSync() || len(status.Held) > 0 {
 					w.fail(fmt.Sprintf("%s: all is quiet, and the status is %+v", scriptTypeName(typeURL), status))
 				}
 			}

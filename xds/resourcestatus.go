@@ -14,6 +14,7 @@ const (
 	Unanswered                      // sent, neither accepted nor refused yet
 	Accepted
 	Refused // and not sent again until the content changes
+	Missing // asked for by name, but it does not exist, or is not known yet
 )
 
 // StreamResources is how far one stream is with every resource that it asks for.
@@ -77,6 +78,11 @@ func (p *watch) resources() []ResourceStatus {
 	for r := range p.acked.all() {
 		if want.get(r.name) == nil && !r.isUnknownState() {
 			all = append(all, p.resource(r.name, nil))
+		}
+	}
+	for _, name := range p.missingNames() {
+		if p.acked.get(name) == nil {
+			all = append(all, ResourceStatus{Name: name, State: Missing})
 		}
 	}
 	slices.SortFunc(all, func(a, b ResourceStatus) int { return strings.Compare(a.Name, b.Name) })

@@ -210,7 +210,7 @@ func (s *Server) leave(st *stream) bool {
 
 // Bounds of types, so that nobody fills the memory with type URLs that nothing will ever have.
 const (
-	maxTypesOfStream = 64
+	maxTypesOfStream = 128
 	maxForeignTypes  = 1024 // of a server: types that are not xDS's own
 )
 

@@ -31,9 +31,13 @@ type StreamStatus struct {
 type TypeStatus struct {
 	Sent, Acknowledged     string // version of the type as sent / acknowledged last; "" for none
 	SentAt, AcknowledgedAt time.Time
-	InSync                 bool       // acknowledged everything there is for it, nothing held, nothing rejected
+	InSync                 bool       // acknowledged everything it asks for, nothing held, rejected or missing
 	Rejected               *Rejection // until accepted
 	Held                   []Hold     // by name
+	// Missing are the names that the client asks for and that do not exist, or of which it is not
+	// known yet. The client is not in sync as long as there are any, except with virtual hosts:
+	// there, a name comes from whoever calls the proxy (C112).
+	Missing []string
 }
 
 // Hold is a change not sent yet: by what it waits for, and since when.
@@ -121,8 +125,24 @@ func (p *watch) status() TypeStatus {
 			WaitsFor: slices.Clone(h.waits), Reason: h.reason, Since: h.since,
 		})
 	}
+	status.Missing = p.missingNames()
+	status.InSync = status.InSync && (len(status.Missing) == 0 || p.typeURL == VirtualHostType)
 	slices.SortFunc(status.Held, func(a, b Hold) int { return strings.Compare(a.Change.Name, b.Change.Name) })
 	return status
+}
+
+// missingNames are those that the client asks for and that do not exist.
+func (p *watch) missingNames() []string {
+	if p.want == nil || !p.wildcard && p.want.further == nil && p.want.count == len(p.asked) {
+		return nil // of a name there is at most one
+	}
+	var missing []string
+	for _, name := range p.asked {
+		if p.want.find(name) == nil {
+			missing = append(missing, name)
+		}
+	}
+	return missing
 }
 
 // lastVersion is the version of the type in the latest response, refused or not.

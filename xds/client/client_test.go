@@ -107,7 +107,16 @@ func TestAnswerAfterItsStreamIsOver(t *testing.T) {
 }
 
 func TestSotW(t *testing.T) {
-	f := start(t, Options{Protocol: SotW, Name: func(a *anypb.Any) string { return "name of " + string(a.GetValue()) }})
+	ended := make(chan struct{}, 8)
+	f := start(t, Options{
+		Protocol: SotW,
+		Name:     func(a *anypb.Any) string { return "name of " + string(a.GetValue()) },
+		Connection: func(err error) {
+			if err != nil {
+				ended <- struct{}{}
+			}
+		},
+	})
 	node := proto.Clone(f.node).(*corev3.Node)
 	node.ClientFeatures = []string{inSotW}
 	f.client.Subscribe(typeA, "a")
@@ -138,6 +147,7 @@ func TestSotW(t *testing.T) {
 
 	// Nothing is asked for on the next stream, so nothing is said until something is.
 	f.end()
+	<-ended // or this stream would still be told
 	f.client.Subscribe(typeA, "c")
 	f.expectSotW(&discoveryv3.DiscoveryRequest{Node: node, TypeUrl: typeA, VersionInfo: "v1", ResourceNames: []string{"c"}})
 }

@@ -47,7 +47,7 @@ func sotwRequest(s *subscription, node *corev3.Node) *discoveryv3.DiscoveryReque
 		TypeUrl:       s.typeURL,
 		VersionInfo:   s.version,
 		ResponseNonce: s.nonce,
-		ResourceNames: slices.Sorted(maps.Keys(s.wanted)),
+		ResourceNames: slices.Sorted(maps.Keys(s.next())),
 	}
 	if a := s.tell(); a != nil {
 		r.ResponseNonce, r.ErrorDetail = a.update.nonce, errorDetail(a.reason)

@@ -12,6 +12,7 @@ const Wildcard = "*"
 type subscription struct {
 	typeURL string
 	wanted  map[string]bool // names, Wildcard among them
+	dropped map[string]bool // names the server was told, and is to be told are not wanted before it hears of them again
 
 	known   map[string]string // by name: versions of accepted resources
 	version string            // state-of-the-world: of the last accepted response
@@ -30,7 +31,7 @@ func newSubscription(typeURL string) *subscription {
 
 // restart forgets the stream (C007) and keeps what outlives it.
 func (s *subscription) restart() {
-	s.requested, s.told, s.nonce, s.pending, s.answers = false, nil, "", false, nil
+	s.requested, s.told, s.dropped, s.nonce, s.pending, s.answers = false, nil, nil, "", false, nil
 }
 
 func (s *subscription) add(names []string) {
@@ -44,6 +45,12 @@ func (s *subscription) add(names []string) {
 func (s *subscription) remove(names []string) {
 	for _, name := range names {
 		delete(s.wanted, name)
+		if s.told[name] {
+			if s.dropped == nil {
+				s.dropped = make(map[string]bool)
+			}
+			s.dropped[name] = true
+		}
 	}
 	maps.DeleteFunc(s.known, func(name, _ string) bool { return !s.asksFor(name) })
 }
@@ -71,7 +78,19 @@ func (s *subscription) answered(a answer) {
 
 // untold returns the names that the server is yet to be told are wanted, and no longer wanted.
 func (s *subscription) untold() (subscribe, unsubscribe []string) {
-	return missing(s.wanted, s.told), missing(s.told, s.wanted)
+	next := s.next()
+	return missing(next, s.told), missing(s.told, next)
+}
+
+// next returns the names of the next request. A name that was dropped and is wanted again comes in the
+// request after it: the user may have discarded the resource, and a server sends only what it does not
+// take for delivered.
+func (s *subscription) next() map[string]bool {
+	next := maps.Clone(s.wanted)
+	for name := range s.dropped {
+		delete(next, name)
+	}
+	return next
 }
 
 // due reports whether there is anything to tell the server.
@@ -79,13 +98,13 @@ func (s *subscription) due() bool {
 	if !s.requested {
 		return len(s.wanted) > 0
 	}
-	return len(s.answers) > 0 || !maps.Equal(s.wanted, s.told)
+	return len(s.answers) > 0 || len(s.dropped) > 0 || !maps.Equal(s.wanted, s.told)
 }
 
 // tell returns the next answer to go with a request that tells the server all that is wanted; nil
 // if there is none.
 func (s *subscription) tell() *answer {
-	s.requested, s.told = true, maps.Clone(s.wanted)
+	s.requested, s.told, s.dropped = true, s.next(), nil
 	if len(s.answers) == 0 {
 		return nil
 	}

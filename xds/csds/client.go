@@ -39,7 +39,7 @@ func (c *client) add(s xds.StreamResources) {
 
 // behind ranks states by how much they call for a look.
 func behind(s xds.DeliveryState) int {
-	return slices.Index([]xds.DeliveryState{xds.Accepted, xds.Unanswered, xds.NotSent, xds.Refused}, s)
+	return slices.Index([]xds.DeliveryState{xds.Missing, xds.Accepted, xds.Unanswered, xds.NotSent, xds.Refused}, s)
 }
 
 func (c *client) config(contents bool) *statusv3.ClientConfig {
@@ -59,6 +59,7 @@ var states = map[xds.DeliveryState]statusv3.ConfigStatus{
 	xds.Unanswered: statusv3.ConfigStatus_STALE,
 	xds.Accepted:   statusv3.ConfigStatus_SYNCED,
 	xds.Refused:    statusv3.ConfigStatus_ERROR,
+	xds.Missing:    statusv3.ConfigStatus_NOT_SENT,
 }
 
 // generic describes a resource: its current content, also where the client refused that. One that the client is to
@@ -71,6 +72,9 @@ func generic(ref xds.Ref, r xds.ResourceStatus, contents bool) *statusv3.ClientC
 		if contents {
 			g.XdsConfig = &anypb.Any{TypeUrl: ref.Type, Value: r.Current.Body()}
 		}
+	}
+	if r.State == xds.Missing {
+		g.ClientStatus = adminv3.ClientResourceStatus_DOES_NOT_EXIST
 	}
 	if r.State == xds.Refused {
 		g.ErrorState = failure(g, r.Rejection)

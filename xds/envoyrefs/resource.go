@@ -2,6 +2,7 @@ package envoyrefs
 
 import (
 	"fmt"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -14,6 +15,11 @@ import (
 // The name is the one that clients ask for: the field name, or cluster_name of a ClusterLoadAssignment. A
 // message without a name, and one that is not valid protobuf (such as a string that is not UTF-8), is an error.
 func Resource(m proto.Message) (*xds.Resource, error) {
+	return ResourceWith(m, xds.ResourceOptions{})
+}
+
+// ResourceWith is Resource with options, such as a TTL. References that are nil are derived from m.
+func ResourceWith(m proto.Message, o xds.ResourceOptions) (*xds.Resource, error) {
 	typeName := m.ProtoReflect().Descriptor().FullName()
 	name := nameOf(m)
 	if name == "" {
@@ -23,7 +29,15 @@ func Resource(m proto.Message) (*xds.Resource, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s %q: %w", typeName.Name(), name, err)
 	}
-	return xds.NewResource("type.googleapis.com/"+string(typeName), name, body, xds.ResourceOptions{References: Of(m)}), nil
+	for _, alias := range o.Aliases {
+		if !utf8.ValidString(alias) {
+			return nil, fmt.Errorf("%s %q: alias %q is not valid UTF-8", typeName.Name(), name, alias)
+		}
+	}
+	if o.References == nil {
+		o.References = Of(m)
+	}
+	return xds.NewResource("type.googleapis.com/"+string(typeName), name, body, o), nil
 }
 
 // nameOf is the name of a message that has one.

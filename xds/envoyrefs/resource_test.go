@@ -1,7 +1,9 @@
 package envoyrefs_test
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -58,5 +60,20 @@ func TestResourceName(t *testing.T) {
 				t.Errorf("name is %q, want %q or error %q", r.Name(), test.want, test.err)
 			}
 		})
+	}
+}
+
+func TestResourceWith(t *testing.T) {
+	m := &clusterv3.Cluster{Name: "a"}
+	r, err := envoyrefs.ResourceWith(m, xds.ResourceOptions{TTL: time.Minute})
+	if err != nil || r.TTL() != time.Minute {
+		t.Errorf("%v, %v", r, err)
+	}
+	if _, err := envoyrefs.ResourceWith(m, xds.ResourceOptions{Aliases: []string{"\xff"}}); err == nil {
+		t.Error("an alias that is not UTF-8 is taken")
+	}
+	needs := []xds.Ref{{Type: xds.SecretType, Name: "s"}}
+	if r, err := envoyrefs.ResourceWith(m, xds.ResourceOptions{References: needs}); err != nil || !slices.Equal(r.References(), needs) {
+		t.Errorf("%v, %v", r, err)
 	}
 }
