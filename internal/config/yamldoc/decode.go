@@ -13,13 +13,14 @@ type Rule func(text string) *Problem
 // Reader decodes documents into structs. Safe for concurrent use.
 type Reader struct {
 	formats map[string]Rule
-	fields  map[reflect.Type][]field // of all structs that the reader has met; read-only
+	fields  map[reflect.Type][]field    // of all structs that the reader has met; read-only
+	names   map[reflect.Type]fieldNames // of the same structs; read-only
 }
 
 // NewReader returns a reader for the types of kinds, which are structs, and the structs inside of them.
 // formats are the rules that format tags can name. A tag that is wrong is a panic.
 func NewReader(formats map[string]Rule, kinds ...reflect.Type) *Reader {
-	r := &Reader{formats, map[reflect.Type][]field{}}
+	r := &Reader{formats, map[reflect.Type][]field{}, map[reflect.Type]fieldNames{}}
 	for _, t := range kinds {
 		r.learn(t)
 	}
@@ -30,7 +31,7 @@ func (r *Reader) learn(t reflect.Type) {
 	if r.fields[t] != nil {
 		return
 	}
-	r.fields[t] = fieldsOf(t)
+	r.fields[t], r.names[t] = fieldsOf(t), fieldNamesOf(t)
 	for _, f := range r.fields[t] {
 		if _, ok := r.formats[f.format]; f.format != "" && !ok {
 			panic(fmt.Sprintf("yamldoc: %s.%s: there is no format %q", t, f.name, f.format))
@@ -75,6 +76,8 @@ type decoder struct {
 	*Reader
 	problems *Problems
 	groups   []group // inner ones first
+
+	suggestions int // unknown fields so far
 }
 
 // report adds a problem with a node.

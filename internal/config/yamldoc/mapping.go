@@ -74,7 +74,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, given map[string]bool) 
 			d.report(key, &Problem{Message: "merge keys are not used here", Expected: "the fields themselves", Hint: shareHint})
 			ok = false
 		case !known || key.Kind != yaml.ScalarNode:
-			w, meant := unknown(v.Type(), key)
+			w, meant := d.unknown(v.Type(), key)
 			d.report(key, w)
 			given[meant], ok = true, false
 		case first != nil:
@@ -100,32 +100,50 @@ func (d *decoder) missing(n *yaml.Node, fields []field, given map[string]bool) b
 	return ok
 }
 
+// maxSuggestions is for how many unknown fields of a document the one that was meant is looked for: after so many, a
+// mistake is a general one.
+const maxSuggestions = 100
+
 // unknown says what is wrong with a name that is no field of t, and which field was most likely meant.
-func unknown(t reflect.Type, key *yaml.Node) (w *Problem, meant string) {
+func (d *decoder) unknown(t reflect.Type, key *yaml.Node) (w *Problem, meant string) {
+	known := d.names[t]
 	if key.Kind != yaml.ScalarNode {
-		return &Problem{Message: "the name of a field is " + form(key), Expected: "one of " + names(t)}, ""
+		return &Problem{Message: "the name of a field is " + form(key), Expected: known.expected}, ""
 	}
-	w = &Problem{Message: fmt.Sprintf("there is no field %q here", key.Value), Expected: "one of " + names(t)}
-	candidates := strings.Split(names(t), ", ")
-	if w.Hint = suggest.DidYouMean(key.Value, candidates); w.Hint != "" {
-		return w, suggest.Nearest(key.Value, candidates)
+	w = &Problem{Message: fmt.Sprintf("there is no field %q here", key.Value), Expected: known.expected}
+	if d.suggestions++; d.suggestions > maxSuggestions {
+		return w, ""
 	}
-	if near := inside(t, key.Value); near != nil {
+	if meant = suggest.Nearest(key.Value, known.own); meant != "" {
+		w.Hint = suggest.DidYouMean(key.Value, known.own)
+	} else if near := known.inside(key.Value); near != nil {
 		w.Hint = fmt.Sprintf("did you mean %s?", strings.Join(near, " or "))
 	}
-	return w, ""
+	return w, meant
 }
 
-// inside returns the paths of the fields in the groups of t whose name is the nearest to name.
-func inside(t reflect.Type, name string) (near []string) {
-	var last []string
-	all := paths(t)
-	for _, path := range all {
-		last = append(last, path[strings.LastIndexByte(path, '.')+1:])
+// fieldNames are the names of the fields of a struct. They are collected once, because a document may have any
+// number of unknown fields.
+type fieldNames struct {
+	own      []string // of its fields
+	expected string   // the same, as a problem lists them
+	paths    []string // of its fields and of those of the groups in it
+	last     []string // the last names of paths
+}
+
+func fieldNamesOf(t reflect.Type) fieldNames {
+	n := fieldNames{own: strings.Split(names(t), ", "), expected: "one of " + names(t), paths: paths(t)}
+	for _, path := range n.paths {
+		n.last = append(n.last, path[strings.LastIndexByte(path, '.')+1:])
 	}
-	best := suggest.Nearest(name, last)
-	for i, path := range all {
-		if last[i] == best {
+	return n
+}
+
+// inside returns the paths of the fields whose last name is the nearest to name.
+func (n fieldNames) inside(name string) (near []string) {
+	best := suggest.Nearest(name, n.last)
+	for i, path := range n.paths {
+		if n.last[i] == best {
 			near = append(near, path)
 		}
 	}
