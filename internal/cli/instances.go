@@ -72,6 +72,14 @@ func (c *connection) hasManifest(cmd *cobra.Command, service string) error {
 	})
 }
 
+// shownState is the state of an instance; what an agent said last is not shown of one that is probably dead.
+func shownState(in registryapi.Instance) string {
+	if !in.ProxyGone.IsZero() {
+		return "disconnected"
+	}
+	return string(in.State)
+}
+
 func (i Invocation) printInstances(o output, service mesh.ServiceName, instances []registryapi.Instance, now time.Time) error {
 	p := i.newPage(o)
 	switch {
@@ -88,7 +96,7 @@ func (i Invocation) printInstances(o output, service mesh.ServiceName, instances
 	}
 	var rows [][]string
 	for _, in := range instances {
-		row := []string{string(in.Service), in.Address.String(), string(in.State), cmp.Or(string(in.Zone), "-"), fmt.Sprint(in.Weight), leaseLeft(in.Expires, now)}
+		row := []string{string(in.Service), in.Address.String(), shownState(in), cmp.Or(string(in.Zone), "-"), fmt.Sprint(in.Weight), leaseLeft(in.Expires, now)}
 		if o == asWide {
 			row = append(row, cmp.Or(in.Proxy, "-"), tagList(in.Tags))
 		}
@@ -96,6 +104,9 @@ func (i Invocation) printInstances(o output, service mesh.ServiceName, instances
 	}
 	p.table(header, rows)
 	for _, in := range instances {
+		if !in.ProxyGone.IsZero() {
+			p.add("%s at %s is disconnected: its proxy left %s ago and the instance said no goodbye; its agent said %s", in.Service, in.Address, span(now.Sub(in.ProxyGone)), in.State)
+		}
 		if in.Reason != "" {
 			p.add("%s at %s is %s: %s", in.Service, in.Address, in.State, in.Reason)
 		}

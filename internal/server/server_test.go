@@ -200,8 +200,8 @@ func TestHTTP(t *testing.T) {
 		status             int
 		want               string
 	}{
-		"service":              {method: "GET", path: "/v1/services/users", status: 200, want: `"owner": "identity@example.com"`},
-		"tcp call's port":      {method: "GET", path: "/v1/services/users", status: 200, want: `"localPort": 2525`},
+		"service":              {method: "GET", path: "/v1/services/users", status: 200, want: `"owner":"identity@example.com"`},
+		"tcp call's port":      {method: "GET", path: "/v1/services/users", status: 200, want: `"localPort":2525`},
 		"unknown service":      {method: "GET", path: "/v1/services/usres", status: 404, want: "has no manifest"},
 		"health":               {method: "GET", path: "/healthz", status: 200, want: "ok"},
 		"metrics":              {method: "GET", path: "/metrics", status: 200, want: "go_goroutines"},
@@ -210,14 +210,14 @@ func TestHTTP(t *testing.T) {
 		"unknown revision":     {method: "POST", path: "/v1/config/accept", body: `{"revision": "x"}`, header: jsonHeader, status: 404, want: "doyen status"},
 		"unknown field":        {method: "POST", path: "/v1/config/accept", body: `{"revison": "x"}`, header: jsonHeader, status: 400, want: "revison"},
 		"two values":           {method: "POST", path: "/v1/config/accept", body: `{"revision": "x"} {}`, header: jsonHeader, status: 400, want: "more than one"},
-		"too large":            {method: "POST", path: "/v1/config/accept", body: `{"revision": "` + strings.Repeat("x", 1<<20) + `"}`, header: jsonHeader, status: 400, want: "too large"},
+		"too large":            {method: "POST", path: "/v1/config/accept", body: `{"revision": "` + strings.Repeat("x", 1<<20) + `"}`, header: jsonHeader, status: 413, want: "more than 65536 bytes"},
 		"a form from a page":   {method: "POST", path: "/v1/config/accept", body: `{}`, header: map[string]string{"Content-Type": "text/plain"}, status: 415, want: "application/json"},
 		"a name from a page":   {method: "GET", path: "/v1/status", header: map[string]string{"Host": "evil.example.com"}, status: 421, want: "--http-host evil.example.com"},
 		"localhost":            {method: "GET", path: "/v1/status", header: map[string]string{"Host": "localhost:18001"}, status: 200},
 		"IPv6":                 {method: "GET", path: "/v1/status", header: map[string]string{"Host": "[::1]:18001"}, status: 200},
-		"nothing there":        {method: "GET", path: "/v1/nothing", status: 404, want: `"error": "there is no /v1/nothing"`},
-		"state changed by GET": {method: "GET", path: "/v1/config/accept", status: 405, want: `"hint": "it has POST"`},
-		"a method too many":    {method: "DELETE", path: "/v1/status", status: 405, want: `"hint": "it has GET"`},
+		"nothing there":        {method: "GET", path: "/v1/nothing", status: 404, want: `"error":"there is no /v1/nothing"`},
+		"state changed by GET": {method: "GET", path: "/v1/config/accept", status: 405, want: `"hint":"it has POST"`},
+		"a method too many":    {method: "DELETE", path: "/v1/status", status: 405, want: `"hint":"it has GET"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, body := call(t, c.method, "http://"+address+c.path, c.body, c.header)

@@ -23,6 +23,12 @@ func TestAddressOfADeadInstance(t *testing.T) {
 	egress := fmt.Sprintf("http://127.0.0.1:%d/", web.egress)
 	answers(t, egress, "users", "users-1")
 	users.kill()
+	eventually(t, "the dead instance is not shown as healthy", func() string {
+		if shown := m.run("instances", "users"); !strings.Contains(shown, "disconnected") {
+			return shown
+		}
+		return ""
+	})
 
 	m.startAt(users, "other", "other-1")
 	answers(t, egress, "other", "other-1")

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
@@ -111,6 +112,20 @@ func TestCheckInThenList(t *testing.T) {
 	s.want(http.StatusOK, &one, "GET", "/v1/instances/nobody", "")
 	if len(one.Instances) != 0 {
 		t.Errorf("nobody: %+v", one)
+	}
+}
+
+// TestProxyGone: an instance whose proxy has left is shown so, and others are not.
+func TestProxyGone(t *testing.T) {
+	since := time.Date(2026, 11, 21, 9, 40, 0, 0, time.UTC)
+	s := serve(t, api.Options{ProxiesGone: func() map[string]time.Time { return map[string]time.Time{"sidecar/users/1": since, "": since} }}, nil)
+	s.want(http.StatusCreated, nil, "PUT", "/v1/instances/users/10.0.0.1:80", `{"proxy":"sidecar/users/1"}`)
+	s.want(http.StatusCreated, nil, "PUT", "/v1/instances/users/10.0.0.2:80", `{"proxy":"sidecar/users/2"}`)
+	s.want(http.StatusCreated, nil, "PUT", "/v1/instances/users/10.0.0.3:80", `{}`)
+	var all api.Instances
+	s.want(http.StatusOK, &all, "GET", "/v1/instances", "")
+	if i := all.Instances; len(i) != 3 || !i[0].ProxyGone.Equal(since) || !i[1].ProxyGone.IsZero() || !i[2].ProxyGone.IsZero() {
+		t.Errorf("got %+v", all.Instances)
 	}
 }
 

@@ -84,13 +84,21 @@ func (h *handler) versionOf(what listing, s *registry.Snapshot) string {
 // collect lists the instances with their leases as they are now.
 func (h *handler) collect(what listing, s *registry.Snapshot) []Instance {
 	found := []Instance{}
+	var gone map[string]time.Time
+	if h.ProxiesGone != nil {
+		gone = h.ProxiesGone()
+	}
 	for _, service := range what.services(s) {
 		for _, i := range s.Instances(service) {
 			lease, ok := h.Registry.Lease(i.Key)
 			if !ok {
 				continue // it left a moment ago
 			}
-			found = append(found, form(registry.Lease{Instance: i, Expires: lease.Expires}))
+			shown := form(registry.Lease{Instance: i, Expires: lease.Expires})
+			if i.Proxy != "" {
+				shown.ProxyGone = gone[i.Proxy]
+			}
+			found = append(found, shown)
 		}
 	}
 	return found
