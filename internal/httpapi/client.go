@@ -97,7 +97,7 @@ func (c *Client) Call(ctx context.Context, method, path string, query url.Values
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return 0, &Unreachable{c.base, shortest(err)}
+		return 0, &Unreachable{c.base, plain(err)}
 	}
 	defer response.Body.Close()
 	if response.StatusCode/100 != 2 {
@@ -118,6 +118,16 @@ func (c *Client) Call(ctx context.Context, method, path string, query url.Values
 	}
 	return response.StatusCode, nil
 }
+
+// plain is why no answer came, in a few words.
+func plain(err error) error {
+	if strings.Contains(err.Error(), "malformed HTTP response") { // the library has no type for it
+		return errNoHTTP
+	}
+	return shortest(err)
+}
+
+var errNoHTTP = errors.New("it does not speak HTTP/1.1 there; a server's gRPC port (18000) is not its HTTP port (18001)")
 
 func (c *Client) request(ctx context.Context, method, path string, query url.Values, in any) (*http.Request, error) {
 	var body io.Reader

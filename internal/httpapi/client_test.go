@@ -3,10 +3,13 @@ package httpapi
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"google.golang.org/grpc"
 )
 
 // answering returns a client of a server that answers every request with status and body.
@@ -79,6 +82,27 @@ func TestNoServer(t *testing.T) {
 	var unreachable *Unreachable
 	if !errors.As(err, &unreachable) || !strings.HasSuffix(err.Error(), "connection refused") {
 		t.Errorf("error = %v, want Unreachable", err)
+	}
+}
+
+// A server's gRPC port sends HTTP/2 frames, which are no HTTP/1.1 answer.
+func TestGRPCPort(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := grpc.NewServer()
+	go s.Serve(l)
+	t.Cleanup(s.Stop)
+	c, err := NewClient("http://"+l.Addr().String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	err = get(t, c)
+	var unreachable *Unreachable
+	if !errors.As(err, &unreachable) || !strings.Contains(err.Error(), "gRPC port") || strings.Contains(err.Error(), "malformed") {
+		t.Errorf("error = %v, want to be told of the gRPC port", err)
 	}
 }
 
