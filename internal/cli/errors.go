@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -108,6 +109,8 @@ func unknownFlag(cmd *cobra.Command, unknown *pflag.NotExistError) error {
 		hint = "did you mean --" + near + "?"
 	case slices.Contains(subcommands(cmd), name):
 		hint = "did you mean: " + cmd.CommandPath() + " " + name
+	case cmd.HasParent() && cmd.HasAvailableSubCommands():
+		hint = "a command is missing: " + cmd.CommandPath() + " " + strings.Join(subcommands(cmd), ", or ")
 	}
 	return usage(hint, "%s has no flag --%s", cmd.CommandPath(), name)
 }

@@ -25,6 +25,7 @@ func (i Invocation) explain() *cobra.Command {
 		Example: `  doyen explain service users --config ./mesh
   doyen explain call users payments --config ./mesh`,
 		Args: unknownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(i.explainService(), i.explainCall())
 	return cmd

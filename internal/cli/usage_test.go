@@ -55,6 +55,8 @@ func TestMistakes(t *testing.T) {
 		{"unknown command", nil, "statsu", 2, []string{`error: doyen has no command "statsu"`, "hint: did you mean: doyen status"}},
 		{"unknown command, nothing near", nil, "frobnicate", 2, []string{`error: doyen has no command "frobnicate"`, "hint: to list the commands: doyen --help"}},
 		{"unknown subcommand", nil, "bootstrap envy", 2, []string{`doyen bootstrap has no command "envy"`, "did you mean: doyen bootstrap envoy"}},
+		{"unknown subcommand of explain", nil, "explain users", 2, []string{`doyen explain has no command "users"`, "to list the commands: doyen explain --help"}},
+		{"missing subcommand", nil, "explain users --config .", 2, []string{"doyen explain has no flag --config", "hint: a command is missing: doyen explain call, or service"}},
 		{"unknown flag", nil, "agent --servce users", 2, []string{"error: doyen agent has no flag --servce", "hint: did you mean --service?"}},
 		{"flag that is a command", nil, "--validate", 2, []string{"error: doyen has no flag --validate", "hint: did you mean: doyen validate"}},
 		{"unknown short flag", nil, "status -x", 2, []string{"error: doyen status has no flag -x", "hint: to list the flags: doyen status --help"}},
