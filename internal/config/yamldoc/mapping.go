@@ -78,7 +78,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, given map[string]bool) 
 			d.report(key, w)
 			given[meant], ok = true, false
 		case first != nil:
-			d.report(key, &Problem{Message: fmt.Sprintf("the field %s is given twice", key.Value), Hint: "keep one of the two", Related: d.origin(first)})
+			d.report(key, &Problem{Message: fmt.Sprintf("the field %q is given twice", key.Value), Hint: "keep one of the two", Related: d.origin(first)})
 			ok = false
 		default:
 			keys[key.Value], given[key.Value] = key, true
@@ -93,7 +93,7 @@ func (d *decoder) missing(n *yaml.Node, fields []field, given map[string]bool) b
 	ok := true
 	for _, f := range fields {
 		if f.required && !given[f.name] {
-			d.report(n, &Problem{Message: fmt.Sprintf("the field %s is missing", f.name), Expected: f.sample()})
+			d.report(n, &Problem{Message: fmt.Sprintf("the field %q is missing", f.name), Expected: f.sample()})
 			ok = false
 		}
 	}

@@ -45,7 +45,10 @@ func ansi(p part, text string) string {
 }
 
 func (p Problem) render(b *strings.Builder, paint func(part, string) string) {
-	fmt.Fprintf(b, "%s %s\n", paint(bold, printable.Text(p.Origin.String())+":"), paint(red, printable.Text(p.Message)))
+	if p.Origin.File != "." { // a problem of the folder itself has no place in it
+		fmt.Fprintf(b, "%s ", paint(bold, printable.Text(p.Origin.String())+":"))
+	}
+	fmt.Fprintf(b, "%s\n", paint(red, printable.Text(p.Message)))
 	margin := "  "
 	if p.Source != "" {
 		p = p.narrowed()

@@ -145,3 +145,15 @@ func TestProblemJSON(t *testing.T) {
 		}
 	}
 }
+
+// A problem of the folder itself is in no file.
+func TestRenderOfTheFolder(t *testing.T) {
+	var b bytes.Buffer
+	p := Problem{Origin: mesh.Origin{File: "."}, Message: "the folder holds no documents", Expected: "a file"}
+	if err := Render(&b, Problems{p}, false); err != nil {
+		t.Fatal(err)
+	}
+	if want := "the folder holds no documents\n  expected: a file\n"; b.String() != want {
+		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}
