@@ -63,7 +63,7 @@ func keepAsking[T any](ctx context.Context, log *slog.Logger, ask func(context.C
 				retry.reset() // the document may be read any moment
 			}
 			if !told {
-				log.Warn("waiting for a server that knows of it", "error", d.err)
+				log.Warn("waiting for the server to describe this service or edge", "error", d.err)
 				told = true
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
@@ -126,11 +127,19 @@ func (o EdgeOptions) listeners(document api.Edge, chooser *portChooser) (map[str
 		case known:
 			continue
 		case document.Name != "":
-			return nil, nil, fmt.Errorf("--listener-port %s: edge %q has no listener of that name", name, o.Edge)
+			return nil, nil, fmt.Errorf("--listener-port %s: edge %q has no listener of that name: want one of %s", name, o.Edge, listenerNames(document.Listeners))
 		}
 		given[name] = chooser.choose(name, portFlag("--listener-port", name), "", given[name])
 	}
 	return given, inbound, nil
+}
+
+func listenerNames(listeners []api.Listener) string {
+	var names []string
+	for _, l := range listeners {
+		names = append(names, l.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // listenAddress is where a listener with the document's address listens; without one, on every IPv4 address.

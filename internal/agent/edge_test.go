@@ -110,7 +110,7 @@ func TestEdgeRefuses(t *testing.T) {
 	}
 	o = m.edgeOptions()
 	o.ListenerPorts["https"] = 0
-	if err := RunEdge(t.Context(), o); err == nil || !strings.Contains(err.Error(), "has no listener of that name") {
+	if err := RunEdge(t.Context(), o); err == nil || !strings.Contains(err.Error(), "has no listener of that name: want one of ") {
 		t.Errorf("unknown listener: error = %v", err)
 	}
 	busy, err := net.Listen("tcp", "127.0.0.1:0")

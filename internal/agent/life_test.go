@@ -191,7 +191,9 @@ func TestEndBeforeAnythingStarted(t *testing.T) {
 	o := m.options("web")
 	o.AppPorts = nil // so that it waits for a server
 	r := m.run(o)
-	eventually(t, "it waits", func() bool { return strings.Contains(r.log.String(), "waiting for a server that knows of it") })
+	eventually(t, "it waits", func() bool {
+		return strings.Contains(r.log.String(), "waiting for the server to describe this service or edge")
+	})
 	r.end()
 	r.wait(0)
 }
