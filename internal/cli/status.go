@@ -31,7 +31,7 @@ func (i Invocation) status() *cobra.Command {
 
 A proxy is in sync when it has acknowledged all the configuration that there is for it. MISSING is a proxy that should be connected and is not: that of a registered instance that takes traffic, or one for each Edge document. A proxy that left in an orderly way is shown for ten minutes and is no failure.
 
-With --check nothing but what is wrong is printed, and the exit status is 1 when there is anything: for scripts and monitoring. An ordinary change under way is nothing wrong; a proxy that has not acknowledged a change for 30 seconds is.`,
+With --check, for scripts and monitoring, only what is wrong is printed, and the exit status is 1 when there is anything (-o json prints the whole status). A change that is being sent is not wrong; a proxy that has not acknowledged a change for 30 seconds is.`,
 		Example: `  doyen status
   doyen status --check
   doyen status sidecar/users/10.0.0.7:9211
