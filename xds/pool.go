@@ -24,6 +24,7 @@ type collection struct {
 	pool          *pool
 	typeURL       string
 	table         *table
+	published     *table                                // what was published last: the same resources, perhaps in other chunks
 	subscriptions map[uint64][]*subscription            // by hash of what they ask for
 	wildcards     []*subscription                       // those that want everything
 	index         map[string]map[*subscription]struct{} // name -> those that ask for it
@@ -39,7 +40,7 @@ func (p *pool) collection(typeURL string) *collection {
 	c := p.collections[typeURL]
 	if c == nil {
 		c = &collection{
-			pool: p, typeURL: typeURL, table: emptyTable,
+			pool: p, typeURL: typeURL, table: emptyTable, published: emptyTable,
 			subscriptions: map[uint64][]*subscription{},
 			index:         map[string]map[*subscription]struct{}{},
 		}
@@ -117,16 +118,28 @@ func watchersOf(affected []*subscription) []waker {
 	return watchers
 }
 
+// rebased returns a table with the resources of t that shares its chunks with the collection's table,
+// unless most of it changed. Publishers often make snapshots anew; without this, each stream would have
+// to compare all resources with what its client has.
+func (c *collection) rebased(t *table, changes []change) *table {
+	if 2*len(changes) > t.count {
+		return t
+	}
+	return c.table.with(changes)
+}
+
 // replace makes t the collection's table, brings the subscriptions that ask for what
 // changed up to date, and appends them to affected. The caller holds the pool's lock.
 func (c *collection) replace(t *table, affected []*subscription) []*subscription {
-	changes := slices.Collect(c.table.replacements(t))
+	changes := slices.Collect(c.published.replacements(t))
+	c.published = t
 	if c.pool.recovery != nil {
 		c.pool.recovery.note(t, changes)
 	}
 	if len(changes) == 0 {
 		return affected
 	}
+	t = c.rebased(t, changes)
 	c.table = t
 	c.decideChanged(changes)
 	touched := map[*subscription][]change{}

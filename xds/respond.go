@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -166,7 +167,7 @@ func (p *watch) choose(now time.Time) *selection {
 	check := p.session.group.check(p, now)
 	orders := p.orders()
 	var unknown *Resource
-	for ch := range p.sent.changes(p.want.table) {
+	for ch := range p.lacking() {
 		switch {
 		case ch.old.isUnknownState():
 			unknown = ch.old
@@ -198,6 +199,15 @@ func (sel *selection) keeps(name string) *Resource {
 		return nil
 	}
 	return sel.kept[i].new
+}
+
+// lacking yields what the client lacks, from the difference that streams share unless it is too large
+// for one response.
+func (p *watch) lacking() iter.Seq[change] {
+	if d := p.want.firstSince(p.sent, p.shared); d.result == p.want {
+		return slices.Values(d.changes)
+	}
+	return p.sent.changes(p.want.table)
 }
 
 // saw says whether a change of name would have been looked at.

@@ -228,3 +228,43 @@ func twoSources(first, second Source) *Mux {
 		return nil
 	}}})
 }
+
+// A snapshot that was made anew shares its chunks with the one before all the same, so that streams
+// look only at what changed; and so does a linear cache after many changes.
+func TestPublicationsShare(t *testing.T) {
+	const n = 2000
+	names := numbered("c", n)
+	cache, linear := NewSnapshotCache(SnapshotCacheOptions{}), NewLinearCache(ClusterType)
+	all := func(i int) []*Resource {
+		all := resourcesOf(ClusterType, names, []byte("1"))
+		all[i*97%n] = NewResource(ClusterType, names[i*97%n], fmt.Append(nil, "changed", i), ResourceOptions{})
+		return all
+	}
+	cache.Publish("n", NewSnapshot(all(0)...))
+	linear.Replace(all(0))
+	for _, source := range []Source{cache, linear} {
+		s := testSession(source, true, "n")
+		exchange(t, s, &request{typeURL: ClusterType})
+		for i := range 40 {
+			before := s.watch(ClusterType).want.table
+			if source == Source(cache) {
+				cache.Publish("n", NewSnapshot(all(i+1)...))
+			} else {
+				linear.Put(all(i + 1)[(i+1)*97%n])
+			}
+			exchange(t, s, nil)
+			if n := unshared(s.watch(ClusterType).want.table, before); n == 0 || n > 6*chunkSize {
+				t.Errorf("%T: %d of %d resources have to be compared after publication %d", source, n, len(names), i)
+			}
+		}
+		c := s.watch(ClusterType).parts[0].collection
+		for r := range c.published.all() {
+			if !sameContent(c.table.get(r.name), r) || c.table.count != c.published.count {
+				t.Fatalf("%T: the collection does not have what was published as %s", source, r.name)
+			}
+		}
+		if n := unshared(c.published, linear.table); source == Source(linear) && n > 0 {
+			t.Errorf("the linear cache's table was copied: %d", n)
+		}
+	}
+}
