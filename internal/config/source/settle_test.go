@@ -41,6 +41,7 @@ func TestOneEditIsQuick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFolder(t, "a")
 		source, h := f.openHinted()
+		synctest.Wait() // the first reading must not see the file half written
 		f.service("b")
 		if !isClosed(f.path("b.yaml")) {
 			t.Skip("the system does not say whether a file is open for writing")
