@@ -90,6 +90,7 @@ func (p *watch) refuse(now time.Time, f *pendingResponse, message string) {
 	p.retainRefused(now, f.list, names)
 	p.refreshSoon(now, p.acked)
 	p.session.waker.rejected(*t.latest)
+	p.forgetRefused() // the client may have dropped names before it answered
 	p.session.group.changed(p.session)
 }
 
@@ -120,7 +121,9 @@ func (t *rejections) record(acked *content, refused *difference) []string {
 	}
 	if len(names) > 0 {
 		for _, name := range removed {
-			t.removed[name] = true
+			if acked.get(name) != nil {
+				t.removed[name] = true
+			}
 		}
 		return names
 	}
