@@ -73,7 +73,7 @@ func (a *agent) firstDescription(ctx context.Context, descriptions <-chan descri
 		if d.err != nil {
 			return d.err
 		}
-		if err := a.settle(d.what); err != nil {
+		if err := a.prepareFor(d.what); err != nil {
 			return err
 		}
 		a.waitForProxy(ctx, a.startProxy())
@@ -89,7 +89,7 @@ func (a *agent) lateDescription(d description[api.Service]) error {
 	if d.err != nil {
 		return d.err
 	}
-	if err := a.settle(d.what); err != nil {
+	if err := a.prepareFor(d.what); err != nil {
 		return err
 	}
 	a.startProxy()
@@ -97,8 +97,8 @@ func (a *agent) lateDescription(d description[api.Service]) error {
 	return nil
 }
 
-// settle makes everything that depends on what the service is, and starts nothing.
-func (a *agent) settle(service api.Service) error {
+// prepareFor makes everything that depends on what the service is, and starts nothing.
+func (a *agent) prepareFor(service api.Service) error {
 	chooser := a.chooser.clone() // an attempt that is given up takes no ports
 	p, err := newPlan(a.Options, service, chooser)
 	if err != nil {

@@ -54,7 +54,7 @@ func (r *Registry) Decide(ctx context.Context, service mesh.ServiceName, way Dec
 
 // decide does what d asks for.
 func (r *Registry) decide(d *decision) decided {
-	n, gone := r.settle(d, time.Now())
+	n, gone := r.applyDecision(d, time.Now())
 	if n == 0 {
 		return decided{err: ErrNoDoubt}
 	}
@@ -65,12 +65,12 @@ func (r *Registry) decide(d *decision) decided {
 	return decided{instances: n}
 }
 
-// settle ends the pauses that d is about and renews the missing instances, or takes out
+// applyDecision ends the pauses that d is about and renews the missing instances, or takes out
 // their leases and returns their keys. It returns how many those were.
-func (r *Registry) settle(d *decision, now time.Time) (n int, gone []Key) {
+func (r *Registry) applyDecision(d *decision, now time.Time) (n int, gone []Key) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.leases.settle(now)
+	r.leases.updateMissing(now)
 	for service, missing := range r.leases.missing {
 		if d.service != "" && d.service != service || r.doubts.holds(service) == nil {
 			continue
@@ -91,6 +91,6 @@ func (r *Registry) settle(d *decision, now time.Time) (n int, gone []Key) {
 		clear(r.doubts.pauses)
 	}
 	delete(r.doubts.pauses, d.service)
-	r.leases.settle(now) // those who were renewed are not missing any more
+	r.leases.updateMissing(now) // those who were renewed are not missing any more
 	return n, gone
 }

@@ -22,10 +22,10 @@ type Doubt struct {
 	Until     time.Time // when expiry resumes by itself
 }
 
-// Skeptic says how many deaths at once are too many to be believed. Counted are the leases
+// LapseLimits says how many deaths at once are too many to be believed. Counted are the leases
 // that would lapse within one check-in interval, in each service and in the whole mesh:
 // whoever is alive has at least nine more. Zero fields have their defaults.
-type Skeptic struct {
+type LapseLimits struct {
 	Percent int           // more than this share is doubted; default 20
 	Least   int           // fewer than this many are believed; default 3
 	Bound   time.Duration // how long expiry pauses at most; default 30 min
@@ -35,8 +35,8 @@ type Skeptic struct {
 // pause ends: in that time whoever is alive has checked in.
 const checkInInterval = DefaultLease / CheckInsPerLease
 
-func (s Skeptic) withDefaults() Skeptic {
-	return Skeptic{
+func (s LapseLimits) withDefaults() LapseLimits {
+	return LapseLimits{
 		Percent: cmp.Or(s.Percent, 20),
 		Least:   cmp.Or(s.Least, 3),
 		Bound:   cmp.Or(s.Bound, 30*time.Minute),
@@ -44,7 +44,7 @@ func (s Skeptic) withDefaults() Skeptic {
 }
 
 // doubts reports whether so many dead of so many in all are too many.
-func (s Skeptic) doubts(dead, of int) bool {
+func (s LapseLimits) doubts(dead, of int) bool {
 	return dead >= s.Least && dead*100 > s.Percent*of
 }
 
@@ -53,8 +53,8 @@ const wholeMesh mesh.ServiceName = ""
 
 // doubts holds the pauses of expiry. It reads no clock and takes no lock.
 type doubts struct {
-	skeptic Skeptic
-	pauses  map[mesh.ServiceName]*pause // by scope
+	limits LapseLimits
+	pauses map[mesh.ServiceName]*pause // by scope
 }
 
 // pause is a pause of expiry in one scope.
@@ -63,8 +63,8 @@ type pause struct {
 	calm         time.Time // since when the numbers could be believed again; zero: they cannot
 }
 
-func newDoubts(s Skeptic) doubts {
-	return doubts{skeptic: s, pauses: make(map[mesh.ServiceName]*pause)}
+func newDoubts(s LapseLimits) doubts {
+	return doubts{limits: s, pauses: make(map[mesh.ServiceName]*pause)}
 }
 
 // scope is what a pause is about, in numbers.
@@ -87,10 +87,10 @@ const (
 // judge decides on the pause of s at now.
 func (d *doubts) judge(s scope, now time.Time) verdict {
 	p := d.pauses[s.name]
-	unlikely := d.skeptic.doubts(s.missing, s.of)
+	unlikely := d.limits.doubts(s.missing, s.of)
 	switch {
 	case p == nil && unlikely:
-		d.pauses[s.name] = &pause{since: now, until: now.Add(d.skeptic.Bound)}
+		d.pauses[s.name] = &pause{since: now, until: now.Add(d.limits.Bound)}
 		return paused
 	case p == nil:
 		return unchanged

@@ -9,7 +9,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// sweep looks at the leases: it settles who is missing, decides where that is to be
+// sweep looks at the leases: it updates who is missing, decides where that is to be
 // doubted, and takes out the instances whose lapse is believed. It comes late by the given
 // time.
 func (r *Registry) sweep(late time.Duration) {
@@ -27,7 +27,7 @@ func (r *Registry) sweep(late time.Duration) {
 		r.drop(gone...)
 		r.log.Info("instances are gone: their leases ended", "instances", len(gone))
 	}
-	r.retry = len(r.owed) > 0
+	r.retry = len(r.unsavedRemovals) > 0
 }
 
 // lapse takes the leases that have lapsed out and returns their keys, and what is new about
@@ -40,7 +40,7 @@ func (r *Registry) lapse(now time.Time, away time.Duration) (gone []Key, found [
 	if away > 0 {
 		r.leases.extend(away)
 	}
-	r.leases.settle(now)
+	r.leases.updateMissing(now)
 	found = r.judge(snapshot, now)
 	for _, missing := range r.leases.missing {
 		for l := range missing {
@@ -57,7 +57,7 @@ func (r *Registry) lapse(now time.Time, away time.Duration) (gone []Key, found [
 
 // believed reports whether l, which is over, may be taken out.
 func (r *Registry) believed(l *lease, now time.Time) bool {
-	return r.doubts.holds(l.instance.Service) == nil || now.Sub(l.expires) >= r.doubts.skeptic.Bound
+	return r.doubts.holds(l.instance.Service) == nil || now.Sub(l.expires) >= r.doubts.limits.Bound
 }
 
 // news is that a pause began or ended.
@@ -123,7 +123,7 @@ func (r *Registry) nextSweep(now time.Time) time.Time {
 	soonest := now.Add(sweepEvery)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.leases.absent > 0 || len(r.doubts.pauses) > 0 || len(r.owed) > 0 {
+	if r.leases.absent > 0 || len(r.doubts.pauses) > 0 || len(r.unsavedRemovals) > 0 {
 		return soonest
 	}
 	if len(r.leases.queue) == 0 {

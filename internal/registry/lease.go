@@ -93,8 +93,8 @@ func (s *leases) extend(d time.Duration) {
 	}
 }
 
-// settle brings up to date who is missing at now.
-func (s *leases) settle(now time.Time) {
+// updateMissing brings up to date who is missing at now.
+func (s *leases) updateMissing(now time.Time) {
 	for _, of := range s.missing {
 		for l := range of {
 			if !l.isMissing(now) {

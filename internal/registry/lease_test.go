@@ -38,7 +38,7 @@ func TestLeasesAgainstModel(t *testing.T) {
 			}
 		}
 		now = now.Add(time.Duration(random.Int64N(int64(20 * time.Second))))
-		s.settle(now)
+		s.updateMissing(now)
 		if !agrees(t, &s, expires, now) {
 			t.Fatalf("after step %d", step)
 		}

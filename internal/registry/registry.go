@@ -24,9 +24,9 @@ var (
 
 // Options are what a Registry is made of. The zero value keeps instances in memory only.
 type Options struct {
-	Store   Store        // nil: instances do not survive the process
-	Skeptic Skeptic      // zero fields have their defaults
-	Log     *slog.Logger // nil: says nothing
+	Store       Store        // nil: instances do not survive the process
+	LapseLimits LapseLimits  // zero fields have their defaults
+	Log         *slog.Logger // nil: says nothing
 }
 
 // Registry holds the instances of all services. Its methods may be called from any
@@ -45,14 +45,14 @@ type Registry struct {
 	current atomic.Pointer[Snapshot]
 
 	// Owned by Run.
-	waiting []*request             // for the store, in order
-	leaving []*request             // have left the snapshot; wait until the store is told
-	saving  batch                  // what the store is being told
-	busy    bool                   // it is
-	owed    map[Key]struct{}       // removed, and the store is not told yet
-	retry   bool                   // tell it now
-	holders map[netip.AddrPort]Key // who has each address
-	failing bool                   // its last answer was an error
+	waiting         []*request             // for the store, in order
+	leaving         []*request             // have left the snapshot; wait until the store is told
+	saving          batch                  // what the store is being told
+	busy            bool                   // it is
+	unsavedRemovals map[Key]struct{}       // removed, and the store is not told yet
+	retry           bool                   // tell it now
+	holders         map[netip.AddrPort]Key // who has each address
+	failing         bool                   // its last answer was an error
 
 	// Guarded by mu, which is a leaf: held for memory work only.
 	mu           sync.Mutex
@@ -72,18 +72,18 @@ type Lease struct {
 // lease. It starts nothing: Run does.
 func New(ctx context.Context, options Options) (*Registry, error) {
 	r := &Registry{
-		store:     options.Store,
-		log:       options.Log,
-		checkIns:  make(chan *request),
-		leaves:    make(chan *request),
-		decisions: make(chan *decision),
-		saved:     make(chan error, 1),
-		stopped:   make(chan struct{}),
-		owed:      make(map[Key]struct{}),
-		holders:   make(map[netip.AddrPort]Key),
-		departed:  newDeparted(),
-		leases:    newLeases(),
-		doubts:    newDoubts(options.Skeptic.withDefaults()),
+		store:           options.Store,
+		log:             options.Log,
+		checkIns:        make(chan *request),
+		leaves:          make(chan *request),
+		decisions:       make(chan *decision),
+		saved:           make(chan error, 1),
+		stopped:         make(chan struct{}),
+		unsavedRemovals: make(map[Key]struct{}),
+		holders:         make(map[netip.AddrPort]Key),
+		departed:        newDeparted(),
+		leases:          newLeases(),
+		doubts:          newDoubts(options.LapseLimits.withDefaults()),
 	}
 	if r.store == nil {
 		r.store = unstored{}
@@ -108,7 +108,7 @@ func (r *Registry) load(ctx context.Context) error {
 		}
 		if holder, taken := r.holds(i); taken {
 			r.log.Warn("stored instance is left out: another one has its address", "instance", i.Key.String(), "other", holder.String())
-			r.owed[i.Key] = struct{}{}
+			r.unsavedRemovals[i.Key] = struct{}{}
 			continue
 		}
 		changes = append(changes, Change{i.Key, i})

@@ -73,7 +73,7 @@ func (r *Registry) takeAll(q *request) {
 // take accepts a request. A leave has its effect at once, unless a check-in of the same
 // instance is before it.
 func (r *Registry) take(q *request) {
-	if q.instance != nil || r.concerned(q.key) {
+	if q.instance != nil || r.isPending(q.key) {
 		r.waiting = append(r.waiting, q)
 		return
 	}
@@ -101,8 +101,8 @@ func (r *Registry) depart(q *request) bool {
 	return true
 }
 
-// concerned reports whether a request for the instance waits or is with the store.
-func (r *Registry) concerned(key Key) bool {
+// isPending reports whether a request for the instance waits or is with the store.
+func (r *Registry) isPending(key Key) bool {
 	for _, q := range r.waiting {
 		if q.key == key {
 			return true
@@ -120,7 +120,7 @@ func (r *Registry) concerned(key Key) bool {
 func (r *Registry) drop(keys ...Key) {
 	changes := make([]Change, 0, len(keys))
 	for _, key := range keys {
-		r.owed[key] = struct{}{}
+		r.unsavedRemovals[key] = struct{}{}
 		changes = append(changes, Change{Key: key})
 	}
 	r.retry = true

@@ -38,7 +38,7 @@ func (r *Registry) save(ctx context.Context) {
 }
 
 // nextBatch takes what goes into one Save: those who leave, then those who wait, up to the
-// second request for one instance, then removals that are owed.
+// second request for one instance, then removals that are not saved yet.
 func (r *Registry) nextBatch() batch {
 	b := batch{keys: make(map[Key]struct{}), addresses: make(map[netip.AddrPort]struct{})}
 	for len(r.leaving) > 0 && len(b.changes) < MaxBatch {
@@ -59,7 +59,7 @@ func (r *Registry) nextBatch() batch {
 			b.add(q, changes)
 		}
 	}
-	for key := range r.owed {
+	for key := range r.unsavedRemovals {
 		if len(b.changes) >= MaxBatch {
 			break
 		}
@@ -131,13 +131,13 @@ func (r *Registry) decideOn(q *request) []Change {
 }
 
 // conclude makes what the store has taken current, and answers who waited for it. After an
-// error, check-ins are refused and removals stay owed: those who left have left.
+// error, check-ins are refused and removals are tried again: those who left have left.
 func (r *Registry) conclude(err error) {
 	r.busy = false
 	r.tell(err)
 	if err == nil {
 		for _, c := range r.saving.changes {
-			delete(r.owed, c.Key)
+			delete(r.unsavedRemovals, c.Key)
 		}
 		r.apply(slices.Clone(r.saving.changes)) // those who left have left before
 	}
@@ -154,7 +154,7 @@ func (r *Registry) conclude(err error) {
 			q.answer <- result{grant: g}
 		}
 	}
-	r.retry = err == nil && len(r.owed) > 0
+	r.retry = err == nil && len(r.unsavedRemovals) > 0
 	r.saving = batch{}
 }
 

@@ -142,7 +142,7 @@ func (h *handler) leave(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
-	httpapi.Write(w, http.StatusOK, h.settle(r.Context(), key.Service, wait))
+	httpapi.Write(w, http.StatusOK, h.awaitAcknowledged(r.Context(), key.Service, wait))
 }
 
 // form is the JSON form of a lease.

@@ -8,8 +8,8 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// settle waits, at most for wait, until no proxy calls an instance that has left.
-func (h *handler) settle(ctx context.Context, service mesh.ServiceName, wait time.Duration) Left {
+// awaitAcknowledged waits, at most for wait, until no proxy calls an instance that has left.
+func (h *handler) awaitAcknowledged(ctx context.Context, service mesh.ServiceName, wait time.Duration) Left {
 	if wait == 0 {
 		return Left{Reason: "not asked to wait"}
 	}
