@@ -2,6 +2,7 @@ package xds_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,7 @@ func TestRequestsAreText(t *testing.T) {
 		"type":                    {sotwADS, field(4, bad)},
 		"nonce":                   {sotwADS, append(typeURL(false), field(5, bad)...)},
 		"version":                 {sotwADS, append(typeURL(false), field(1, bad)...)},
+		"large node":              {sotwADS, append(typeURL(false), field(2, string(field(1, strings.Repeat("n", 600<<10))))...)},
 		"truncated":               {sotwADS, []byte{0x0a, 0x7f}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"google.golang.org/protobuf/proto"
 )
 
 // Bounds of what a request may contain besides the number of its names.
 const (
-	maxTypeURL = 1 << 10  // bytes
-	maxName    = 8 << 10  // bytes of a resource's name
-	maxMessage = 16 << 10 // bytes of the message of a NACK; more is cut off
+	maxTypeURL = 1 << 10   // bytes
+	maxName    = 8 << 10   // bytes of a resource's name
+	maxMessage = 16 << 10  // bytes of the message of a NACK; more is cut off
+	maxNode    = 512 << 10 // bytes of the node, which is kept; Envoy lists all its extensions there
 )
 
 var errNotText = errors.New("malformed discovery request: a string is not valid UTF-8")
@@ -21,6 +24,11 @@ var errNotText = errors.New("malformed discovery request: a string is not valid 
 func (r *request) check() error {
 	if r.malformed != nil {
 		return r.malformed
+	}
+	if r.node != nil {
+		if size := proto.Size(r.node); size > maxNode {
+			return fmt.Errorf("node has %d bytes, more than the %d it may have", size, maxNode)
+		}
 	}
 	if len(r.typeURL) > maxTypeURL {
 		return fmt.Errorf("type URL has %d bytes, more than the %d it may have", len(r.typeURL), maxTypeURL)

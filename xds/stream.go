@@ -39,6 +39,7 @@ type stream struct {
 	timer     *time.Timer
 	refusals  []Rejection // not told yet
 
+	silent *time.Timer // ends the stream unless there is a request
 	ending sync.Once
 	ended  chan struct{} // closed when the stream is to end, with err
 	err    error
@@ -65,6 +66,8 @@ func (s *Server) serve(m method, g grpc.ServerStream) error {
 		age := time.AfterFunc(jittered(s.o.MaxStreamAge), st.expire)
 		defer age.Stop()
 	}
+	st.silent = time.AfterFunc(firstRequestTimeout, func() { st.end(errSilent) })
+	defer st.silent.Stop()
 	go func() { st.end(st.read(m)) }()
 	select {
 	case <-st.ended:
@@ -74,6 +77,12 @@ func (s *Server) serve(m method, g grpc.ServerStream) error {
 	st.finish()
 	return st.err
 }
+
+// firstRequestTimeout is how long a stream may be open before its first request. Clients open a stream
+// when they have something to ask for.
+const firstRequestTimeout = 30 * time.Second
+
+var errSilent = status.Errorf(codes.DeadlineExceeded, "no request within %v", firstRequestTimeout)
 
 // receive reads one request into r.
 func receive(m method, g grpc.ServerStream, s *session, r *request) error {
@@ -147,6 +156,7 @@ func (st *stream) read(m method) error {
 	if err := receive(m, st.grpc, nil, r); err != nil {
 		return err
 	}
+	st.silent.Stop()
 	if err := st.begin(m, r); err != nil {
 		return err
 	}

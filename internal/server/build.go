@@ -69,6 +69,9 @@ func (s *server) build(ctx context.Context) error {
 		IsolateRejected: true,
 		// Edges are pushed their virtual hosts one by one; the envoy package names them as that needs.
 		PushVirtualHosts: true,
+		// Far more than a fleet behind one address and an edge of 50,000 routes need.
+		MaxStreamsPerPeer: 50_000,
+		MaxSubscriptions:  200_000,
 	})
 	s.grpc = grpc.NewServer(append(xds.GRPCOptions(), grpc.StatsHandler(s.metrics.StatsHandler()))...)
 	s.xds.Register(s.grpc)

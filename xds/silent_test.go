@@ -1,0 +1,43 @@
+package xds
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// silentStream is a stream of a client that sends nothing.
+type silentStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s silentStream) Context() context.Context { return s.ctx }
+
+func (s silentStream) RecvMsg(any) error {
+	<-s.ctx.Done()
+	return s.ctx.Err()
+}
+
+// A stream without a first request does not stay open.
+func TestFirstRequestTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		server := NewServer(NewLinearCache(ClusterType), ServerOptions{})
+		opened := time.Now()
+		err := server.serve(method{name: "delta-ads", delta: true}, silentStream{ctx: ctx})
+		if status.Code(err) != codes.DeadlineExceeded {
+			t.Errorf("the stream ended with %v", err)
+		}
+		if open := time.Since(opened); open < firstRequestTimeout || open > firstRequestTimeout+2*time.Second {
+			t.Errorf("the stream was open for %v: want about %v", open, firstRequestTimeout)
+		}
+		cancel() // as gRPC does once the handler has returned
+		server.Shutdown()
+	})
+}
