@@ -82,9 +82,9 @@ func TestWatchOneInstance(t *testing.T) {
 			t.Errorf("after a change: %+v", shown)
 		}
 		wait(http.StatusOK, func() {
-			manifest = "m2"
-			close(changed)
-			changed = make(chan struct{})
+			stale := changed
+			manifest, changed = "m2", make(chan struct{})
+			close(stale)
 		})
 		if shown.Manifest != "m2" {
 			t.Errorf("after another manifest: %+v", shown)
