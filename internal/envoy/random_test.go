@@ -195,7 +195,6 @@ func checkSockets(p ir.Proxy) error {
 type documentWriter struct {
 	*rand.Rand
 	strings.Builder
-	externals []string
 }
 
 // randomDocuments is a folder of random documents: always the same for one seed.
