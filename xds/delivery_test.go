@@ -133,7 +133,7 @@ func TestRefusals(t *testing.T) {
 			request: &discoveryv3.DiscoveryRequest{TypeUrl: xds.EndpointType, ResourceNames: []string{strings.Repeat("x", 100)}}, want: codes.ResourceExhausted,
 		},
 		"age, after a response": {
-			options: xds.ServerOptions{MaxStreamAge: time.Millisecond},
+			options: xds.ServerOptions{MaxStreamAge: 200 * time.Millisecond}, // counted from before the request
 			request: &discoveryv3.DiscoveryRequest{TypeUrl: xds.ClusterType}, want: codes.Unavailable,
 		},
 	} {
