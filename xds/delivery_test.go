@@ -225,6 +225,9 @@ func TestStatusAndWait(t *testing.T) {
 	if c := server.Status()[0].Streams[0].Types[xds.ClusterType]; c.InSync || c.Rejected == nil || c.Acknowledged != first.VersionInfo {
 		t.Errorf("status is %+v", c)
 	}
+	expectTotals(t, server, xds.Totals{Nodes: 1, Types: map[string]xds.TypeTotals{
+		xds.ClusterType: {Streams: 1, OutOfSync: 1, Rejected: 1},
+	}})
 }
 
 func TestLargeDeltaResponsesAreSplit(t *testing.T) {

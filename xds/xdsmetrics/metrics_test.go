@@ -142,11 +142,10 @@ func TestLabelsAreBounded(t *testing.T) {
 // held is a server whose streams hold something back.
 type held struct{ since time.Time }
 
-func (h held) Status() []xds.NodeStatus {
-	waits := []xds.Hold{{Since: h.since}, {Since: h.since.Add(time.Minute)}}
-	return []xds.NodeStatus{{Streams: []xds.StreamStatus{{Types: map[string]xds.TypeStatus{
-		xds.RouteType: {Held: waits}, xds.ClusterType: {InSync: true},
-	}}}}}
+func (h held) Totals() xds.Totals {
+	return xds.Totals{Nodes: 1, Types: map[string]xds.TypeTotals{
+		xds.RouteType: {Streams: 1, OutOfSync: 1, Held: 2, HeldSince: h.since}, xds.ClusterType: {Streams: 1},
+	}}
 }
 
 func TestHeld(t *testing.T) {

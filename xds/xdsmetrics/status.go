@@ -9,7 +9,7 @@ import (
 )
 
 // Server is what is read of an xDS server.
-type Server interface{ Status() []xds.NodeStatus }
+type Server interface{ Totals() xds.Totals }
 
 // Status returns a collector of what is true of the server's streams when Prometheus asks.
 func Status(server Server) prometheus.Collector {
@@ -38,60 +38,41 @@ func (c *statusCollector) Describe(descriptions chan<- *prometheus.Desc) {
 	}
 }
 
-// sum is what the streams of one type come to.
-type sum struct {
-	subscribed, outOfSync, rejected, held int
-	since                                 time.Time // of the oldest held change
-}
-
 // Collect implements prometheus.Collector.
 func (c *statusCollector) Collect(metrics chan<- prometheus.Metric) {
-	nodes := c.server.Status()
-	sums := map[string]*sum{}
-	for _, node := range nodes {
-		for _, stream := range node.Streams {
-			for typeURL, status := range stream.Types {
-				name := c.types.of(typeURL)
-				if sums[name] == nil {
-					sums[name] = &sum{}
-				}
-				sums[name].add(status)
-			}
-		}
+	totals := c.server.Totals()
+	sums := map[string]xds.TypeTotals{}
+	for typeURL, t := range totals.Types {
+		name := c.types.of(typeURL)
+		sums[name] = add(sums[name], t)
 	}
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
-	gauge(c.nodes, float64(len(nodes)))
-	for name, s := range sums {
-		gauge(c.subscribed, float64(s.subscribed), name)
-		gauge(c.outOfSync, float64(s.outOfSync), name)
-		gauge(c.rejected, float64(s.rejected), name)
-		gauge(c.held, float64(s.held), name)
-		gauge(c.heldSeconds, s.age().Seconds(), name)
+	gauge(c.nodes, float64(totals.Nodes))
+	for name, t := range sums {
+		gauge(c.subscribed, float64(t.Streams), name)
+		gauge(c.outOfSync, float64(t.OutOfSync), name)
+		gauge(c.rejected, float64(t.Rejected), name)
+		gauge(c.held, float64(t.Held), name)
+		gauge(c.heldSeconds, age(t.HeldSince).Seconds(), name)
 	}
 }
 
-func (s *sum) add(status xds.TypeStatus) {
-	s.subscribed++
-	if !status.InSync {
-		s.outOfSync++
+// add returns the totals of two types that share a label.
+func add(a, b xds.TypeTotals) xds.TypeTotals {
+	if a.HeldSince.IsZero() || !b.HeldSince.IsZero() && b.HeldSince.Before(a.HeldSince) {
+		a.HeldSince = b.HeldSince
 	}
-	if status.Rejected != nil {
-		s.rejected++
-	}
-	s.held += len(status.Held)
-	for _, h := range status.Held {
-		if s.since.IsZero() || h.Since.Before(s.since) {
-			s.since = h.Since
-		}
-	}
+	a.Streams, a.OutOfSync = a.Streams+b.Streams, a.OutOfSync+b.OutOfSync
+	a.Rejected, a.Held = a.Rejected+b.Rejected, a.Held+b.Held
+	return a
 }
 
 // age is how long the oldest change has been held, 0 when none is.
-func (s *sum) age() time.Duration {
-	if s.since.IsZero() {
+func age(since time.Time) time.Duration {
+	if since.IsZero() {
 		return 0
 	}
-	return time.Since(s.since)
+	return time.Since(since)
 }
