@@ -34,6 +34,13 @@ var errTest = errors.New("test")
 // serve is the whole handler over parts that run, with a folder of documents.
 func serve(t *testing.T, documents string) (handler http.Handler, folder string) {
 	t.Helper()
+	handler, folder, _ = serveAll(t, documents)
+	return handler, folder
+}
+
+// serveAll is serve with the xDS server.
+func serveAll(t testing.TB, documents string) (handler http.Handler, folder string, engine *xds.Server) {
+	t.Helper()
 	folder = t.TempDir()
 	write(t, folder, documents)
 	log := slog.New(slog.DiscardHandler)
@@ -46,7 +53,7 @@ func serve(t *testing.T, documents string) (handler http.Handler, folder string)
 		t.Fatal(err)
 	}
 	published := control.New(control.Inputs{Documents: control.Everywhere(watched), Instances: instances, Reports: report.NewCollector()}, log)
-	engine := xds.NewServer(published.Source(), xds.ServerOptions{Callbacks: published.Callbacks()})
+	engine = xds.NewServer(published.Source(), xds.ServerOptions{Callbacks: published.Callbacks()})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	for _, part := range []func(context.Context) error{watched.Run, instances.Run, published.Run, engine.Run} {
@@ -59,10 +66,10 @@ func serve(t *testing.T, documents string) (handler http.Handler, folder string)
 		Documents: watched, Registry: instances, Control: published, XDS: engine,
 		Instances: registryapi.Handler(registryapi.Options{Registry: instances}),
 		Metrics:   http.NotFoundHandler(),
-	}), folder
+	}), folder, engine
 }
 
-func write(t *testing.T, folder, documents string) {
+func write(t testing.TB, folder, documents string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(folder, "mesh.yaml"), []byte(documents), 0o644); err != nil {
 		t.Fatal(err)
@@ -70,7 +77,7 @@ func write(t *testing.T, folder, documents string) {
 }
 
 // request makes one request and decodes the answer into out, which may be nil.
-func request(t *testing.T, h http.Handler, method, path, body string, out any) *http.Response {
+func request(t testing.TB, h http.Handler, method, path, body string, out any) *http.Response {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, "http://127.0.0.1"+path, strings.NewReader(body))
 	if body != "" {
@@ -87,7 +94,7 @@ func request(t *testing.T, h http.Handler, method, path, body string, out any) *
 }
 
 // until asks for the status until it fits.
-func until(t *testing.T, h http.Handler, what string, fits func(api.Status) bool) api.Status {
+func until(t testing.TB, h http.Handler, what string, fits func(api.Status) bool) api.Status {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		var s api.Status

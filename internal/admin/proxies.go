@@ -37,7 +37,8 @@ type proxyView struct {
 // short while ago, by node.
 func (v proxyView) proxies() ([]api.Proxy, api.ProxySummary) {
 	var sum api.ProxySummary
-	shown, connected := []api.Proxy{}, map[string]bool{}
+	shown := make([]api.Proxy, 0, len(v.connected)+len(v.left))
+	connected := make(map[string]bool, len(v.connected))
 	for _, n := range v.connected {
 		described := v.describe(n.Node)
 		for _, streams := range byClient(n, described.Role == string(mesh.Proxyless)) {
@@ -68,16 +69,29 @@ func (v proxyView) proxies() ([]api.Proxy, api.ProxySummary) {
 			shown = append(shown, v.neverSeen(id))
 		}
 	}
-	for _, p := range shown {
-		if p.State == api.Missing {
+	for i := range shown {
+		if shown[i].State == api.Missing {
 			sum.Missing++
 		}
 	}
 	sum.Missing += len(v.missingEdges(shown))
-	slices.SortFunc(shown, func(a, b api.Proxy) int {
+	return byNode(shown), sum
+}
+
+// byNode returns proxies by node and client. It moves each once, since they are large.
+func byNode(proxies []api.Proxy) []api.Proxy {
+	order := make([]*api.Proxy, len(proxies))
+	for i := range proxies {
+		order[i] = &proxies[i]
+	}
+	slices.SortFunc(order, func(a, b *api.Proxy) int {
 		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Client, b.Client))
 	})
-	return shown, sum
+	sorted := make([]api.Proxy, len(order))
+	for i, p := range order {
+		sorted[i] = *p
+	}
+	return sorted
 }
 
 // expected are the node IDs of the proxies of all instances that take traffic. Those that start or leave may
@@ -103,7 +117,8 @@ func (v proxyView) missingEdges(shown []api.Proxy) []mesh.EdgeName {
 		return nil
 	}
 	served := map[string]bool{}
-	for _, p := range shown {
+	for i := range shown {
+		p := &shown[i]
 		served[p.Edge] = served[p.Edge] || p.Connected
 	}
 	var missing []mesh.EdgeName

@@ -71,7 +71,7 @@ func registered(t *testing.T, states map[string]registry.State) *registry.Snapsh
 	return r.Snapshot()
 }
 
-func node(t *testing.T, n mesh.Node, instance string) *xds.Node {
+func node(t testing.TB, n mesh.Node, instance string) *xds.Node {
 	t.Helper()
 	proto, err := envoy.NodeProto(n, instance)
 	if err != nil {

@@ -375,6 +375,22 @@ func TestWhatAProgramCannotReach(t *testing.T) {
 	}
 }
 
+// A node's metadata is decoded when its first stream opens, and not each time that somebody asks about it.
+func TestNodesAreDecodedOnce(t *testing.T) {
+	v, n := newViews(), sidecar(t, "users")
+	want := identify(n)
+	v.open(n)
+	for _, state := range []string{"connected", "left"} {
+		if got := v.identity(n); got.key != want.key || got.node.Service != "users" {
+			t.Errorf("%s: identity %+v, want %+v", state, got, want)
+		}
+		if cost := testing.AllocsPerRun(100, func() { v.identity(n) }); cost > 0 {
+			t.Errorf("%s: %v allocations", state, cost)
+		}
+		v.close(n)
+	}
+}
+
 // TestNodesThatLeftAreBounded connects under ever new node IDs, as anybody can.
 func TestNodesThatLeftAreBounded(t *testing.T) {
 	v := newViews()

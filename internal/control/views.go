@@ -75,7 +75,7 @@ func (u *use) current() bool { return u.compiled && !u.view.Behind && u.view.Err
 
 // member is an open stream's node.
 type member struct {
-	identity
+	*identity
 	use  *use // the view that it has; nil until it asks
 	next *use // the view that it is to move to once that is current; nil when it is to stay
 }
@@ -98,8 +98,9 @@ const maxGone = 10_000
 
 // Gone is a node that was connected a short while ago and is not now.
 type Gone struct {
-	Node *xds.Node
-	At   time.Time
+	Node     *xds.Node
+	At       time.Time
+	identity *identity
 }
 
 func newViews() *views {
@@ -200,13 +201,16 @@ func (v *views) add(key string, node mesh.Node, pinned *config.Snapshot) *use {
 	return u
 }
 
-// identity returns who a node is. That of an open stream's node is decoded once.
+// identity returns who a node is. It is decoded once for a stream's node, which is remembered after it left.
 func (v *views) identity(node *xds.Node) identity {
 	v.mu.Lock()
-	m := v.members[node]
+	m, gone := v.members[node], v.gone[node.ID]
 	v.mu.Unlock()
-	if m != nil {
-		return m.identity
+	switch {
+	case m != nil:
+		return *m.identity
+	case gone.Node == node:
+		return *gone.identity
 	}
 	return identify(node)
 }
@@ -218,7 +222,7 @@ func (v *views) open(node *xds.Node) {
 		return
 	}
 	v.mu.Lock()
-	v.members[node] = &member{identity: id}
+	v.members[node] = &member{identity: &id}
 	v.streams[node.ID]++
 	delete(v.gone, node.ID)
 	v.mu.Unlock()
@@ -238,7 +242,7 @@ func (v *views) close(node *xds.Node) {
 	if v.streams[node.ID]--; v.streams[node.ID] == 0 {
 		delete(v.streams, node.ID)
 		if len(v.gone) < maxGone {
-			v.gone[node.ID] = Gone{Node: node, At: time.Now()}
+			v.gone[node.ID] = Gone{node, time.Now(), m.identity}
 		}
 	}
 }
