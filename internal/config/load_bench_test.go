@@ -1,8 +1,10 @@
 package config
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -21,6 +23,27 @@ func BenchmarkLoad(b *testing.B) {
 	for b.Loop() {
 		if _, problems, err := LoadDir(dir); problems != nil || err != nil {
 			b.Fatal(problems, err)
+		}
+	}
+}
+
+// BenchmarkEdit parses a folder of 5,000 documents in which one differs from the last time.
+func BenchmarkEdit(b *testing.B) {
+	var p Parser
+	files := shopFiles(5000)
+	if _, problems := p.Parse(files); problems != nil {
+		b.Fatal(problems)
+	}
+	var name string
+	for name = range files {
+		break
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		files = maps.Clone(files)
+		files[name] = append(slices.Clone(files[name]), '\n')
+		if _, problems := p.Parse(files); problems != nil {
+			b.Fatal(problems)
 		}
 	}
 }

@@ -71,6 +71,26 @@ func Parse(files Files) (*Snapshot, Problems) { return new(Parser).Parse(files) 
 type Parser struct {
 	last   Files
 	parsed map[string]file // of the files in last
+	valid  *Documents      // of the last snapshot; nil before there was one
+}
+
+// recheck returns which documents are to be checked. A Service that was valid in the last snapshot stays so until it,
+// what it calls or the Mesh changes. Documents of other kinds are few, and are always checked.
+func (p *Parser) recheck(docs *Documents) func(subject) bool {
+	changed := map[Key]bool{MeshKey(): true}
+	if p.valid != nil {
+		changed[MeshKey()] = false
+		for _, key := range docs.ChangesSince(p.valid) {
+			changed[key] = true
+		}
+	}
+	return func(d subject) bool {
+		s, ok := d.(*Service)
+		if !ok || changed[MeshKey()] || docs.Services[mesh.ServiceName(s.Name)] != s || changed[ServiceKey(mesh.ServiceName(s.Name))] {
+			return true
+		}
+		return slices.ContainsFunc(s.Calls, func(c Call) bool { return changed[ServiceKey(c.To)] || changed[ExternalKey(c.To)] })
+	}
 }
 
 // decode returns the decoded files by name. It decodes several at once: each by itself, so that their order does not
@@ -137,14 +157,18 @@ func (p *Parser) Parse(files Files) (*Snapshot, Problems) {
 	if docs.Mesh == nil {
 		docs.Mesh = &Mesh{Header: Header{Kind: "Mesh", Version: 1}}
 	}
+	recheck := p.recheck(&docs)
 	for _, d := range all {
-		c.doc = d.doc
-		d.check(&c)
+		if recheck(d.subject) {
+			c.doc = d.doc
+			d.check(&c)
+		}
 	}
 	if problems != nil {
 		problems.Sort()
 		return nil, problems
 	}
+	p.valid = &docs
 	return &Snapshot{docs, revision(all), Counts{len(docs.Services), len(docs.Edges), len(docs.Externals)}}, nil
 }
 
