@@ -29,11 +29,6 @@ func (p *watch) accept(f *pendingResponse) {
 		}
 		delete(t.removed, ch.name)
 	}
-	for name, version := range t.refused {
-		if p.want != nil && p.asks(name) && versionOf(p.want.get(name)) != version {
-			delete(t.refused, name)
-		}
-	}
 	p.forgetRejections()
 }
 

@@ -197,7 +197,8 @@ func (g *group) readiness(s *session, r *Resource, current bool, now time.Time, 
 func (g *group) readinessOf(s *session, ref Ref, current bool, now time.Time, depth int) readiness {
 	q := g.watchOf(s, ref, now)
 	asked := q != nil && q.want != nil && q.want.get(ref.Name) != nil
-	switch kept := q != nil && q.keeps(ref.Name) && !q.repeating(ref.Name); {
+	// What a placeholder refers to is not known, so it counts as what the client does not have.
+	switch kept := q != nil && q.keeps(ref.Name) && !q.acked.get(ref.Name).placeholder && !q.repeating(ref.Name); {
 	case !kept && asked:
 		return lacking
 	case !kept && s.published(ref):
