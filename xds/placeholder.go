@@ -146,6 +146,7 @@ func (p *watch) hasUnknownState() bool {
 // knows when it heard of it last, and what a listener refers to may still be on its way.
 func (p *watch) recognized(now time.Time, known *content) {
 	p.refreshSoon(now, known)
+	p.inheritTouched()
 	for _, q := range p.session.watches {
 		if q.pending != nil {
 			p.session.group.touch(q, q.pending.list) // sent before anybody knew that the client has these

@@ -30,6 +30,26 @@ func (g *group) touchSiblings(p *watch, d *difference) {
 			s.waker.wake()
 		}
 	}
+	for _, absent := range g.departed {
+		touchAll(absent.session, p, d) // see inheritTouched
+	}
+}
+
+// inheritTouched takes over what a stream that ended a moment ago would have sent again: its client comes back
+// with the same resources, and what refers to them changed before it said so.
+func (p *watch) inheritTouched() {
+	for _, d := range p.session.group.departed {
+		q := d.session.watch(p.typeURL)
+		if q == nil {
+			continue
+		}
+		for _, name := range q.touched {
+			if p.sent.get(name) != nil {
+				p.touched = appendRepeats(p.touched, name)
+			}
+		}
+		q.touched = nil
+	}
 }
 
 // touchAll marks what of a stream has to be sent again after the changes of d to p.
