@@ -134,9 +134,15 @@
 // images) neither waits for the other, and [StreamStatus] tells them apart. [TypeStatus] says what is held, by what
 // and since when.
 //
-// One thing cannot be kept: a state-of-the-world client that comes back with a version of all clusters that is
-// not the current one does not say which clusters it has, so the first response may take away one that it
-// still uses.
+// Three things cannot be kept, because the server cannot know what the client has:
+//
+//   - A state-of-the-world client that comes back with a version of all clusters that is not the current one
+//     does not say which clusters it has, so the first response may take away one that it still uses.
+//   - A state-of-the-world client may use a part of a response that it refused. A cluster that it has only from
+//     there, and that does not exist any more, is not in the next response.
+//   - Streams are not ordered among themselves. A client with a stream for each type may drop a name on one, and
+//     need it for what it acknowledges on another. If the acknowledgment comes first, the server counts on
+//     what the client has dropped. On one aggregated stream this does not happen.
 //
 // # What it says of itself
 //

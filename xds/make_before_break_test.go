@@ -233,8 +233,15 @@ func (w *proxyWorld) fail(why string) {
 
 // arrive lets the server take the next request of a stream.
 func (w *proxyWorld) arrive(l *link) {
+	// A client may drop a name, and need it again for what another stream brings. The server cannot know that
+	// the client lacks it unless it learns of the drop before the answer on the other stream.
+	for _, o := range w.links {
+		for o != nil && o != l && o.droppedBefore(l.order[0]) {
+			w.arrive(o)
+		}
+	}
 	r := l.up[0]
-	l.up = l.up[1:]
+	l.up, l.order = l.up[1:], l.order[1:]
 	w.note("%s asks %v -%v knows %d version %q nonce %q refused %v", scriptTypeName(r.typeURL), r.names, r.drop, len(r.initial), r.version, r.nonce, r.refused)
 	if r.nonce == "" && l.claims > 0 {
 		l.claims--
@@ -306,9 +313,10 @@ func (w *proxyWorld) step() {
 	}
 }
 
-// quiet lets all messages arrive, and a little time pass.
+// quiet lets all messages arrive, and a little time pass: that in which a stream which ended may come back,
+// if the client does not ask again for a type that it asked for there.
 func (w *proxyWorld) quiet() {
-	for range 8 {
+	for round := range 8 {
 		for busy := true; busy; {
 			busy = false
 			for _, l := range w.links {
@@ -324,6 +332,11 @@ func (w *proxyWorld) quiet() {
 		}
 		w.ask(true)
 		w.now = w.now.Add(defaultRemovalGrace)
+		for range w.group.absent(w.now) {
+			if round == 2 {
+				w.now = w.now.Add(w.rules.orderTimeout)
+			}
+		}
 		w.note("time passes")
 		w.pump()
 	}

@@ -25,12 +25,14 @@ type proxy struct {
 	partly    bool // applies the good resources of a response that it refuses
 	listeners []string
 
-	has     map[string]map[string]string // type -> name -> body, as given last
-	active  map[string]map[string]string // of the types that warm: what is in use
-	given   map[Ref]int                  // when: the number of the delivery
-	dropped map[Ref]string               // what it had of names that it dropped
-	count   int
-	excused map[Ref]bool // a client that returned was told that they are gone before it could say what it has
+	has      map[string]map[string]string // type -> name -> body, as given last
+	active   map[string]map[string]string // of the types that warm: what is in use
+	given    map[Ref]int                  // when: the number of the delivery
+	dropped  map[Ref]string               // what it had of names that it dropped
+	count    int
+	requests int          // sent so far, on all streams
+	excused  map[Ref]bool // of which the server cannot know that the client has them
+	partial  map[Ref]bool // that it took from a response which it refused, and was not given since
 }
 
 const proxyBad = "!"
@@ -39,7 +41,7 @@ const proxyBad = "!"
 var proxyTypes = []string{ClusterType, EndpointType, ListenerType, ScopedRouteType, RouteType, SecretType}
 
 func newProxy() *proxy {
-	p := &proxy{has: map[string]map[string]string{}, active: map[string]map[string]string{}, given: map[Ref]int{}, dropped: map[Ref]string{}, excused: map[Ref]bool{}}
+	p := &proxy{has: map[string]map[string]string{}, active: map[string]map[string]string{}, given: map[Ref]int{}, dropped: map[Ref]string{}, excused: map[Ref]bool{}, partial: map[Ref]bool{}}
 	for _, typeURL := range proxyTypes {
 		p.has[typeURL], p.active[typeURL] = map[string]string{}, map[string]string{}
 	}
@@ -229,6 +231,7 @@ type link struct {
 	session *session
 	types   []string
 	up      []*request
+	order   []int // of up: the numbers of the requests
 	down    []*proxyMessage
 	woken   bool
 	asked   map[string]map[string]bool
@@ -314,7 +317,23 @@ func (l *link) ask(typeURL string, drop bool) {
 	if !known {
 		l.claims++
 	}
-	l.up = append(l.up, r)
+	l.send(r)
+}
+
+func (l *link) send(r *request) {
+	l.proxy.requests++
+	l.up, l.order = append(l.up, r), append(l.order, l.proxy.requests)
+}
+
+// droppedBefore says whether a name is dropped in a request that was sent before the one with a number and
+// has not arrived.
+func (l *link) droppedBefore(number int) bool {
+	for i, r := range l.up {
+		if len(r.drop) > 0 && l.order[i] < number {
+			return true
+		}
+	}
+	return false
 }
 
 // read takes the next response and answers it.
@@ -335,7 +354,7 @@ func (l *link) read() *proxyMessage {
 		for name := range p.has[m.typeURL] {
 			if _, ok := m.resources[name]; !ok {
 				removed = append(removed, name)
-				if !l.begun[m.typeURL] && l.returns {
+				if !l.begun[m.typeURL] && l.returns || p.partial[Ref{m.typeURL, name}] {
 					p.excused[Ref{m.typeURL, name}] = true
 				}
 			}
@@ -362,9 +381,12 @@ func (l *link) read() *proxyMessage {
 	if len(bad) == 0 || p.partly {
 		p.apply(m.typeURL, good, slices.DeleteFunc(slices.Clone(removed), func(name string) bool { return slices.Contains(bad, name) }))
 	}
+	for name := range good {
+		p.partial[Ref{m.typeURL, name}] = len(bad) > 0
+	}
 	if !answer.delta {
 		answer.names, answer.version = slices.Sorted(maps.Keys(l.asked[m.typeURL])), l.version[m.typeURL]
 	}
-	l.up = append(l.up, answer)
+	l.send(answer)
 	return m
 }
