@@ -78,15 +78,20 @@ func (v proxyView) proxies() ([]api.Proxy, api.ProxySummary) {
 	return byNode(shown), sum
 }
 
-// byNode returns proxies by node and client. It moves each once, since they are large.
+// byNode returns proxies by node and client. Connected ones come so from the engine. Others are moved once each, since
+// they are large.
 func byNode(proxies []api.Proxy) []api.Proxy {
 	order := make([]*api.Proxy, len(proxies))
 	for i := range proxies {
 		order[i] = &proxies[i]
 	}
-	slices.SortFunc(order, func(a, b *api.Proxy) int {
+	compare := func(a, b *api.Proxy) int {
 		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Client, b.Client))
-	})
+	}
+	if slices.IsSortedFunc(order, compare) {
+		return proxies
+	}
+	slices.SortFunc(order, compare)
 	sorted := make([]api.Proxy, len(order))
 	for i, p := range order {
 		sorted[i] = *p
