@@ -236,7 +236,7 @@ func (w *proxyWorld) arrive(l *link) {
 	// A client may drop a name, and need it again for what another stream brings. The server cannot know that
 	// the client lacks it unless it learns of the drop before the answer on the other stream.
 	for _, o := range w.links {
-		for o != nil && o != l && o.droppedBefore(l.order[0]) {
+		for o != nil && o != l && o.droppedBefore(l.order[0].number) {
 			w.arrive(o)
 		}
 	}

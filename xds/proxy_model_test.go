@@ -231,7 +231,7 @@ type link struct {
 	session *session
 	types   []string
 	up      []*request
-	order   []int // of up: the numbers of the requests
+	order   []sending // of up
 	down    []*proxyMessage
 	woken   bool
 	asked   map[string]map[string]bool
@@ -317,23 +317,28 @@ func (l *link) ask(typeURL string, drop bool) {
 	if !known {
 		l.claims++
 	}
-	l.send(r)
+	drops := false
+	for name := range before {
+		drops = drops || !needs[name]
+	}
+	l.send(r, drops)
 }
 
-func (l *link) send(r *request) {
+func (l *link) send(r *request, drops bool) {
 	l.proxy.requests++
-	l.up, l.order = append(l.up, r), append(l.order, l.proxy.requests)
+	l.up, l.order = append(l.up, r), append(l.order, sending{l.proxy.requests, drops})
+}
+
+// sending is the number of a request, and whether it drops a name.
+type sending struct {
+	number int
+	drops  bool
 }
 
 // droppedBefore says whether a name is dropped in a request that was sent before the one with a number and
 // has not arrived.
 func (l *link) droppedBefore(number int) bool {
-	for i, r := range l.up {
-		if len(r.drop) > 0 && l.order[i] < number {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(l.order, func(s sending) bool { return s.drops && s.number < number })
 }
 
 // read takes the next response and answers it.
@@ -387,6 +392,6 @@ func (l *link) read() *proxyMessage {
 	if !answer.delta {
 		answer.names, answer.version = slices.Sorted(maps.Keys(l.asked[m.typeURL])), l.version[m.typeURL]
 	}
-	l.send(answer)
+	l.send(answer, false)
 	return m
 }
