@@ -105,6 +105,7 @@ func TestStrangerAtTheApplicationsPort(t *testing.T) {
 	if reason := m.instance().Reason; !strings.Contains(reason, "another program answered at "+stranger.Addr) || !strings.Contains(r.log.String(), "another program answers") {
 		t.Errorf("the reason is %q, and the log\n%s", reason, r.log)
 	}
+	eventually(t, "the application ignores SIGTERM", func() bool { return strings.Contains(r.log.String(), "deaf from now on") })
 	r.end()
 	close(r.hurry)
 	r.wait(128 + int(syscall.SIGKILL))

