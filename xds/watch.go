@@ -147,6 +147,9 @@ func (p *watch) answer(now time.Time, r *request) {
 		return
 	}
 	p.ackedAt = now
+	if unknown := p.acked.get(unknownState); unknown.isUnknownState() && f.result.get(unknownState) == nil {
+		p.noteStale(slices.Values([]change{{name: unknownState, old: unknown}}))
+	}
 	p.acked, p.position = f.result, f.position
 	if p.typeURL == ListenerType || p.typeURL == RouteType {
 		p.session.group.serves()
