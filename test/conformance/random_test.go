@@ -40,7 +40,7 @@ func TestRandomPublications(t *testing.T) {
 }
 
 func randomPublications(t *testing.T, protocol client.Protocol, rejects bool, random *rand.Rand) {
-	s := serve(t, xdstest.Options{}, xds.ServerOptions{
+	s := serve(t, xdstest.Options{Republished: rejects}, xds.ServerOptions{
 		RemovalGrace:    10 * time.Millisecond,
 		IsolateRejected: random.IntN(2) == 0,
 	})
