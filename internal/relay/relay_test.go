@@ -425,3 +425,24 @@ func TestDamagedCopy(t *testing.T) {
 }
 
 var connectParams = grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 10 * time.Millisecond, Multiplier: 1.5, MaxDelay: 100 * time.Millisecond}, MinConnectTimeout: time.Second}
+
+// A client that restarts may be back before the relay sees the end of its old stream. It loses nothing by that.
+func TestStreamsOverlap(t *testing.T) {
+	c := newControl(t)
+	c.publish("n", "1")
+	socket, _ := startRelay(t, t.TempDir(), c.address)
+	old := startProgram(t, socket, "n", client.Delta, nil)
+	old.subscribe()
+	c.inSync("n", everything...)
+	c.stop()
+	next := startProgram(t, socket, "n", client.Delta, nil)
+	next.Subscribe(xds.ClusterType, client.Wildcard)
+	next.wants(t, "users", "users 1")
+	old.stop()
+	later := startProgram(t, socket, "n", client.Delta, nil) // the relay has seen the end when it answers this one
+	later.Subscribe(xds.ClusterType, client.Wildcard)
+	later.wants(t, "users", "users 1")
+	next.subscribe()
+	next.wants(t, "egress", "egress 1")
+	next.wants(t, "users-endpoints", "users-endpoints 1")
+}

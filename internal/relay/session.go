@@ -100,6 +100,8 @@ func (s *session) close(stream uint64) {
 	ended := s.streams[stream]
 	delete(s.streams, stream)
 	if len(s.streams) > 0 {
+		// A client that restarts may have opened its next stream before the relay sees the end of this one, and
+		// not have asked for everything yet. So what the client acknowledged is kept.
 		for typeURL, n := range ended {
 			s.subscribe(typeURL, n.set, nil)
 		}
@@ -127,16 +129,18 @@ func (s *session) request(stream uint64, delta bool, r xds.RequestInfo) {
 	if maps.Equal(before, after) {
 		return
 	}
-	s.subscribe(r.Type, before, after)
-	if c := s.collection(r.Type); !c.published && !after[wildcard] && s.holding == nil {
+	c := s.collection(r.Type)
+	if dropped := s.subscribe(r.Type, before, after); dropped && c.forget(func(name string) bool { return s.asksFor(r.Type, name) }) && c.published {
+		s.publish(r.Type, c)
+	}
+	if !c.published && !after[wildcard] && s.holding == nil {
 		s.publish(r.Type, c) // names are answered one by one
 	}
 }
 
-// subscribe changes what the server is asked for when the subscription of one stream changes. The
-// caller holds mu.
-func (s *session) subscribe(typeURL string, before, after map[string]bool) {
-	c := s.collection(typeURL)
+// subscribe changes what the server is asked for when the subscription of one stream changes, and reports
+// whether no stream asks for some name any more. The caller holds mu.
+func (s *session) subscribe(typeURL string, before, after map[string]bool) bool {
 	var added, dropped []string
 	for _, name := range missing(after, before) {
 		ref := xds.Ref{Type: typeURL, Name: name}
@@ -155,13 +159,10 @@ func (s *session) subscribe(typeURL string, before, after map[string]bool) {
 	if len(added) > 0 {
 		s.upstream.client.Subscribe(typeURL, added...)
 	}
-	if len(dropped) == 0 {
-		return
+	if len(dropped) > 0 {
+		s.upstream.client.Unsubscribe(typeURL, dropped...)
 	}
-	s.upstream.client.Unsubscribe(typeURL, dropped...)
-	if c.forget(func(name string) bool { return s.asksFor(typeURL, name) }) && c.published {
-		s.publish(typeURL, c)
-	}
+	return len(dropped) > 0
 }
 
 // asksFor says whether any stream of the client asks for a name. The caller holds mu.
