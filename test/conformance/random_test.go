@@ -39,8 +39,9 @@ func TestRandomPublications(t *testing.T) {
 	}
 }
 
-// reconnects lets the client reconnect now and then. It is off: about one run in five then breaks a rule after a
-// reconnect, for a reason that is not known yet. TestMakeBeforeBreak of package xds has clients that reconnect.
+// reconnects lets the client reconnect now and then. It is off: in about one run of five the server then sends an
+// assignment once more than it needs to, which breaks the recorder's rule "unprompted". The random clients of
+// TestMakeBeforeBreak in package xds reconnect.
 const reconnects = false
 
 func randomPublications(t *testing.T, protocol client.Protocol, rejects bool, random *rand.Rand) {
