@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 )
 
-// Node is a client. ID, Cluster and Proto are what it said of itself in the first request of a stream,
+// Node is a client. ID, Cluster and Proto are what the client sent in the first request of a stream,
 // which nobody checks: ID may be empty, and Proto is nil if the client sent no node. Immutable.
 type Node struct {
 	ID, Cluster string

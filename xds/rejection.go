@@ -154,7 +154,7 @@ func (p *watch) reconsider() {
 	p.offerNeighbors()
 }
 
-// separate sees to it that good neighbours of a bad resource are not kept away with it: when one
+// offerNeighbors makes sure that good neighbours of a bad resource are not withheld with it: when one
 // of several that were refused together is another by now, or gone, the others are offered on
 // their own, after what changed. Only the whole was refused (C029).
 func (p *watch) offerNeighbors() {

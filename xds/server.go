@@ -110,7 +110,7 @@ func (s *Server) relocate() {
 	}
 }
 
-// accept counts a stream in, whatever it will say, or refuses it. release is its opposite.
+// accept counts a new stream, or refuses it. release undoes accept.
 func (s *Server) accept(st *stream) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

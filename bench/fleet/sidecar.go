@@ -42,7 +42,7 @@ func newSidecar(all *Sidecars, node []byte) *sidecar {
 	return s
 }
 
-// begin asks for all clusters, or on a later stream for everything that was asked for before.
+// begin subscribes to all clusters, or on a later stream to everything that it subscribed to before.
 func (s *sidecar) begin(conn *connection) {
 	node := s.node
 	for kind := range s.watches {

@@ -43,7 +43,7 @@ func connectMore(ctx context.Context, c *scene) (figures []float64, err error) {
 	return []float64{milliseconds(cpu) / count, float64(after-before) / 1024 / count}, err
 }
 
-// memory is what the server holds resident once it has come to rest.
+// memory is the resident memory of the server when it is idle.
 func (c *scene) memory(ctx context.Context) (int64, error) {
 	if _, err := c.server.Settle(ctx); err != nil {
 		return 0, err
@@ -69,7 +69,7 @@ func restart(ctx context.Context, c *scene) ([]float64, error) {
 	return []float64{milliseconds(cpu) / float64(c.services)}, err
 }
 
-// manySidecars of each service.
+// manySidecars is the number of sidecars of each service.
 const manySidecars = 10
 
 func connectMany(ctx context.Context, c *scene) ([]float64, error) {

@@ -128,7 +128,7 @@ func page(path string) func(context.Context, *scene) ([]float64, error) {
 	}
 }
 
-// idleTime is how long a server is watched that has nothing to do.
+// idleTime is how long an idle server is measured.
 const idleTime = 30 * time.Second
 
 func idle(ctx context.Context, c *scene) ([]float64, error) {

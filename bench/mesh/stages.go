@@ -13,7 +13,7 @@ func thousand(ctx context.Context, o Options) (*scene, error) {
 	return o.filled(ctx, shape{services: 1000, calls: 10, routes: 1000}, instancesOfEach)
 }
 
-// mesh is one with another number of services.
+// mesh is a mesh with another number of services.
 func mesh(services int) func(context.Context, Options) (*scene, error) {
 	return func(ctx context.Context, o Options) (*scene, error) {
 		return o.filled(ctx, shape{services: services, calls: 10}, 1)

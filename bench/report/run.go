@@ -24,7 +24,7 @@ type Run struct {
 	Mesh                  Mesh
 }
 
-// Mesh is what was measured of a mesh, which is often measured alone.
+// Mesh is the measurements of a mesh, which is often measured alone.
 type Mesh struct {
 	Commit  string
 	Date    string // day, in UTC

@@ -18,7 +18,7 @@ import (
 	"github.com/doyen-mesh/doyen/bench/serve"
 )
 
-// Options say which server is started. Addresses may be empty for any free port.
+// Options says which server is started. An empty address means any free port.
 type Options struct {
 	Doyen      string // path of the doyen program
 	Folder     string // documents are in Folder/config, its data in Folder/data

@@ -156,7 +156,7 @@ func (r statusReport) since(t time.Time) string {
 	return " (" + span(r.now.Sub(t)) + ")"
 }
 
-// notes are what is no fault, and worth knowing.
+// notes are worth knowing, but not faults.
 func (r statusReport) notes() {
 	var all []string
 	for _, p := range r.Proxies {

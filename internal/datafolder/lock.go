@@ -1,4 +1,4 @@
-// Package datafolder keeps a folder of data for one process: two that wrote it would undo each other's work.
+// Package datafolder reserves a data folder for one process, because two processes would overwrite each other's data.
 package datafolder
 
 import (

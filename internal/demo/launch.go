@@ -175,7 +175,7 @@ func (s *stage) checkedIn(ctx context.Context, instances ...*instance) error {
 	return nil
 }
 
-// state is the state of the instance in the registry, "" when it is not registered.
+// state is the state of the instance in the registry, or "" when it is not registered.
 func (s *stage) state(ctx context.Context, i *instance) (registry.State, error) {
 	answer, err := s.registry.Instances(ctx, mesh.ServiceName(i.service))
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package terminal knows what a writer's terminal is like, and repaints text on it without flicker.
+// Package terminal detects a writer's terminal and its size, and repaints text on it without flicker.
 //
 // What it paints is one line for each line it is given, whatever their text: nothing in a line can move the
 // cursor or begin another.

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// isClosed reports whether the system vouches that nobody has a file open for writing: only then does it grant a
+// isClosed reports whether the system confirms that no process has a file open for writing: only then does it grant a
 // read lease (fcntl(2), F_SETLEASE). It is granted to the file's owner and to root, on local file systems.
 func isClosed(path string) bool {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)

@@ -2,5 +2,5 @@
 
 package source
 
-// isClosed reports whether the system vouches that nobody has a file open for writing, which this one cannot.
+// isClosed reports whether the system confirms that no process has a file open for writing. This system cannot.
 func isClosed(string) bool { return false }

@@ -169,7 +169,7 @@ func (d *Document) Kind(kinds []string) (string, *Problem) {
 	return "", d.at(n, Problem{Message: fmt.Sprintf("there is no kind %q", n.Value), Expected: oneOfKinds, Hint: suggest.DidYouMean(n.Value, kinds)})
 }
 
-// form describes a node in words.
+// form describes a node as text.
 func form(n *yaml.Node) string {
 	switch {
 	case n.Kind == yaml.MappingNode:
