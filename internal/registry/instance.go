@@ -65,6 +65,9 @@ type Instance struct {
 	// agent has changed the description: of two descriptions the later one counts.
 	Incarnation Incarnation
 	Sequence    uint64
+	// Revival counts how often servers heard this version again after one of them had let it lapse. Only
+	// servers set it.
+	Revival uint64
 }
 
 // endpoints yields every address at which callers reach i: no two instances share one.
