@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"github.com/doyen-mesh/doyen/internal/traffic"
 )
 
 // finishTimeout is how long an application may take to finish open requests when it is stopped.
@@ -40,13 +42,13 @@ func RunApplication(ctx context.Context, name, instance string, stdout io.Writer
 }
 
 // callServices calls the services that an answer depends on.
-type callServices func(ctx context.Context) ([]answer, error)
+type callServices func(ctx context.Context) ([]traffic.Answer, error)
 
 // service is an HTTP server on PORT that answers every path with its name and the answers of the services that it
 // calls, or with 502 when one of them did not answer. open runs once, when the program starts.
 func service(open func() (callServices, error)) application {
 	return func(ctx context.Context, instance string, _ io.Writer) error {
-		call := func(context.Context) ([]answer, error) { return nil, nil }
+		call := func(context.Context) ([]traffic.Answer, error) { return nil, nil }
 		if open != nil {
 			opened, err := open()
 			if err != nil {
@@ -63,14 +65,14 @@ func service(open func() (callServices, error)) application {
 				return
 			}
 			w.Header().Set("Content-Type", "application/json")
-			_ = json.NewEncoder(w).Encode(answer{Service: os.Getenv("DOYEN_SERVICE"), Instance: instance, Called: called})
+			_ = json.NewEncoder(w).Encode(traffic.Answer{Service: os.Getenv("DOYEN_SERVICE"), Instance: instance, Called: called})
 		})
 		return serveHTTP(ctx, mux)
 	}
 }
 
 func serveHTTP(ctx context.Context, handler http.Handler) error {
-	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: handler, ReadHeaderTimeout: callTimeout}
+	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: handler, ReadHeaderTimeout: traffic.CallTimeout}
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -89,11 +91,11 @@ func serveHTTP(ctx context.Context, handler http.Handler) error {
 // callsHTTP calls services through the sidecar; the host is the name of the service.
 func callsHTTP(services ...string) func() (callServices, error) {
 	return func() (callServices, error) {
-		egress := newCaller(os.Getenv("DOYEN_EGRESS"))
-		return func(ctx context.Context) ([]answer, error) {
-			var called []answer
+		egress := traffic.NewCaller(os.Getenv("DOYEN_EGRESS"))
+		return func(ctx context.Context) ([]traffic.Answer, error) {
+			var called []traffic.Answer
 			for _, service := range services {
-				a, err := egress.call(ctx, service, "/")
+				a, err := egress.Call(ctx, service, "/")
 				if err != nil {
 					return nil, err
 				}
@@ -115,7 +117,7 @@ func callsOrders() (callServices, error) {
 		return nil, err
 	}
 	ledger := &ledgerClient{address: os.Getenv("DOYEN_TCP_LEDGER"), idle: make(chan *ledgerConn, 64)}
-	return func(ctx context.Context) ([]answer, error) {
+	return func(ctx context.Context) ([]traffic.Answer, error) {
 		called, err := users(ctx)
 		if err != nil {
 			return nil, err

@@ -25,8 +25,8 @@ func (m mark) noneFailed() error {
 func (m mark) tooSlow(paths []*path) error {
 	var errs []error
 	for i, f := range m {
-		if f.perSecond() < leastRate {
-			errs = append(errs, fmt.Errorf("%s: only %.0f requests/s, want %d: is the machine busy?", paths[i].name, f.perSecond(), leastRate))
+		if f.PerSecond() < leastRate {
+			errs = append(errs, fmt.Errorf("%s: only %.0f requests/s, want %d: is the machine busy?", paths[i].name, f.PerSecond(), leastRate))
 		}
 	}
 	return errors.Join(errs...)
@@ -37,7 +37,7 @@ func (m mark) pathSummary(paths []*path) string {
 	var parts []string
 	for i, f := range m {
 		parts = append(parts, fmt.Sprintf("%s %.0f/s p50 %s p99 %s",
-			paths[i].name, f.perSecond(), milliseconds(f.percentile(0.5)), milliseconds(f.percentile(0.99))))
+			paths[i].name, f.PerSecond(), milliseconds(f.Percentile(0.5)), milliseconds(f.Percentile(0.99))))
 	}
 	return strings.Join(parts, "; ")
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/doyen-mesh/doyen/internal/traffic"
 )
 
 // serveLedger is a TCP server on PORT that answers each line with its name and that line. It represents a
@@ -54,19 +56,19 @@ type ledgerConn struct {
 	lines *bufio.Reader
 }
 
-func (l *ledgerClient) ask(ctx context.Context) (answer, error) {
+func (l *ledgerClient) ask(ctx context.Context) (traffic.Answer, error) {
 	conn, err := l.connect(ctx)
 	if err != nil {
-		return answer{}, fmt.Errorf("ledger: %w", err)
+		return traffic.Answer{}, fmt.Errorf("ledger: %w", err)
 	}
-	_ = conn.SetDeadline(time.Now().Add(callTimeout)) // fails only on a closed connection, as the write then does
+	_ = conn.SetDeadline(time.Now().Add(traffic.CallTimeout)) // fails only on a closed connection, as the write then does
 	line := ""
 	if _, err = io.WriteString(conn, "entry\n"); err == nil {
 		line, err = conn.lines.ReadString('\n')
 	}
 	if err != nil {
 		conn.Close()
-		return answer{}, fmt.Errorf("ledger: %w", err)
+		return traffic.Answer{}, fmt.Errorf("ledger: %w", err)
 	}
 	select {
 	case l.idle <- conn:
@@ -74,7 +76,7 @@ func (l *ledgerClient) ask(ctx context.Context) (answer, error) {
 		conn.Close()
 	}
 	instance, _, _ := strings.Cut(line, " ")
-	return answer{Service: "ledger", Instance: instance}, nil
+	return traffic.Answer{Service: "ledger", Instance: instance}, nil
 }
 
 func (l *ledgerClient) connect(ctx context.Context) (*ledgerConn, error) {
@@ -83,7 +85,7 @@ func (l *ledgerClient) connect(ctx context.Context) (*ledgerConn, error) {
 		return conn, nil
 	default:
 	}
-	conn, err := (&net.Dialer{Timeout: callTimeout}).DialContext(ctx, "tcp", l.address)
+	conn, err := (&net.Dialer{Timeout: traffic.CallTimeout}).DialContext(ctx, "tcp", l.address)
 	if err != nil {
 		return nil, err
 	}

@@ -1,16 +1,19 @@
 package demo
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"sync"
+
+	"github.com/doyen-mesh/doyen/internal/traffic"
 )
+
+// rate is the rate of requests on each path, per second.
+const rate = 220
 
 // path is one way for requests through the mesh, under steady traffic.
 type path struct {
 	name  string
-	meter meter
+	meter traffic.Meter
 }
 
 // startTraffic starts steady traffic on every path.
@@ -18,16 +21,16 @@ func (s *stage) startTraffic() error {
 	profile := &path{name: "edge > users"}
 	shop := &path{name: "edge > web > orders"}
 	quotes := &path{name: "desk > quotes (gRPC)"}
-	if err := s.startDesk(&figuresReader{meter: &quotes.meter}); err != nil {
+	if err := s.startDesk(&traffic.Reader{Meter: &quotes.meter}); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	edge := newCaller(s.edgeURL())
+	edge := traffic.NewCaller(s.edgeURL())
 	var group sync.WaitGroup
 	for p, target := range map[*path]string{profile: "/profile", shop: "/"} {
 		group.Go(func() {
-			steadily(ctx, &p.meter, func() (string, error) {
-				a, err := edge.call(context.WithoutCancel(ctx), "shop.example.com", target)
+			traffic.Steadily(ctx, rate, &p.meter, func() (string, error) {
+				a, err := edge.Call(context.WithoutCancel(ctx), "shop.example.com", target)
 				return a.Instance, err
 			})
 		})
@@ -36,37 +39,18 @@ func (s *stage) startTraffic() error {
 	s.endPaths = func() {
 		cancel()
 		group.Wait()
-		edge.close()
+		edge.Close()
 	}
 	return nil
 }
 
-// figuresReader reads the figures that another process writes, one line each time.
-type figuresReader struct {
-	meter *meter
-	rest  bytes.Buffer
-}
-
-// Write never fails: it ignores lines that are not figures.
-func (r *figuresReader) Write(p []byte) (int, error) {
-	r.rest.Write(p)
-	for {
-		line, err := r.rest.ReadBytes('\n')
-		if err == io.EOF {
-			r.rest.Write(line) // its end has not come
-			return len(p), nil
-		}
-		_ = r.meter.take(line)
-	}
-}
-
 // mark holds the figures of every path at one moment.
-type mark []figures
+type mark []traffic.Figures
 
 func (s *stage) mark() mark {
 	var m mark
 	for _, p := range s.paths {
-		m = append(m, p.meter.figures())
+		m = append(m, p.meter.Figures())
 	}
 	return m
 }
@@ -75,7 +59,7 @@ func (s *stage) mark() mark {
 func (m mark) since(earlier mark) mark {
 	var d mark
 	for i := range m {
-		d = append(d, m[i].since(earlier[i]))
+		d = append(d, m[i].Since(earlier[i]))
 	}
 	return d
 }

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -19,13 +18,15 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	_ "google.golang.org/grpc/xds" // resolves xds:///NAME
+
+	"github.com/doyen-mesh/doyen/internal/traffic"
 )
 
 // quoteMethod answers with the name of the instance that did.
 const quoteMethod = "/doyen.demo.Quotes/Quote"
 
-// reportEvery is how often the desk reports its figures.
-const reportEvery = 100 * time.Millisecond
+// askAgain is how long the desk waits before it asks again for the first answer.
+const askAgain = 100 * time.Millisecond
 
 // serveQuotes is a gRPC server on PORT, with a health service.
 func serveQuotes(ctx context.Context, instance string, _ io.Writer) error {
@@ -86,14 +87,14 @@ func dialQuotesThroughEnvoy(egress string) (*quotesClient, error) {
 	return dialQuotes("passthrough:///"+strings.TrimPrefix(egress, "http://"), grpc.WithAuthority("quotes"))
 }
 
-func (q *quotesClient) ask(ctx context.Context) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+func (q *quotesClient) ask(ctx context.Context) (traffic.Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, traffic.CallTimeout)
 	defer cancel()
 	name := &wrapperspb.StringValue{}
 	if err := q.conn.Invoke(ctx, quoteMethod, &emptypb.Empty{}, name); err != nil {
-		return answer{}, fmt.Errorf("quotes: %w", err)
+		return traffic.Answer{}, fmt.Errorf("quotes: %w", err)
 	}
-	return answer{Service: "quotes", Instance: name.Value}, nil
+	return traffic.Answer{Service: "quotes", Instance: name.Value}, nil
 }
 
 // runDesk calls quotes at the demo's rate as a proxyless gRPC program, and writes its figures to stdout, one line
@@ -106,51 +107,35 @@ func runDesk(ctx context.Context, _ string, stdout io.Writer) error {
 	defer quotes.conn.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var m meter
+	var m traffic.Meter
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() {
 		if _, err := quotes.firstAnswer(ctx); err != nil {
 			return
 		}
-		steadily(ctx, &m, func() (string, error) {
+		traffic.Steadily(ctx, rate, &m, func() (string, error) {
 			a, err := quotes.ask(context.WithoutCancel(ctx))
 			return a.Instance, err
 		})
 	})
-	group.Go(func() { report(ctx, &m, stdout) })
+	group.Go(func() { traffic.Report(ctx, &m, stdout) })
 	err = serveGRPC(ctx)
 	cancel()
 	return err
 }
 
 // firstAnswer waits until quotes answers, since the desk may start first.
-func (q *quotesClient) firstAnswer(ctx context.Context) (answer, error) {
+func (q *quotesClient) firstAnswer(ctx context.Context) (traffic.Answer, error) {
 	for {
 		a, err := q.ask(ctx)
 		if err == nil || ctx.Err() != nil {
 			return a, err
 		}
 		select {
-		case <-time.After(reportEvery):
+		case <-time.After(askAgain):
 		case <-ctx.Done():
 			return a, err
-		}
-	}
-}
-
-func report(ctx context.Context, m *meter, w io.Writer) {
-	ticker := time.NewTicker(reportEvery)
-	defer ticker.Stop()
-	encoder := json.NewEncoder(w)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			if encoder.Encode(m.figures()) != nil {
-				return // nobody reads any more
-			}
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/doyen-mesh/doyen/internal/traffic"
 )
 
 // proxiesAtStart is how many xDS clients the demo begins with: the edge, six sidecars, and the desk. A gRPC
@@ -59,11 +61,11 @@ func (s *stage) open(ctx context.Context) (o opening, err error) {
 
 // flows waits until each route of the edge has answered a request.
 func (s *stage) flows(ctx context.Context) error {
-	edge := newCaller(s.edgeURL())
-	defer edge.close()
+	edge := traffic.NewCaller(s.edgeURL())
+	defer edge.Close()
 	return eventually(ctx, flowTimeout, "the edge leads to every service", func() error {
-		_, users := edge.call(ctx, "shop.example.com", "/profile")
-		_, web := edge.call(ctx, "shop.example.com", "/")
+		_, users := edge.Call(ctx, "shop.example.com", "/profile")
+		_, web := edge.Call(ctx, "shop.example.com", "/")
 		return errors.Join(users, web)
 	})
 }

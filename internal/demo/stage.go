@@ -15,6 +15,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin/client"
 	"github.com/doyen-mesh/doyen/internal/process"
 	registryclient "github.com/doyen-mesh/doyen/internal/registry/client"
+	"github.com/doyen-mesh/doyen/internal/traffic"
 )
 
 // Options are how the demo runs.
@@ -114,7 +115,7 @@ func (s *stage) build() error {
 	if s.client, err = client.New(s.serverURL()); err != nil {
 		return err
 	}
-	s.http = &http.Client{Transport: &http.Transport{}, Timeout: callTimeout}
+	s.http = &http.Client{Transport: &http.Transport{}, Timeout: traffic.CallTimeout}
 	s.registry, err = registryclient.New(s.serverURL(), s.http)
 	return err
 }

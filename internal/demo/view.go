@@ -10,6 +10,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/printable"
 	"github.com/doyen-mesh/doyen/internal/terminal"
+	"github.com/doyen-mesh/doyen/internal/traffic"
 )
 
 // eventsShown is how many of the latest events stay in view.
@@ -150,16 +151,16 @@ type column struct {
 	width int
 	// narrow says that the column is left out where the terminal is too narrow for all.
 	narrow bool
-	cell   func(path string, recent, all figures) string
+	cell   func(path string, recent, all traffic.Figures) string
 }
 
 var columns = []column{
-	{"PATH", -22, false, func(path string, _, _ figures) string { return path }},
-	{"REQUESTS", 8, false, func(_ string, recent, _ figures) string { return fmt.Sprintf("%.0f/s", recent.perSecond()) }},
-	{"SUCCESS", 8, true, func(_ string, recent, _ figures) string { return fmt.Sprintf("%.2f%%", recent.success()) }},
-	{"P50", 9, true, func(_ string, recent, _ figures) string { return milliseconds(recent.percentile(0.5)) }},
-	{"P99", 9, false, func(_ string, recent, _ figures) string { return milliseconds(recent.percentile(0.99)) }},
-	{"FAILED", 7, false, func(_ string, _, all figures) string { return fmt.Sprint(all.Failed) }},
+	{"PATH", -22, false, func(path string, _, _ traffic.Figures) string { return path }},
+	{"REQUESTS", 8, false, func(_ string, recent, _ traffic.Figures) string { return fmt.Sprintf("%.0f/s", recent.PerSecond()) }},
+	{"SUCCESS", 8, true, func(_ string, recent, _ traffic.Figures) string { return fmt.Sprintf("%.2f%%", recent.Success()) }},
+	{"P50", 9, true, func(_ string, recent, _ traffic.Figures) string { return milliseconds(recent.Percentile(0.5)) }},
+	{"P99", 9, false, func(_ string, recent, _ traffic.Figures) string { return milliseconds(recent.Percentile(0.99)) }},
+	{"FAILED", 7, false, func(_ string, _, all traffic.Figures) string { return fmt.Sprint(all.Failed) }},
 }
 
 // row is one line of the table in a terminal of that many columns; 0 is not known.

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
+
+	"github.com/doyen-mesh/doyen/internal/traffic"
 )
 
 // testView is what is seen of a demo with a server that answers.
@@ -21,8 +23,8 @@ func testView() *view {
 		},
 	}
 	for i := range v.recent {
-		v.recent[i] = figures{Sent: 220, Over: time.Second}
-		v.last[i] = figures{Failed: 12}
+		v.recent[i] = traffic.Figures{Sent: 220, Over: time.Second}
+		v.last[i] = traffic.Figures{Failed: 12}
 	}
 	v.status.Config.Revision = "4bb7819ad4e4"
 	v.status.Summary.Proxies = api.ProxySummary{Connected: 8, InSync: 8}

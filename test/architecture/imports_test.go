@@ -62,7 +62,8 @@ var allowed = []row{
 	{"internal/agent", []string{
 		"internal/mesh", "internal/relay", "internal/printable", "internal/process", "internal/atomicfile", "internal/httpapi", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/...", "internal/envoy/bootstrap",
 	}, "the agent knows the server only by its API"},
-	{"internal/demo", []string{"internal/mesh", "internal/printable", "internal/terminal", "internal/process", "internal/atomicfile", "internal/httpapi", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/..."}, "the demo runs the product's own commands"},
+	{"internal/traffic", nil, "requests and figures know nothing of meshes"},
+	{"internal/demo", []string{"internal/mesh", "internal/traffic", "internal/printable", "internal/terminal", "internal/process", "internal/atomicfile", "internal/httpapi", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/..."}, "the demo runs the product's own commands"},
 	{"internal/server", []string{"internal/...", "xds", "xds/..."}, "the one place that builds everything"},
 	{"internal/cli", []string{"internal/...", "xds", "xds/..."}, "commands over all of it"},
 	{"test/...", []string{"internal/...", "xds", "xds/...", "test/..."}, "tests may look anywhere"},

@@ -1,4 +1,4 @@
-package demo
+package traffic
 
 import (
 	"encoding/json"
@@ -14,8 +14,8 @@ const (
 	buckets     = 64 // the last begins at about ten seconds
 )
 
-// figures count requests up to a moment. The difference of two covers the time between them.
-type figures struct {
+// Figures count requests up to a moment. The difference of two covers the time between them.
+type Figures struct {
 	At       time.Time      `json:"at"`
 	Over     time.Duration  `json:"over,omitempty"` // of a difference: the time between
 	Sent     int            `json:"sent"`
@@ -25,9 +25,9 @@ type figures struct {
 	Reason   string         `json:"reason"`   // of the last failure
 }
 
-// since returns the figures of the requests that ended between the two moments.
-func (f figures) since(earlier figures) figures {
-	d := figures{At: f.At, Over: f.At.Sub(earlier.At), Sent: f.Sent - earlier.Sent, Failed: f.Failed - earlier.Failed, Reason: f.Reason, Answered: map[string]int{}}
+// Since returns the figures of the requests that ended between the two moments.
+func (f Figures) Since(earlier Figures) Figures {
+	d := Figures{At: f.At, Over: f.At.Sub(earlier.At), Sent: f.Sent - earlier.Sent, Failed: f.Failed - earlier.Failed, Reason: f.Reason, Answered: map[string]int{}}
 	for i := range f.Took {
 		d.Took[i] = f.Took[i] - earlier.Took[i]
 	}
@@ -39,8 +39,8 @@ func (f figures) since(earlier figures) figures {
 	return d
 }
 
-// percentile returns a time that the given share of the answers did not exceed; 0 without answers.
-func (f figures) percentile(share float64) time.Duration {
+// Percentile returns a time that the given share of the answers did not exceed; 0 without answers.
+func (f Figures) Percentile(share float64) time.Duration {
 	answers := 0
 	for _, n := range f.Took {
 		answers += n
@@ -57,11 +57,11 @@ func (f figures) percentile(share float64) time.Duration {
 	return 0
 }
 
-// perSecond is the rate of requests in the time of a difference.
-func (f figures) perSecond() float64 { return float64(f.Sent) / f.Over.Seconds() }
+// PerSecond is the rate of requests in the time of a difference.
+func (f Figures) PerSecond() float64 { return float64(f.Sent) / f.Over.Seconds() }
 
-// success is the share of requests that did not fail, in percent; 100 without requests.
-func (f figures) success() float64 {
+// Success is the share of requests that did not fail, in percent; 100 without requests.
+func (f Figures) Success() float64 {
 	if f.Sent == 0 {
 		return 100
 	}
@@ -76,14 +76,14 @@ func bucketOf(d time.Duration) int {
 	return min(i, buckets-1)
 }
 
-// meter counts requests. Safe for concurrent use.
-type meter struct {
+// Meter counts requests. Safe for concurrent use.
+type Meter struct {
 	mu    sync.Mutex
-	total figures
+	total Figures
 }
 
-// count counts one request that was answered by an instance, or failed.
-func (m *meter) count(took time.Duration, instance string, err error) {
+// Count counts one request that was answered by an instance, or failed.
+func (m *Meter) Count(took time.Duration, instance string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.total.Sent++
@@ -99,8 +99,8 @@ func (m *meter) count(took time.Duration, instance string, err error) {
 	m.total.Answered[instance]++
 }
 
-// figures returns the figures of all requests until now.
-func (m *meter) figures() figures {
+// Figures returns the figures of all requests until now.
+func (m *Meter) Figures() Figures {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := m.total
@@ -113,8 +113,8 @@ func (m *meter) figures() figures {
 }
 
 // take makes f the total, as another process counted it.
-func (m *meter) take(line []byte) error {
-	var f figures
+func (m *Meter) take(line []byte) error {
+	var f Figures
 	if err := json.Unmarshal(line, &f); err != nil {
 		return err
 	}

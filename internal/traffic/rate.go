@@ -1,4 +1,4 @@
-package demo
+package traffic
 
 import (
 	"context"
@@ -6,21 +6,18 @@ import (
 	"time"
 )
 
-// rate is the rate of requests on each path, per second.
-const rate = 220
-
-// atOnce is the most open requests that a path has. On a machine that cannot keep up, the rate drops instead of the
+// atOnce is the most open requests of one caller. On a machine that cannot keep up, the rate drops instead of the
 // requests timing out in a growing queue.
 const atOnce = 64
 
-// steadily calls request at the rate until ctx ends, each time in a goroutine of its own however slow the answers
+// Steadily calls request perSecond times a second until ctx ends, each time in a goroutine of its own however slow the answers
 // are, and counts the results. It returns after the last answer.
-func steadily(ctx context.Context, m *meter, request func() (instance string, err error)) {
+func Steadily(ctx context.Context, perSecond int, m *Meter, request func() (instance string, err error)) {
 	var requests sync.WaitGroup
 	defer requests.Wait()
 	slots := make(chan struct{}, atOnce)
 	started, due := time.Now(), 0
-	ticker := time.NewTicker(time.Second / rate)
+	ticker := time.NewTicker(time.Second / time.Duration(perSecond))
 	defer ticker.Stop()
 	for {
 		select {
@@ -28,7 +25,7 @@ func steadily(ctx context.Context, m *meter, request func() (instance string, er
 			return
 		case <-ticker.C: // may come late on a busy machine; what is due is made up for
 		}
-		for now := int(time.Since(started).Seconds() * rate); due < now; due++ {
+		for now := int(time.Since(started).Seconds() * float64(perSecond)); due < now; due++ {
 			select {
 			case slots <- struct{}{}:
 			default:
@@ -38,7 +35,7 @@ func steadily(ctx context.Context, m *meter, request func() (instance string, er
 				defer func() { <-slots }()
 				began := time.Now()
 				instance, err := request()
-				m.count(time.Since(began), instance, err)
+				m.Count(time.Since(began), instance, err)
 			})
 		}
 	}
