@@ -66,6 +66,11 @@ func (i Invocation) report(err error) {
 	}
 }
 
+// note prints something on standard error that is no error.
+func (i Invocation) note(format string, args ...any) {
+	fmt.Fprintln(i.Stderr, "doyen: note: "+oneLine(fmt.Sprintf(format, args...)))
+}
+
 // oneLine is text on one line; joined errors have one each.
 func oneLine(text string) string {
 	return printable.Text(strings.ReplaceAll(text, "\n", "; "))

@@ -51,6 +51,9 @@ func (i Invocation) runValidate(dir string, o output) error {
 	if err != nil {
 		return err
 	}
+	for _, name := range config.Unread(dir) {
+		i.note("%s is not read: the names of documents end in .yaml or .yml", name)
+	}
 	if o == asJSON {
 		err = i.printJSON(validated(snapshot, problems))
 	} else {

@@ -1,11 +1,14 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -20,13 +23,54 @@ type Files map[string][]byte
 func Read(fsys fs.FS) (Files, error) {
 	files := Files{}
 	err := Walk(fsys, func(name string, _ fs.FileInfo) (err error) {
-		files[name], err = fs.ReadFile(fsys, name)
+		files[name], err = ReadFile(fsys, name)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return files, nil
+}
+
+// ReadFile reads one file of a folder. It reads no more than [MaxFile] bytes, however large the file has become since
+// it was described.
+func ReadFile(fsys fs.FS, name string) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(text) > MaxFile:
+		return nil, fmt.Errorf("%s has more than %d bytes", name, MaxFile)
+	}
+	return text, nil
+}
+
+// Unread returns the JSON files of a folder that look like documents, by name. JSON is YAML, so that they could be
+// documents, but only files whose names end in .yaml or .yml are read.
+func Unread(dir string) []string {
+	var names []string
+	fsys := os.DirFS(dir)
+	_ = fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return nil // reading the documents says so
+		case name != "." && strings.HasPrefix(entry.Name(), ".") && entry.IsDir():
+			return fs.SkipDir
+		case !entry.Type().IsRegular() || !strings.EqualFold(path.Ext(name), ".json"):
+			return nil
+		}
+		var document Header
+		if text, err := ReadFile(fsys, name); err == nil && json.Unmarshal(text, &document) == nil && slices.Contains(kindNames, document.Kind) {
+			names = append(names, name)
+		}
+		return nil
+	})
+	return names
 }
 
 // Walk calls visit for each file of a folder that may hold documents: those whose names end in .yaml or

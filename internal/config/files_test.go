@@ -2,6 +2,8 @@ package config
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -83,6 +85,42 @@ func TestReadErrors(t *testing.T) {
 				t.Errorf("error %v: want %q and the folder's name", err, test.want)
 			}
 		})
+	}
+}
+
+// growing is a folder whose file is described as small and has become large when it is opened.
+type growing struct{ fstest.MapFS }
+
+func (g growing) Open(name string) (fs.File, error) {
+	if name != "a.yaml" {
+		return g.MapFS.Open(name)
+	}
+	return fstest.MapFS{name: {Data: bytes.Repeat([]byte("#"), MaxFile+1)}}.Open(name)
+}
+
+// TestFileGrows reads a file that grows after its size was checked.
+func TestFileGrows(t *testing.T) {
+	_, _, err := Load(growing{fstest.MapFS{"a.yaml": {Data: []byte(payments)}}})
+	if err == nil || !strings.Contains(err.Error(), "a.yaml has more than 4194304 bytes") {
+		t.Errorf("error %v: want one that says that the file is too large", err)
+	}
+}
+
+// TestUnread finds JSON files that look like documents, and no others.
+func TestUnread(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"users.json": `{"kind": "Service", "name": "users"}`, "team/web.JSON": `{"name": "web", "kind": "Edge"}`,
+		"schema.json": `{"$id": "doyen.schema.json", "type": "object"}`, "pod.json": `{"kind": "Pod"}`, "broken.json": `{"kind": "Service"`,
+		"list.json": `[1]`, ".hidden/users.json": `{"kind": "Service"}`, "users.yaml": payments,
+	} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"team/web.JSON", "users.json"}, Unread(dir)); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
 	}
 }
 

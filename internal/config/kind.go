@@ -69,6 +69,9 @@ func decode(doc *yamldoc.Document) decoded {
 	if !doc.Readable() {
 		return decoded{doc: doc.Compact()}
 	}
+	if doc.Has(kubernetesField) {
+		return decoded{doc: doc.Compact(), problems: yamldoc.Problems{kubernetesProblem(doc)}}
+	}
 	kind, problem := doc.Kind(kindNames)
 	if problem != nil {
 		return decoded{doc: doc.Compact(), problems: yamldoc.Problems{*problem}}
@@ -83,6 +86,17 @@ func decode(doc *yamldoc.Document) decoded {
 		}
 	}
 	panic("config: kind without a type: " + kind)
+}
+
+// kubernetesField is a field of every Kubernetes object, and of no document.
+const kubernetesField = "apiVersion"
+
+func kubernetesProblem(doc *yamldoc.Document) yamldoc.Problem {
+	return doc.At(kubernetesField, yamldoc.Problem{
+		Message:  "this is a Kubernetes object",
+		Expected: "a document with the fields kind, name, ports and so on, without apiVersion, metadata and spec",
+		Hint:     "docs/reference/configuration.md describes the fields; move files that are not documents to another folder",
+	})
 }
 
 // earlier returns the header of the document that m holds under a name, in the form that addTo returns.

@@ -292,6 +292,20 @@ func TestLogSaysWhatIsInForce(t *testing.T) {
 	})
 }
 
+// TestLogNamesFilesThatAreNotRead has a document in a JSON file.
+func TestLogNamesFilesThatAreNotRead(t *testing.T) {
+	f := newFolder(t, "a")
+	f.write("b.json", `{"kind": "Service", "name": "b", "ports": [8080]}`)
+	var log strings.Builder
+	o := f.options()
+	o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	_, err := Open(o)
+	f.check(err)
+	if !strings.Contains(log.String(), "file=b.json") {
+		t.Errorf("the log does not name b.json: %s", &log)
+	}
+}
+
 // Trouble that is logged is logged when it is over, too.
 func TestLogSaysThatTroubleIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -79,6 +79,9 @@ func Open(o Options) (*Folder, error) {
 		return nil, err
 	}
 	f.first()
+	for _, name := range config.Unread(o.Folder) {
+		f.Log.Warn("file is not read: the names of documents end in .yaml or .yml", "file", name)
+	}
 	if s := f.State(); s.Err != nil && s.Snapshot == nil {
 		return nil, s.Err
 	}

@@ -98,7 +98,7 @@ func (t *tree) read(fsys fs.FS, name string, info fs.FileInfo) (*file, error) {
 	if had != nil && !had.fresh && sameFile(had.info, info) {
 		return had, nil
 	}
-	text, err := fs.ReadFile(fsys, name)
+	text, err := config.ReadFile(fsys, name)
 	if err != nil {
 		return nil, err
 	}

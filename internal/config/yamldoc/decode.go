@@ -1,6 +1,7 @@
 package yamldoc
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 
@@ -81,7 +82,12 @@ type decoder struct {
 }
 
 // report adds a problem with a node.
-func (d *decoder) report(n *yaml.Node, p *Problem) { *d.problems = append(*d.problems, *d.at(n, *p)) }
+func (d *decoder) report(n *yaml.Node, p *Problem) {
+	if n.Kind == yaml.ScalarNode && n.Style == 0 {
+		p.Hint = cmp.Or(d.continuationHint(d.origin(n), n.Value), p.Hint)
+	}
+	*d.problems = append(*d.problems, *d.at(n, *p))
+}
 
 // Shorthand is a struct that may also be written as one plain value.
 type Shorthand interface {

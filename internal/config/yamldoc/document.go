@@ -169,6 +169,9 @@ func (d *Document) Kind(kinds []string) (string, *Problem) {
 	return "", d.at(n, Problem{Message: fmt.Sprintf("there is no kind %q", n.Value), Expected: oneOfKinds, Hint: suggest.DidYouMean(n.Value, kinds)})
 }
 
+// Has reports whether a readable document has a field with that name.
+func (d *Document) Has(name string) bool { return lookup(d.Expand().root, name) != nil }
+
 // form describes a node as text.
 func form(n *yaml.Node) string {
 	switch {

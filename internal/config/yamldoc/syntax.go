@@ -56,6 +56,8 @@ func (d *Document) syntaxHint(at mesh.Origin) string {
 		return "put text that holds a colon and a space in quotes"
 	case bare != "" && !strings.ContainsAny(bare, ":{}[],\"'"):
 		return "a field is written name: value"
+	case isField, strings.HasSuffix(bare, ":"), strings.HasPrefix(bare, "-"):
+		return d.indentationHint(at)
 	}
 	return ""
 }
