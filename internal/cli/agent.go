@@ -32,7 +32,8 @@ The agent sets these variables for the application:
   DOYEN_SERVICE, DOYEN_ADDRESS, DOYEN_ZONE
   GRPC_XDS_BOOTSTRAP_CONFIG  with --no-envoy: gRPC then reaches services as xds:///NAME`,
 		Example: `  doyen agent --service users --port 8080 -- ./users --verbose
-  doyen agent --service web --zone z1 --ingress-port 0 --egress-port 0 --admin-port 0 -- ./web
+  doyen agent --service web --zone z1 \
+    --ingress-port 0 --egress-port 0 --admin-port 0 -- ./web
   doyen agent --service reports --no-envoy --port 50051 -- ./reports`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {

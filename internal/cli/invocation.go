@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/doyen-mesh/doyen/internal/printable"
+	"github.com/doyen-mesh/doyen/internal/terminal"
 )
 
 // Exit statuses.
@@ -28,13 +29,16 @@ type Invocation struct {
 	Stderr  io.Writer
 	Getenv  func(string) string
 	Size    func() (columns, rows int) // of the terminal; nil asks the system
+
+	ErrorWidth int // columns of the terminal that Stderr is; 0 where it is none
 }
 
 // Main runs the program as the system called it and returns its exit status.
 func Main(version string) int {
+	columns, _ := terminal.Size(os.Stderr)
 	return Invocation{
 		Version: buildVersion(version), Args: os.Args[1:],
-		Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
+		Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, ErrorWidth: columns,
 	}.Run(context.Background())
 }
 
@@ -60,15 +64,23 @@ func (i Invocation) Run(ctx context.Context) int {
 
 // report prints an error and its hint.
 func (i Invocation) report(err error) {
-	fmt.Fprintln(i.Stderr, "doyen: error: "+oneLine(err.Error()))
+	i.printError("doyen: error: ", err.Error())
 	if hint := hintFor(err); hint != "" {
-		fmt.Fprintln(i.Stderr, "doyen: hint: "+oneLine(hint))
+		i.printError("doyen: hint: ", hint)
+	}
+}
+
+// printError prints a message on standard error: on one line, so that scripts and logs have all of it, but wrapped on
+// a terminal.
+func (i Invocation) printError(label, text string) {
+	for _, line := range terminal.Wrap(label+oneLine(text), i.ErrorWidth, 2) {
+		fmt.Fprintln(i.Stderr, line)
 	}
 }
 
 // note prints something on standard error that is no error.
 func (i Invocation) note(format string, args ...any) {
-	fmt.Fprintln(i.Stderr, "doyen: note: "+oneLine(fmt.Sprintf(format, args...)))
+	i.printError("doyen: note: ", fmt.Sprintf(format, args...))
 }
 
 // oneLine is text on one line; joined errors have one each.
@@ -90,11 +102,10 @@ func (i Invocation) root() *cobra.Command {
 		Short: "A service mesh for plain machines: a fleet of Envoys and gRPC programs, configured by a folder of YAML",
 		Long: `doyen runs a fleet of Envoy proxies and proxyless gRPC programs as one service mesh, configured by a folder of YAML.
 
-A server reads the folder and configures the proxies. An agent beside each instance starts the application
-and its Envoy and registers the instance. An edge is an Envoy where traffic enters the mesh.`,
-		Example: `  doyen demo                                        run a whole mesh on this machine, to try things out
-  doyen server --config ./mesh                      a server for the documents in ./mesh
-  doyen agent --service users --port 8080 -- ./app  one instance of the service users`,
+A server reads the folder and configures the proxies. An agent beside each instance starts the application and its Envoy and registers the instance. An edge is an Envoy where traffic enters the mesh.`,
+		Example: `  doyen demo                                        run a whole mesh to try it
+  doyen server --config ./mesh                      serve the documents in ./mesh
+  doyen agent --service users --port 8080 -- ./app  run one instance of users`,
 		Args:              unknownCommand,
 		Version:           i.Version,
 		SilenceErrors:     true,
@@ -107,6 +118,7 @@ and its Envoy and registers the instance. An edge is an Envoy where traffic ente
 	root.SetVersionTemplate(i.versionLine() + "\n")
 	root.SetHelpCommand(helpCommand(root))
 	root.SetFlagErrorFunc(flagError)
+	root.SetHelpFunc(i.showHelp)
 	root.AddGroup(
 		&cobra.Group{ID: groupRun, Title: "Run a mesh:"},
 		&cobra.Group{ID: groupCheck, Title: "Work with documents:"},

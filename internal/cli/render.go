@@ -38,7 +38,8 @@ func (i Invocation) render() *cobra.Command {
 
 The file needs no server. The endpoints of services are those given with --endpoint, or with --instances-from the instances that are registered there now. With --xds the file has everything but the endpoints of services, and that server sends those.`,
 		Example: `  doyen render ./mesh --node sidecar/users > envoy.yaml && envoy -c envoy.yaml
-  doyen render ./mesh --node edge/public --endpoint web=10.0.0.7:9211,10.0.0.8:9211
+  doyen render ./mesh --node edge/public \
+    --endpoint web=10.0.0.7:9211,10.0.0.8:9211
   doyen render ./mesh --node edge/public --xds 127.0.0.1:18000`,
 		Args: optionalArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -59,7 +60,7 @@ The file needs no server. The endpoints of services are those given with --endpo
 	flags.Var(nodeValue{&r.node, &r.instance}, "node", "proxy to configure: sidecar/SERVICE or edge/NAME, followed by /INSTANCE to give it a node ID of its own")
 	addPortFlags(cmd, &r.node)
 	flags.Var(portValue(&r.adminPort), "admin-port", "Envoy's admin port on loopback (default 9901)")
-	flags.Var(&r.endpoints, "endpoint", "endpoints of a service, SERVICE=IP:PORT[,IP:PORT], or PORTNAME.SERVICE=... for an additional port")
+	flags.Var(&r.endpoints, "endpoint", "endpoints of a service: SERVICE=IP:PORT,... for its main port, PORTNAME.SERVICE=... for another")
 	flags.Var(serverValue(&r.from.server), "instances-from", "URL of a server whose instances become the endpoints")
 	flags.Var(hostPortValue(&r.xds), "xds", "host:port of a server that sends the endpoints")
 	return cmd

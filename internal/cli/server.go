@@ -13,9 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
 	"github.com/doyen-mesh/doyen/internal/server"
-	"github.com/doyen-mesh/doyen/internal/terminal"
 )
 
 func (i Invocation) server() *cobra.Command {
@@ -29,7 +27,8 @@ func (i Invocation) server() *cobra.Command {
 A change of the folder takes effect as soon as the whole folder is valid; until then the last valid content stays in force.
 Both ports listen on loopback by default, because there is no authentication yet.`,
 		Example: `  doyen server --config ./mesh
-  doyen server --config /etc/doyen --data /var/lib/doyen --grpc 10.0.0.2:18000 --http 10.0.0.2:18001`,
+  doyen server --config /etc/doyen --data /var/lib/doyen \
+    --grpc 10.0.0.2:18000 --http 10.0.0.2:18001`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.Config == "" {
@@ -109,15 +108,22 @@ func (i Invocation) defaultData(config string) (string, error) {
 	return filepath.Join(state, "doyen", filepath.Base(whole)+"-"+hex.EncodeToString(sum[:4])), nil
 }
 
-// serverError prints all problems of a folder that keep a server from starting, and adds a hint about a port in use
+// maxProblems is how many problems of a folder a server prints when it does not start.
+const maxProblems = 10
+
+// serverError prints the problems of a folder that keep a server from starting, and adds a hint about a port in use
 // or a data folder that cannot be written.
 func (i Invocation) serverError(err error, data string) error {
 	var invalid *server.InvalidError
 	if errors.As(err, &invalid) {
-		if err := yamldoc.Render(i.Stderr, invalid.Problems, terminal.Is(i.Stderr)); err != nil {
+		shown := invalid.Problems[:min(len(invalid.Problems), maxProblems)]
+		if err := i.printProblems(shown); err != nil {
 			return err
 		}
 		fmt.Fprintln(i.Stderr)
+		if more := len(invalid.Problems) - len(shown); more > 0 {
+			fmt.Fprintf(i.Stderr, "%d more problems: doyen validate %s lists all\n\n", more, invalid.Folder)
+		}
 		return &hinted{
 			fmt.Errorf("config folder %q has %s, and there is no earlier valid content to serve", invalid.Folder, count(len(invalid.Problems), "problem")),
 			"fix them, and check with: doyen validate " + invalid.Folder,

@@ -35,7 +35,8 @@ With --check, for scripts and monitoring, only what is wrong is printed, and the
 		Example: `  doyen status
   doyen status --check
   doyen status sidecar/users/10.0.0.7:9211
-  doyen status -o json | jq -r '.findings[] | "\(.kind) \(.subject): \(.message)"'`,
+  doyen status -o json |
+    jq -r '.findings[] | "\(.kind) \(.subject): \(.message)"'`,
 		Args: optionalArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.watch && (o.check || o.output == asJSON) {

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -153,6 +154,64 @@ func TestHelpAndVersion(t *testing.T) {
 	}
 	if _, stdout, _ := run(t, nil, "version", "-o", "json"); !regexp.MustCompile(`"version": "v1"`).MatchString(stdout) {
 		t.Errorf("version -o json: %s", stdout)
+	}
+}
+
+// TestHelpFits wants the help of every command to fit the terminal, or 80 columns without one.
+func TestHelpFits(t *testing.T) {
+	for _, width := range []int{0, 60, 80, 140} {
+		i := Invocation{Version: "v1", Getenv: func(string) string { return "" }, Size: func() (int, int) { return width, 24 }}
+		for _, cmd := range append(visible(i.root()), i.root().Commands()...) {
+			var out bytes.Buffer
+			i.Args, i.Stdout, i.Stderr = append(strings.Fields(cmd.CommandPath())[1:], "--help"), &out, &out
+			if status := i.Run(t.Context()); status != 0 || out.Len() == 0 {
+				t.Fatalf("%s --help: status %d, %q", cmd.CommandPath(), status, &out)
+			}
+			for line := range strings.Lines(out.String()) {
+				line = strings.TrimSuffix(line, "\n")
+				if fits := max(width, 80); runes(line) > fits {
+					t.Errorf("%s --help in %d columns has a line of %d: %q", cmd.CommandPath(), width, runes(line), line)
+				}
+			}
+			for _, part := range []string{"Usage:", "Flags:"} {
+				if !strings.Contains(out.String(), part) {
+					t.Errorf("%s --help has no %s", cmd.CommandPath(), part)
+				}
+			}
+		}
+	}
+}
+
+// TestErrorsFitTheTerminal wants long errors and hints to be wrapped on a terminal, and to stand on one line elsewhere.
+func TestErrorsFitTheTerminal(t *testing.T) {
+	for _, width := range []int{0, 50} {
+		var stderr bytes.Buffer
+		i := Invocation{Version: "v1", Args: []string{"status", "--server", "http://127.0.0.1:1"}, Stdout: io.Discard, Stderr: &stderr,
+			Getenv: func(string) string { return "" }, ErrorWidth: width}
+		if status := i.Run(t.Context()); status != 1 {
+			t.Errorf("status %d", status)
+		}
+		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
+		if width == 0 && len(lines) != 2 {
+			t.Errorf("without a terminal: want two lines:\n%s", &stderr)
+		}
+		for _, line := range lines {
+			if width > 0 && runes(line) > width {
+				t.Errorf("line of %d columns: %q", runes(line), line)
+			}
+		}
+	}
+}
+
+// TestServerPrintsTheFirstProblems starts a server on a folder with many problems.
+func TestServerPrintsTheFirstProblems(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(strings.Repeat("---\nkind: Servce\n", 25)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	status, _, stderr := run(t, nil, "server", "--config", dir, "--data", t.TempDir())
+	if shown := strings.Count(stderr, "| kind: Servce"); status != 1 || shown != 10 || !strings.Contains(stderr, "15 more problems: doyen validate "+dir+" lists all") {
+		t.Errorf("status %d, %d problems shown:\n%s", status, shown, stderr)
 	}
 }
 

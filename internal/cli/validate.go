@@ -20,7 +20,8 @@ func (i Invocation) validate() *cobra.Command {
 
 Prints every problem with its file and line, what was expected and the nearest right name. The exit status is 1 when there is any. Without DIR it checks the folder that DOYEN_CONFIG names.`,
 		Example: `  doyen validate ./mesh
-  doyen validate -o json ./mesh | jq -r '.problems[] | "\(.file):\(.line): \(.message)"'`,
+  doyen validate -o json ./mesh |
+    jq -r '.problems[] | "\(.file):\(.line): \(.message)"'`,
 		Args: optionalArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir, err := i.folder(cmd, args)
@@ -75,7 +76,7 @@ func validated(snapshot *config.Snapshot, problems config.Problems) validation {
 // printValidation prints problems on standard error: they are what went wrong.
 func (i Invocation) printValidation(snapshot *config.Snapshot, problems config.Problems) error {
 	if len(problems) > 0 {
-		if err := yamldoc.Render(i.Stderr, problems, terminal.Is(i.Stderr)); err != nil {
+		if err := i.printProblems(problems); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(i.Stderr, "\ndoyen: error: %s\n", count(len(problems), "problem"))
@@ -84,4 +85,9 @@ func (i Invocation) printValidation(snapshot *config.Snapshot, problems config.P
 	c := snapshot.Counts
 	return i.printLine("valid: %s, %s, %s; revision %s",
 		count(c.Services, "service"), count(c.Edges, "edge"), count(c.Externals, "external"), snapshot.Revision)
+}
+
+// printProblems prints problems on standard error, in colour and wrapped on a terminal.
+func (i Invocation) printProblems(problems config.Problems) error {
+	return yamldoc.Render(i.Stderr, problems, yamldoc.Style{Color: terminal.Is(i.Stderr), Width: i.ErrorWidth})
 }

@@ -21,7 +21,7 @@ func loadShop(t *testing.T) *Snapshot {
 	}
 	if problems != nil {
 		var text bytes.Buffer
-		_ = yamldoc.Render(&text, problems, false)
+		_ = yamldoc.Render(&text, problems, yamldoc.Style{})
 		t.Fatal(text.String())
 	}
 	return s

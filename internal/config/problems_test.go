@@ -35,7 +35,7 @@ func TestProblems(t *testing.T) {
 				t.Error("a folder with problems has a snapshot")
 			}
 			var got bytes.Buffer
-			if err := yamldoc.Render(&got, problems, false); err != nil {
+			if err := yamldoc.Render(&got, problems, yamldoc.Style{}); err != nil {
 				t.Fatal(err)
 			}
 			if *update {

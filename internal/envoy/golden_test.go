@@ -146,7 +146,7 @@ func (c goldenCase) documents(t *testing.T) *config.Documents {
 	snapshot, problems := config.Parse(files)
 	if len(problems) > 0 {
 		var text strings.Builder
-		if err := yamldoc.Render(&text, problems, false); err != nil {
+		if err := yamldoc.Render(&text, problems, yamldoc.Style{}); err != nil {
 			t.Fatal(err)
 		}
 		t.Fatalf("%s:\n%s", c.file, text.String())

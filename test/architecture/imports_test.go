@@ -34,7 +34,7 @@ var allowed = []row{
 	{"internal/mesh", nil, "the words everyone speaks depend on nobody"},
 	{"internal/atomicfile", nil, "replacing a file is the same for every kind of file"},
 	{"internal/suggest", nil, "the nearest right name, for whoever meets a wrong one"},
-	{"internal/config/yamldoc", []string{"internal/mesh", "internal/printable", "internal/suggest"}, "the generic reader knows no kind of document"},
+	{"internal/config/yamldoc", []string{"internal/mesh", "internal/printable", "internal/suggest", "internal/terminal"}, "the generic reader knows no kind of document"},
 	{"internal/config", []string{"internal/mesh", "internal/suggest", "internal/config/yamldoc"}, "documents are read without knowing what becomes of them"},
 	{"internal/config/...", []string{"internal/mesh", "internal/atomicfile", "internal/config", "internal/config/..."}, "where documents come from"},
 	{"internal/registry", []string{"internal/mesh"}, "instances exist without documents"},

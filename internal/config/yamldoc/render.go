@@ -7,13 +7,19 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/printable"
+	"github.com/doyen-mesh/doyen/internal/terminal"
 )
 
-// Render writes problems as compilers do: each with its line of the file, the place in it marked. With
-// color it uses the terminal's colours.
-func Render(w io.Writer, problems Problems, color bool) error {
+// Style says how problems are shown.
+type Style struct {
+	Color bool // in the terminal's colours
+	Width int  // columns at which text is wrapped; 0 is any number
+}
+
+// Render writes problems as compilers do: each with its line of the file, the place in it marked.
+func Render(w io.Writer, problems Problems, style Style) error {
 	paint := plain
-	if color {
+	if style.Color {
 		paint = ansi
 	}
 	var b strings.Builder
@@ -21,7 +27,7 @@ func Render(w io.Writer, problems Problems, color bool) error {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		p.render(&b, paint)
+		p.render(&b, paint, style.Width)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -44,7 +50,7 @@ func ansi(p part, text string) string {
 	return [...]string{bold: "\x1b[1m", red: "\x1b[1;31m", blue: "\x1b[1;34m"}[p] + text + "\x1b[0m"
 }
 
-func (p Problem) render(b *strings.Builder, paint func(part, string) string) {
+func (p Problem) render(b *strings.Builder, paint func(part, string) string, width int) {
 	if p.Origin.File != "." { // a problem of the folder itself has no place in it
 		fmt.Fprintf(b, "%s ", paint(bold, printable.Text(p.Origin.String())+":"))
 	}
@@ -58,8 +64,13 @@ func (p Problem) render(b *strings.Builder, paint func(part, string) string) {
 		fmt.Fprintf(b, "%s%s%s\n", paint(blue, margin+"| "), under(p.Source, p.Origin.Column), paint(red, strings.Repeat("^", max(1, p.Length))))
 	}
 	note := func(label, text string) {
-		if text != "" {
-			fmt.Fprintf(b, "%s%s %s\n", margin, paint(blue, label+":"), printable.Text(text))
+		if text == "" {
+			return
+		}
+		lines := terminal.Wrap(margin+label+": "+printable.Text(text), width, len(margin)+2)
+		fmt.Fprintf(b, "%s%s\n", margin, strings.Replace(lines[0][len(margin):], label+":", paint(blue, label+":"), 1))
+		for _, line := range lines[1:] {
+			b.WriteString(line + "\n")
 		}
 	}
 	note("expected", p.Expected)

@@ -55,7 +55,7 @@ func TestRenderLongLine(t *testing.T) {
 				test.want = " 1 | " + filler[:200] + "...\n   | " + strings.Repeat("^", 200) + "\n"
 			}
 			var b bytes.Buffer
-			if err := Render(&b, Problems{p}, false); err != nil {
+			if err := Render(&b, Problems{p}, Style{}); err != nil {
 				t.Fatal(err)
 			}
 			place := "a.yaml:1:" + strconv.Itoa(p.Origin.Column)
@@ -79,7 +79,7 @@ func TestRenderEscapes(t *testing.T) {
    owner: me\x1b[1A
 `
 	var b bytes.Buffer
-	if err := Render(&b, Problems{p}, false); err != nil {
+	if err := Render(&b, Problems{p}, Style{}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, b.String()); diff != "" {
@@ -98,10 +98,31 @@ func TestRenderColor(t *testing.T) {
 	}
 }
 
+// TestRenderWraps wants what is expected and the hint to fit the terminal, in colours too.
+func TestRenderWraps(t *testing.T) {
+	p := problem
+	p.Expected, p.Hint = strings.Repeat("word ", 20), strings.Repeat("hint ", 20)
+	for _, color := range []bool{false, true} {
+		var b bytes.Buffer
+		if err := Render(&b, Problems{p}, Style{Color: color, Width: 40}); err != nil {
+			t.Fatal(err)
+		}
+		plain := strings.NewReplacer("\x1b[1m", "", "\x1b[1;31m", "", "\x1b[1;34m", "", "\x1b[0m", "").Replace(b.String())
+		if words := strings.Count(plain, "word"); words != 20 || !strings.Contains(plain, "\n      hint hint") {
+			t.Errorf("%d of 20 words in:\n%s", words, plain)
+		}
+		for _, line := range strings.Split(plain, "\n")[1:] {
+			if len([]rune(line)) > 40 {
+				t.Errorf("line of %d columns: %q", len([]rune(line)), line)
+			}
+		}
+	}
+}
+
 func rendered(t *testing.T, color bool) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Render(&b, Problems{problem}, color); err != nil {
+	if err := Render(&b, Problems{problem}, Style{Color: color}); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -112,7 +133,7 @@ type brokenPipe struct{}
 func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 
 func TestRenderPassesErrorsOn(t *testing.T) {
-	if err := Render(brokenPipe{}, Problems{problem}, false); err == nil {
+	if err := Render(brokenPipe{}, Problems{problem}, Style{}); err == nil {
 		t.Error("want an error")
 	}
 }
@@ -150,7 +171,7 @@ func TestProblemJSON(t *testing.T) {
 func TestRenderOfTheFolder(t *testing.T) {
 	var b bytes.Buffer
 	p := Problem{Origin: mesh.Origin{File: "."}, Message: "the folder holds no documents", Expected: "a file"}
-	if err := Render(&b, Problems{p}, false); err != nil {
+	if err := Render(&b, Problems{p}, Style{}); err != nil {
 		t.Fatal(err)
 	}
 	if want := "the folder holds no documents\n  expected: a file\n"; b.String() != want {
