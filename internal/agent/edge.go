@@ -14,6 +14,8 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/admin/client"
+	"github.com/doyen-mesh/doyen/internal/agent/backoff"
+	"github.com/doyen-mesh/doyen/internal/agent/supervisor"
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
@@ -27,7 +29,7 @@ type EdgeOptions struct {
 
 	ListenerPorts map[string]int // by listener, other than the document's; 0 is any free port
 	AdminPort     int            // of Envoy, on 127.0.0.1; 0 is any free port
-	Proxy         ProxyOptions
+	Proxy         supervisor.EnvoyOptions
 
 	DrainTimeout time.Duration // for requests in flight; 0 is none
 	Hurry        <-chan struct{}
@@ -40,53 +42,76 @@ type EdgeOptions struct {
 func RunEdge(ctx context.Context, o EdgeOptions) error {
 	o.Log, o.Stderr = orSilent(o.Log), orDiscard(o.Stderr)
 	var err error
-	if o.Proxy.Path, err = o.Proxy.find(ctx, o.Log); err != nil {
+	if o.Proxy.Path, err = o.Proxy.Find(ctx, o.Log); err != nil {
 		return err
 	}
-	document, err := o.describe(ctx)
-	if err != nil || ctx.Err() != nil {
-		return err
-	}
-	p, err := o.newProxy(document)
-	if err != nil {
-		return err
-	}
-	defer p.admin.close()
-	o.run(ctx, p)
-	return nil
-}
-
-// describe asks the server for the edge's document. Without an answer for headStart it returns none.
-func (o EdgeOptions) describe(ctx context.Context) (api.Edge, error) {
 	server, err := client.New(o.Server)
 	if err != nil {
-		return api.Edge{}, err
+		return err
 	}
 	defer server.Close()
-	descriptions, stop := startAsking(o.Log, func(ctx context.Context) (api.Edge, error) {
-		return server.Edge(ctx, string(o.Edge))
+	e := &edge{EdgeOptions: o, server: server, envoy: newFuture[*supervisor.Envoy]()}
+	all := parts{
+		{name: "description", run: e.describe},
+		{name: "envoy", run: e.once(func(ctx context.Context, envoy *supervisor.Envoy) error { return envoy.Run(ctx) })},
+		{name: "drain", end: e.drain},
+		{name: "verdict", run: e.once(e.followVerdict)},
+	}
+	return all.run(ctx, func() (context.Context, context.CancelFunc) { return patience(o.DrainTimeout, o.Hurry, nil) })
+}
+
+// edge is what the parts of the agent of an edge share. Its values are set once.
+type edge struct {
+	EdgeOptions
+	server *client.Client
+	envoy  *future[*supervisor.Envoy]
+}
+
+// once runs a part as soon as there is an Envoy.
+func (e *edge) once(run func(context.Context, *supervisor.Envoy) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		envoy, ok := e.envoy.wait(ctx)
+		if !ok {
+			return nil
+		}
+		return run(ctx, envoy)
+	}
+}
+
+// describe asks the server for the edge's document. Without an answer for headStart it takes an empty one.
+func (e *edge) describe(ctx context.Context) error {
+	descriptions, stop := startAsking(e.Log, func(ctx context.Context) (api.Edge, error) {
+		return e.server.Edge(ctx, string(e.Edge))
 	})
 	defer stop()
 	timer := time.NewTimer(headStart)
 	defer timer.Stop()
+	var d description[api.Edge]
 	select {
-	case d := <-descriptions:
-		return d.what, d.err
+	case d = <-descriptions:
 	case <-timer.C:
-		o.Log.Warn("no server answers: starting Envoy, which has no listeners and routes until one does", "server", o.Server, "xds", o.XDS)
+		e.Log.Warn("no server answers: starting Envoy, which has no listeners and routes until one does", "server", e.Server, "xds", e.XDS)
 	case <-ctx.Done():
+		return nil
 	}
-	return api.Edge{}, nil
+	if d.err != nil {
+		return d.err
+	}
+	envoy, err := e.newEnvoy(d.what)
+	if err == nil {
+		e.envoy.set(envoy)
+	}
+	return err
 }
 
-// newProxy settles the ports and returns an Envoy that is not started.
-func (o EdgeOptions) newProxy(document api.Edge) (*proxy, error) {
+// newEnvoy settles the ports and returns an Envoy that is not started.
+func (e *edge) newEnvoy(document api.Edge) (*supervisor.Envoy, error) {
 	chooser := newPortChooser()
-	ports, inbound, err := o.listeners(document, chooser)
+	ports, inbound, err := e.listeners(document, chooser)
 	if err != nil {
 		return nil, err
 	}
-	admin := chooser.choose("admin", "--admin-port 0", loopback.String(), o.AdminPort)
+	admin := chooser.choose("admin", "--admin-port 0", loopback.String(), e.AdminPort)
 	if err := chooser.err(); err != nil {
 		return nil, err
 	}
@@ -94,11 +119,32 @@ func (o EdgeOptions) newProxy(document api.Edge) (*proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("name of this host: %w", err)
 	}
-	return newProxy(o.Proxy, bootstrap.Options{
-		Node:     mesh.Node{Role: mesh.EdgeProxy, Edge: o.Edge, Zone: o.Zone, Ports: mesh.Ports{Edge: ports}},
-		Instance: fmt.Sprintf("%s:%d", host, admin),
-		Server:   o.XDS, AdminPort: admin, CA: bootstrap.SystemCA(),
-	}, inbound, o.Stderr, o.Log)
+	return supervisor.NewEnvoy(supervisor.EnvoyConfig{
+		EnvoyOptions: e.Proxy,
+		Bootstrap: bootstrap.Options{
+			Node:     mesh.Node{Role: mesh.EdgeProxy, Edge: e.Edge, Zone: e.Zone, Ports: mesh.Ports{Edge: ports}},
+			Instance: fmt.Sprintf("%s:%d", host, admin),
+			Server:   e.XDS, AdminPort: admin, CA: bootstrap.SystemCA(),
+		},
+		Inbound: inbound, Hurry: e.Hurry, Out: e.Stderr, Log: e.Log,
+		Ready: func(err error) {
+			if err == nil {
+				e.Log.Info("edge ready", "edge", e.Edge)
+			} else {
+				e.Log.Warn("edge not ready", "edge", e.Edge, "error", err)
+			}
+		},
+	})
+}
+
+// drain stops accepting connections and waits for what is in flight.
+func (e *edge) drain(ctx context.Context) {
+	e.Log.Info("stopping: closing the listeners, then draining")
+	select {
+	case <-e.envoy.known:
+		e.envoy.value.Drain(ctx, true)
+	default:
+	}
 }
 
 // listeners chooses the ports that differ from the document's, and looks that every listener's is free.
@@ -150,32 +196,6 @@ func listenAddress(address string) netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
-// run runs Envoy until ctx ends and everything in flight has been answered.
-func (o EdgeOptions) run(ctx context.Context, p *proxy) {
-	running, stop := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		p.run(running, o.Hurry, func(err error) {
-			if err == nil {
-				o.Log.Info("edge ready", "edge", o.Edge)
-			} else {
-				o.Log.Warn("edge not ready", "edge", o.Edge, "error", err)
-			}
-		})
-	}()
-	followed := make(chan struct{})
-	go func() {
-		defer close(followed)
-		o.followVerdict(running, p.node)
-	}()
-	<-ctx.Done()
-	o.wayOut(p)
-	stop()
-	<-ended
-	<-followed
-}
-
 // How often an edge asks what the server says of it.
 const (
 	firstVerdict = 5 * time.Second
@@ -184,28 +204,24 @@ const (
 
 // followVerdict logs what the server says of the edge's proxy whenever that is something else. A listener whose
 // certificate is refused takes connections all the same, so that nothing else tells.
-func (o EdgeOptions) followVerdict(ctx context.Context, node string) {
+func (e *edge) followVerdict(ctx context.Context, envoy *supervisor.Envoy) error {
 	told := ""
-	for pause := firstVerdict; sleep(ctx, pause); pause = nextVerdict {
-		why := o.verdict(ctx, node)
+	for pause := firstVerdict; backoff.Sleep(ctx, pause); pause = nextVerdict {
+		why := e.verdict(ctx, envoy.Bootstrap.NodeID())
 		if why != "" && why != told && ctx.Err() == nil {
-			o.Log.Warn("edge is not in order", "edge", o.Edge, "why", why)
+			e.Log.Warn("edge is not in order", "edge", e.Edge, "why", why)
 		}
 		told = why
 	}
+	return nil
 }
 
 // verdict is what the server says of the edge's proxy: above all what the proxy has refused, such as a
 // certificate, with the words of Envoy and the document's line.
-func (o EdgeOptions) verdict(ctx context.Context, node string) string {
+func (e *edge) verdict(ctx context.Context, node string) string {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	server, err := client.New(o.Server)
-	if err != nil {
-		return err.Error()
-	}
-	defer server.Close()
-	status, err := server.Status(ctx)
+	status, err := e.server.Status(ctx)
 	if err != nil {
 		return err.Error()
 	}
@@ -215,15 +231,4 @@ func (o EdgeOptions) verdict(ctx context.Context, node string) string {
 		}
 	}
 	return "it is not connected"
-}
-
-// wayOut stops accepting connections and waits for what is in flight.
-func (o EdgeOptions) wayOut(p *proxy) {
-	o.Log.Info("stopping: closing the listeners, then draining")
-	ctx, cancel := patience(o.DrainTimeout, o.Hurry, nil)
-	defer cancel()
-	if err := p.admin.closeInbound(ctx); err != nil {
-		o.Log.Warn("listeners cannot be closed", "error", err)
-	}
-	p.drain(ctx, o.Log)
 }

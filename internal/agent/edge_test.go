@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/agent/supervisor"
 	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/test/machine"
 )
@@ -27,7 +28,7 @@ func (m *testMesh) edgeOptions() EdgeOptions {
 	m.t.Helper()
 	return EdgeOptions{
 		Edge: "public", Server: "http://" + m.http, XDS: m.grpc,
-		ListenerPorts: map[string]int{"http": 0}, Proxy: ProxyOptions{Path: machine.Envoy(m.t), Concurrency: 1},
+		ListenerPorts: map[string]int{"http": 0}, Proxy: supervisor.EnvoyOptions{Path: machine.Envoy(m.t), Concurrency: 1},
 		DrainTimeout: DefaultDrainTimeout, Log: slog.New(slog.DiscardHandler),
 	}
 }

@@ -1,14 +1,21 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/doyen-mesh/doyen/internal/agent/health"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
+
+// strangerTimeout bounds the look at the application's ports before it is started.
+const strangerTimeout = 500 * time.Millisecond
 
 // environment is what the application gets besides the agent's own environment:
 //
@@ -20,28 +27,28 @@ import (
 //
 // NAME is the name in capitals with '_' for '-'. Without a plan, because no server has answered yet, it
 // holds what the options say.
-func (a *agent) environment() ([]string, error) {
+func (i *instance) environment() ([]string, error) {
 	env := []string{
-		"DOYEN_SERVICE=" + string(a.Service),
-		"DOYEN_ADDRESS=" + a.Address.String(),
-		"DOYEN_ZONE=" + string(a.Zone),
+		"DOYEN_SERVICE=" + string(i.Service),
+		"DOYEN_ADDRESS=" + i.Address.String(),
+		"DOYEN_ZONE=" + string(i.Zone),
 	}
-	tcp := a.TCPPorts
-	if a.plan != nil {
-		tcp = a.plan.node.Ports.TCP
+	tcp := i.TCPPorts
+	if p := i.plan(); p != nil {
+		tcp = p.node.Ports.TCP
 	}
-	for name, port := range a.listeningPorts() {
+	for name, port := range i.listeningPorts() {
 		if name == "" {
 			env = append(env, fmt.Sprintf("PORT=%d", port))
 		} else {
 			env = append(env, fmt.Sprintf("DOYEN_PORT_%s=%d", variable(name), port))
 		}
 	}
-	if a.Proxyless {
-		bootstrap, err := a.grpcBootstrap()
+	if i.Proxyless {
+		bootstrap, err := i.grpcBootstrap()
 		return append(env, grpcBootstrapConfig+"="+bootstrap), err
 	}
-	env = append(env, fmt.Sprintf("DOYEN_EGRESS=http://%s:%d", loopback, a.EgressPort))
+	env = append(env, fmt.Sprintf("DOYEN_EGRESS=http://%s:%d", loopback, i.EgressPort))
 	for name, port := range tcp {
 		env = append(env, fmt.Sprintf("DOYEN_TCP_%s=%s:%d", variable(name), loopback, port))
 	}
@@ -62,16 +69,43 @@ func inherited() []string {
 }
 
 // listeningPorts is where the application is expected to listen, by port name; the main port is also "".
-func (a *agent) listeningPorts() map[mesh.PortName]int {
-	if a.plan == nil {
-		return a.AppPorts
+func (i *instance) listeningPorts() map[mesh.PortName]int {
+	p := i.plan()
+	if p == nil {
+		return i.AppPorts
 	}
-	ports := maps.Clone(a.plan.app)
-	ports[""] = ports[a.plan.mainPort]
+	ports := maps.Clone(p.app)
+	ports[""] = ports[p.mainPort]
 	return ports
+}
+
+// plan is what the instance is; nil when no server has described its service yet.
+func (i *instance) plan() *plan {
+	select {
+	case <-i.member.known:
+		return i.member.value.plan
+	default:
+		return nil
+	}
 }
 
 // variable is a name as a part of a variable's name.
 func variable[S mesh.ServiceName | mesh.PortName](name S) string {
 	return strings.ToUpper(strings.ReplaceAll(string(name), "-", "_"))
+}
+
+// lookForStrangers looks who listens at the application's ports before it is started: health checks and
+// requests would reach that program.
+func (i *instance) lookForStrangers(ctx context.Context) (found stranger) {
+	ctx, cancel := context.WithTimeout(ctx, strangerTimeout)
+	defer cancel()
+	ports := slices.Sorted(maps.Values(i.listeningPorts()))
+	for _, port := range slices.Compact(ports) {
+		address := netip.AddrPortFrom(i.listensOn(), uint16(port)).String()
+		if health.AskTCP(ctx, address) == nil {
+			found = stranger("another program answered at " + address + " before the application was started")
+			i.Log.Error("another program answers at the application's port, before the application is started", "address", address)
+		}
+	}
+	return found
 }

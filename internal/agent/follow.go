@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/agent/backoff"
+	"github.com/doyen-mesh/doyen/internal/agent/health"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
@@ -15,13 +17,21 @@ import (
 // openEvery is how often a port that the manifest has got is tried until Envoy listens there.
 const openEvery = 200 * time.Millisecond
 
+// Pauses between attempts to read a manifest that has changed.
+const (
+	firstRetry = 250 * time.Millisecond
+	lastRetry  = time.Second
+)
+
 // follower applies changes of the manifest to a running instance: its ports and its health check. What the
 // application was started with, such as its own ports, stays.
 type follower struct {
-	ask     func(context.Context) (api.Service, error)
-	changed chan struct{} // one slot: the manifest may have changed
-	apply   func(context.Context, api.Service) error
-	warn    func(message string, err error)
+	instance *instance
+	changed  chan struct{} // one slot: the manifest may have changed
+}
+
+func newFollower(i *instance) *follower {
+	return &follower{instance: i, changed: make(chan struct{}, 1)}
 }
 
 // manifestChanged makes Run ask for the manifest. It never waits.
@@ -32,30 +42,31 @@ func (f *follower) manifestChanged() {
 	}
 }
 
-// Run follows the manifest, which is known as last, until ctx ends.
-func (f *follower) Run(ctx context.Context, last api.Service) {
+// Run follows the manifest of the instance until ctx ends, and returns nil.
+func (f *follower) Run(ctx context.Context, m *member) error {
+	last := m.plan.service
 	last.Instances = api.Instances{}
-	retry := backoff{first: firstRetry, last: lastRetry}
+	retry := backoff.Backoff{First: firstRetry, Last: lastRetry}
 	for {
 		select {
 		case <-f.changed:
 		case <-ctx.Done():
-			return
+			return nil
 		}
-		d := askOnce(ctx, f.ask)
+		d := askOnce(ctx, f.instance.askService)
 		d.what.Instances = api.Instances{}
 		switch {
 		case ctx.Err() != nil:
-			return
+			return nil
 		case answered(d.err): // there is no manifest any more: the instance stays as it is
 		case d.err != nil:
-			if sleep(ctx, retry.pause()) {
+			if backoff.Sleep(ctx, retry.Pause()) {
 				f.manifestChanged()
 			}
 		case !reflect.DeepEqual(d.what, last):
-			retry.reset()
-			if err := f.apply(ctx, d.what); err != nil && ctx.Err() == nil {
-				f.warn("this instance does not follow its manifest", err)
+			retry.Reset()
+			if err := f.apply(ctx, m, d.what); err != nil && ctx.Err() == nil {
+				f.instance.Log.Error("this instance does not follow its manifest", "error", err)
 				continue
 			}
 			last = d.what
@@ -63,28 +74,28 @@ func (f *follower) Run(ctx context.Context, last api.Service) {
 	}
 }
 
-// followManifest applies a manifest to the running instance. A port that is new is checked in once Envoy
+// apply applies a manifest to the running instance. A port that is new is checked in once Envoy
 // listens there, or else callers would find nobody.
-func (a *agent) followManifest(ctx context.Context, service api.Service) error {
+func (f *follower) apply(ctx context.Context, m *member, service api.Service) error {
 	if len(service.Ports) == 0 {
 		return errors.New("the manifest has no port any more")
 	}
-	p, err := a.plan.follow(a.Options, service)
+	p, err := m.plan.follow(f.instance.Options, service)
 	if err != nil {
 		return err
 	}
-	a.health.replace(p.prober)
-	if !a.Proxyless {
+	m.health.Replace(p.prober)
+	if !f.instance.Proxyless {
 		for _, address := range p.inbound {
-			for askTCP(ctx, address.String()) != nil {
-				if !sleep(ctx, openEvery) {
+			for health.AskTCP(ctx, address.String()) != nil {
+				if !backoff.Sleep(ctx, openEvery) {
 					return ctx.Err()
 				}
 			}
 		}
 	}
-	a.lease.update(func(i *registry.Instance) { i.Key, i.Ports = p.instance.Key, p.instance.Ports })
-	a.Log.Info("following the manifest", "address", p.instance.Address, "further ports", len(p.instance.Ports))
+	m.lease.Update(func(i *registry.Instance) { i.Key, i.Ports = p.instance.Key, p.instance.Ports })
+	f.instance.Log.Info("following the manifest", "address", p.instance.Address, "further ports", len(p.instance.Ports))
 	return nil
 }
 
@@ -99,7 +110,7 @@ func (p *plan) follow(o Options, service api.Service) (*plan, error) {
 		}
 	}
 	next := &plan{node: p.node, app: app, mainPort: mainPort(service)}
-	next.prober = newAppProber(service.Health, protocolOf(service, healthPort(service)), netip.AddrPortFrom(o.listensOn(), uint16(app[healthPort(service)])).String())
+	next.prober = health.NewProber(service.Health, protocolOf(service, healthPort(service)), netip.AddrPortFrom(o.listensOn(), uint16(app[healthPort(service)])).String())
 	ports := app
 	if !o.Proxyless {
 		ports = p.node.Ports.IngressPorts(names)

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/doyen-mesh/doyen/internal/agent/supervisor"
 	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
@@ -231,7 +232,7 @@ func TestProxylessInstance(t *testing.T) {
 	m := newTestMesh(t, usersManifest)
 	m.start()
 	o := m.options("web")
-	o.Proxyless, o.Proxy = true, ProxyOptions{}
+	o.Proxyless, o.Proxy = true, supervisor.EnvoyOptions{}
 	r := m.run(o)
 	url := m.healthy()
 	if want := fmt.Sprintf("http://127.0.0.1:%d", o.AppPorts[""]); url != want {

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/agent/supervisor"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/internal/registry/client"
@@ -102,7 +103,7 @@ func (m *testMesh) options(app string) Options {
 		Service: "users", Command: []string{os.Args[0]}, Server: "http://" + m.http, XDS: m.grpc,
 		Address: netip.MustParseAddr("127.0.0.1"), AppPorts: map[mesh.PortName]int{"": port},
 		IngressPorts: map[mesh.PortName]int{"": 0},
-		Proxy:        ProxyOptions{Path: machine.Envoy(m.t), Concurrency: 1},
+		Proxy:        supervisor.EnvoyOptions{Path: machine.Envoy(m.t), Concurrency: 1},
 		DrainTimeout: DefaultDrainTimeout, StopTimeout: DefaultStopTimeout,
 		Stdout: io.Discard, Stderr: io.Discard,
 	}

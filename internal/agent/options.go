@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/agent/supervisor"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
@@ -45,7 +46,7 @@ type Options struct {
 	TCPPorts     map[mesh.ServiceName]int // local ports of TCP services and externals, other than the documents'; 0 is any free port
 
 	Proxyless bool // the application speaks xDS itself (gRPC): no Envoy
-	Proxy     ProxyOptions
+	Proxy     supervisor.EnvoyOptions
 
 	DrainTimeout time.Duration // for callers to learn of the end and for requests in flight, together; 0 is none
 	StopTimeout  time.Duration // for the application to end when asked to, before it is killed; 0 is none
@@ -56,14 +57,6 @@ type Options struct {
 	Log    *slog.Logger
 
 	anyIngress bool // the main ingress port was any free one, so further ones are too
-}
-
-// ProxyOptions is how an Envoy is run.
-type ProxyOptions struct {
-	Path        string   // the executable; "" is the one on PATH
-	Concurrency int      // worker threads; 0 is one for each core
-	LogLevel    string   // as Envoy names its levels; "" is warning
-	Args        []string // further arguments of Envoy's own
 }
 
 func (o Options) withDefaults() (Options, error) {

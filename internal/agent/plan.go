@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/agent/health"
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
@@ -25,7 +26,7 @@ type plan struct {
 	inbound  []netip.AddrPort      // where the ingress listens, as this machine reaches it
 	app      map[mesh.PortName]int // where the application listens
 	mainPort mesh.PortName
-	prober   prober // asks the application for its health
+	prober   health.Prober // asks the application for its health
 }
 
 // newPlan settles the ports that o leaves open for an instance of service. The ports in o must have been
@@ -36,7 +37,7 @@ func newPlan(o Options, service api.Service, chooser *portChooser) (*plan, error
 		return nil, err
 	}
 	p := &plan{service: service, app: app, mainPort: mainPort(service)}
-	p.prober = newAppProber(service.Health, protocolOf(service, healthPort(service)), netip.AddrPortFrom(o.listensOn(), uint16(app[healthPort(service)])).String())
+	p.prober = health.NewProber(service.Health, protocolOf(service, healthPort(service)), netip.AddrPortFrom(o.listensOn(), uint16(app[healthPort(service)])).String())
 	if o.Proxyless {
 		p.node = mesh.Node{Role: mesh.Proxyless, Service: o.Service, Zone: o.Zone}
 		p.place(o, service, app)

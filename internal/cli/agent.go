@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/doyen-mesh/doyen/internal/agent"
+	"github.com/doyen-mesh/doyen/internal/agent/supervisor"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/server"
 )
@@ -68,7 +69,7 @@ The agent sets these variables for the application:
 }
 
 // addProxyFlags adds the flags of every command that runs an Envoy.
-func addProxyFlags(cmd *cobra.Command, proxy *agent.ProxyOptions, xds *string, zone *mesh.ZoneName, admin *int) {
+func addProxyFlags(cmd *cobra.Command, proxy *supervisor.EnvoyOptions, xds *string, zone *mesh.ZoneName, admin *int) {
 	flags := cmd.Flags()
 	flags.Var(hostPortValue(xds), "xds", "host:port of the server's gRPC port")
 	flags.Var(nameValue(zone, "name", mesh.ParseZoneName), "zone", "zone of this machine: a failure domain within which traffic is cheap")
@@ -115,8 +116,8 @@ func (i Invocation) runAgent(cmd *cobra.Command, o agent.Options) error {
 func agentError(err error) error {
 	var ports agent.PortProblems
 	switch {
-	case errors.Is(err, agent.ErrNoEnvoy):
-		return &hinted{err, agent.GetEnvoy + " installs one; or name the executable with --envoy PATH"}
+	case errors.Is(err, supervisor.ErrNoEnvoy):
+		return &hinted{err, supervisor.GetEnvoy + " installs one; or name the executable with --envoy PATH"}
 	case errors.As(err, &ports):
 		return &hinted{err, portHint(ports)}
 	default:

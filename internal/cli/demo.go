@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/doyen-mesh/doyen/internal/agent"
+	"github.com/doyen-mesh/doyen/internal/agent/supervisor"
 	"github.com/doyen-mesh/doyen/internal/demo"
 	"github.com/doyen-mesh/doyen/internal/terminal"
 )
@@ -26,7 +26,7 @@ With --check it runs by itself through what a mesh must survive: instances that 
   doyen demo --check`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			found, err := agent.FindEnvoy(cmd.Context(), envoy)
+			found, err := supervisor.FindEnvoy(cmd.Context(), envoy)
 			if err != nil {
 				return agentError(err)
 			}

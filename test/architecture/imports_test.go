@@ -59,8 +59,12 @@ var allowed = []row{
 	}, "read models over everything that runs"},
 	{"internal/process", nil, "a program that runs knows nothing of meshes"},
 	{"internal/relay", []string{"xds", "xds/client", "xds/envoyrefs", "internal/atomicfile"}, "it passes on configuration and knows nothing of meshes"},
+	{"internal/agent/backoff", nil, "pauses between attempts, whatever is attempted"},
+	{"internal/agent/health", []string{"internal/mesh", "internal/printable", "internal/admin/api", "internal/registry", "internal/agent/backoff"}, "health checks know neither Envoy nor the server"},
+	{"internal/agent/lease", []string{"internal/httpapi", "internal/registry", "internal/registry/api", "internal/agent/backoff"}, "the lease knows the server only by its API"},
+	{"internal/agent/supervisor", []string{"internal/printable", "internal/process", "internal/envoy/bootstrap", "internal/agent/backoff", "internal/agent/health"}, "programs run without a server"},
 	{"internal/agent", []string{
-		"internal/mesh", "internal/relay", "internal/printable", "internal/process", "internal/atomicfile", "internal/httpapi", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/...", "internal/envoy/bootstrap",
+		"internal/agent/...", "internal/mesh", "internal/relay", "internal/process", "internal/atomicfile", "internal/httpapi", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/...", "internal/envoy/bootstrap",
 	}, "the agent knows the server only by its API"},
 	{"internal/traffic", nil, "requests and figures know nothing of meshes"},
 	{"internal/demo", []string{"internal/mesh", "internal/traffic", "internal/printable", "internal/terminal", "internal/process", "internal/atomicfile", "internal/httpapi", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/..."}, "the demo runs the product's own commands"},

@@ -1,10 +1,11 @@
-package agent
+package supervisor
 
 import (
 	"context"
-	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/doyen-mesh/doyen/internal/agent/backoff"
 )
 
 // A proxy counts as drained when nobody is connected to it, seen drainLooks times drainPoll apart, or
@@ -30,31 +31,38 @@ type load struct {
 	ever                  uint64 // requests since Envoy started
 }
 
-// drain makes Envoy ask its callers to go, and waits until they have gone or ctx ends.
-func (p *proxy) drain(ctx context.Context, log *slog.Logger) {
-	if err := p.admin.failHealthCheck(ctx); err != nil {
-		log.Warn("envoy cannot be drained", "error", err)
+// Drain makes Envoy ask its callers to go, and waits until they have gone or ctx ends. With closeListeners Envoy also
+// stops accepting connections.
+func (e *Envoy) Drain(ctx context.Context, closeListeners bool) {
+	defer e.admin.close()
+	if closeListeners {
+		if err := e.admin.closeInbound(ctx); err != nil {
+			e.Log.Warn("listeners cannot be closed", "error", err)
+		}
+	}
+	if err := e.admin.failHealthCheck(ctx); err != nil {
+		e.Log.Warn("envoy cannot be drained", "error", err)
 		return
 	}
 	started := time.Now()
-	now, err := p.quietDown(ctx)
+	now, err := e.quietDown(ctx)
 	waited := time.Since(started).Round(time.Millisecond).String()
 	switch {
 	case err == nil:
-		log.Info("drained", "waited", waited)
+		e.Log.Info("drained", "waited", waited)
 	case ctx.Err() != nil:
-		log.Warn("drain ended early", "waited", waited, "requests", now.requests, "connections", now.connections)
+		e.Log.Warn("drain ended early", "waited", waited, "requests", now.requests, "connections", now.connections)
 	default:
-		log.Warn("drain ended early", "waited", waited, "error", err)
+		e.Log.Warn("drain ended early", "waited", waited, "error", err)
 	}
 }
 
 // quietDown waits until the proxy counts as drained. With an error it returns the load it saw last.
-func (p *proxy) quietDown(ctx context.Context) (load, error) {
+func (e *Envoy) quietDown(ctx context.Context) (load, error) {
 	looks, asked := 0, time.Now()
 	var last load
 	for looks < drainLooks && time.Since(asked) < drainQuiet {
-		now, err := p.load(ctx)
+		now, err := e.load(ctx)
 		if err != nil {
 			return last, err
 		}
@@ -67,7 +75,7 @@ func (p *proxy) quietDown(ctx context.Context) (load, error) {
 			asked = time.Now()
 		}
 		last = now
-		if !sleep(ctx, drainPoll) {
+		if !backoff.Sleep(ctx, drainPoll) {
 			return last, ctx.Err()
 		}
 	}
@@ -76,8 +84,8 @@ func (p *proxy) quietDown(ctx context.Context) (load, error) {
 
 // load asks Envoy what its callers have under way. On a listener without HTTP each connection counts
 // as a request.
-func (p *proxy) load(ctx context.Context) (load, error) {
-	gauges, err := p.admin.gauges(ctx, inboundStats)
+func (e *Envoy) load(ctx context.Context) (load, error) {
+	gauges, err := e.admin.gauges(ctx, inboundStats)
 	if err != nil {
 		return load{}, err
 	}

@@ -1,4 +1,4 @@
-package agent
+package supervisor
 
 import (
 	"context"
@@ -15,41 +15,41 @@ import (
 // adminTimeout bounds one question to Envoy's admin port.
 const adminTimeout = 2 * time.Second
 
-// proxyAdmin asks the admin port of one Envoy on this machine.
-type proxyAdmin struct {
+// admin asks the admin port of one Envoy on this machine.
+type admin struct {
 	base string
 	http *http.Client
 }
 
-func newProxyAdmin(port int) *proxyAdmin {
-	return &proxyAdmin{
+func newAdmin(port int) *admin {
+	return &admin{
 		base: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
 		http: &http.Client{Timeout: adminTimeout, Transport: &http.Transport{}},
 	}
 }
 
-func (p *proxyAdmin) close() { p.http.CloseIdleConnections() }
+func (p *admin) close() { p.http.CloseIdleConnections() }
 
 // ready is nil once Envoy has its first configuration.
-func (p *proxyAdmin) ready(ctx context.Context) error {
+func (p *admin) ready(ctx context.Context) error {
 	_, err := p.call(ctx, http.MethodGet, "/ready")
 	return err
 }
 
 // failHealthCheck makes Envoy ask its callers to close: HTTP/1 answers say so, HTTP/2 connections get a GOAWAY.
-func (p *proxyAdmin) failHealthCheck(ctx context.Context) error {
+func (p *admin) failHealthCheck(ctx context.Context) error {
 	_, err := p.call(ctx, http.MethodPost, "/healthcheck/fail")
 	return err
 }
 
 // closeInbound stops accepting connections on every inbound listener.
-func (p *proxyAdmin) closeInbound(ctx context.Context) error {
+func (p *admin) closeInbound(ctx context.Context) error {
 	_, err := p.call(ctx, http.MethodPost, "/drain_listeners")
 	return err
 }
 
 // gauges returns the value of every counter and gauge whose name matches the regular expression (RE2).
-func (p *proxyAdmin) gauges(ctx context.Context, expression string) (map[string]uint64, error) {
+func (p *admin) gauges(ctx context.Context, expression string) (map[string]uint64, error) {
 	answer, err := p.call(ctx, http.MethodGet, "/stats?format=json&filter="+url.QueryEscape(expression))
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func (p *proxyAdmin) gauges(ctx context.Context, expression string) (map[string]
 }
 
 // refusedListeners returns what Envoy said of listeners that it has refused and that are not in force.
-func (p *proxyAdmin) refusedListeners(ctx context.Context) ([]string, error) {
+func (p *admin) refusedListeners(ctx context.Context) ([]string, error) {
 	answer, err := p.call(ctx, http.MethodGet, "/config_dump?resource=dynamic_listeners")
 	if err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func (p *proxyAdmin) refusedListeners(ctx context.Context) ([]string, error) {
 	return refused, nil
 }
 
-func (p *proxyAdmin) call(ctx context.Context, method, path string) ([]byte, error) {
+func (p *admin) call(ctx context.Context, method, path string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, p.base+path, nil)
 	if err != nil {
 		return nil, err

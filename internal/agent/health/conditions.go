@@ -1,4 +1,4 @@
-package agent
+package health
 
 import (
 	"log/slog"
@@ -9,40 +9,40 @@ import (
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
 
-// condition is one thing that must hold before an instance can take traffic.
-type condition string
+// Condition is one thing that must hold before an instance can take traffic.
+type Condition string
 
 const (
-	appHealthy condition = "application healthy"
-	envoyReady condition = "envoy ready"
+	ApplicationHealthy Condition = "application healthy"
+	EnvoyReady         Condition = "envoy ready"
 )
 
-// conditions joins what must hold before an instance can take traffic into the state it checks in with:
+// Conditions joins what must hold before an instance can take traffic into the state it checks in with:
 // starting until everything has held once, then healthy or unhealthy.
-type conditions struct {
+type Conditions struct {
 	log  *slog.Logger
 	tell func(registry.State, string) // told each change of the state and its reason, in order; must not block
 
 	mu      sync.Mutex
-	needed  []condition
+	needed  []Condition
 	note    string // a reason besides the conditions; "" is none
 	state   registry.State
 	reason  string
-	unmet   map[condition]string // why each that does not hold does not; "" is not known yet
+	unmet   map[Condition]string // why each that does not hold does not; "" is not known yet
 	started bool                 // everything has held once
 }
 
-// newConditions begins with none of the needed ones holding, and so with an instance that is starting.
-func newConditions(log *slog.Logger, tell func(registry.State, string), needed ...condition) *conditions {
-	c := &conditions{log: log, tell: tell, needed: needed, state: registry.Starting, unmet: map[condition]string{}}
+// NewConditions begins with none of the needed ones holding, and so with an instance that is starting.
+func NewConditions(log *slog.Logger, tell func(registry.State, string), needed ...Condition) *Conditions {
+	c := &Conditions{log: log, tell: tell, needed: needed, state: registry.Starting, unmet: map[Condition]string{}}
 	for _, n := range needed {
 		c.unmet[n] = ""
 	}
 	return c
 }
 
-// set says that a condition holds (nil), or why it does not.
-func (c *conditions) set(which condition, err error) {
+// Set says that a condition holds (nil), or why it does not.
+func (c *Conditions) Set(which Condition, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {
@@ -55,8 +55,8 @@ func (c *conditions) set(which condition, err error) {
 	c.conclude()
 }
 
-// remark adds to the reason, whatever the state.
-func (c *conditions) remark(note string) {
+// Remark adds to the reason, whatever the state.
+func (c *Conditions) Remark(note string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.note = note
@@ -64,7 +64,7 @@ func (c *conditions) remark(note string) {
 }
 
 // conclude tells the state and its reason if either has changed. The caller holds mu.
-func (c *conditions) conclude() {
+func (c *Conditions) conclude() {
 	state := registry.Starting
 	switch {
 	case len(c.unmet) == 0:
@@ -79,7 +79,7 @@ func (c *conditions) conclude() {
 }
 
 // why joins what is known of the conditions that do not hold, in the order in which they are needed.
-func (c *conditions) why() string {
+func (c *Conditions) why() string {
 	var reasons []string
 	if c.note != "" {
 		reasons = append(reasons, c.note)

@@ -1,4 +1,4 @@
-package agent
+package supervisor
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 )
 
 // gaugesAt serves an Envoy's statistics as a function of how often they were asked for.
-func gaugesAt(t *testing.T, at func(look int) map[string]int) *proxy {
+func gaugesAt(t *testing.T, at func(look int) map[string]int) *Envoy {
 	t.Helper()
 	looks := atomic.Int64{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -29,7 +29,7 @@ func gaugesAt(t *testing.T, at func(look int) map[string]int) *proxy {
 		_ = json.NewEncoder(w).Encode(answer)
 	}))
 	t.Cleanup(server.Close)
-	p := &proxy{admin: newProxyAdmin(1)}
+	p := &Envoy{admin: newAdmin(1)}
 	p.admin.base = server.URL
 	t.Cleanup(p.admin.close)
 	return p

@@ -1,4 +1,4 @@
-package agent
+package lease
 
 import (
 	"context"
@@ -99,13 +99,13 @@ func (f *fakeRegistry) attempts() int {
 	return f.asked
 }
 
-func testLease(f *fakeRegistry) *lease {
+func testLease(f *fakeRegistry) *Lease {
 	key := registry.Key{Service: "users", Address: netip.MustParseAddrPort("10.0.0.7:9211")}
-	return newLease(f, registry.Instance{Key: key, State: registry.Starting}, slog.New(slog.DiscardHandler))
+	return New(f, registry.Instance{Key: key, State: registry.Starting}, slog.New(slog.DiscardHandler))
 }
 
 // checkedIn is a lease that was checked in once, and is not running.
-func checkedIn(f *fakeRegistry) *lease {
+func checkedIn(f *fakeRegistry) *Lease {
 	l := testLease(f)
 	l.describe(context.Background())
 	_, _ = l.checkIn(context.Background())
@@ -124,20 +124,20 @@ func TestLeaseSaysWhichDescriptionIsTheLatest(t *testing.T) {
 		l := testLease(f)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { l.Run(ctx); close(done) }()
+		go func() { _ = l.Run(ctx); close(done) }()
 
 		time.Sleep(90 * time.Second) // two check-ins that are the same
-		l.update(state(registry.Healthy))
+		l.Update(state(registry.Healthy))
 		synctest.Wait()
 		f.mu.Lock()
 		f.known = &api.Instance{Incarnation: l.said.Incarnation, Sequence: 7, State: registry.Draining}
 		f.mu.Unlock()
-		l.update(state(registry.Starting))
+		l.Update(state(registry.Starting))
 		time.Sleep(5 * time.Second) // and once more, above 7
 		f.mu.Lock()
 		f.refusal = &httpapi.Refused{Status: http.StatusGone}
 		f.mu.Unlock()
-		l.update(state(registry.Healthy))
+		l.Update(state(registry.Healthy))
 		time.Sleep(5 * time.Second)
 		cancel()
 		<-done
@@ -162,7 +162,7 @@ func TestLeaseThatNeverCheckedIn(t *testing.T) {
 	f := &fakeRegistry{away: true}
 	l := checkedIn(f)
 	f.setAway(false)
-	if l.leave(t.Context(), 0) || len(f.left) != 0 {
+	if l.Leave(t.Context(), 0) || len(f.left) != 0 {
 		t.Errorf("it said goodbye: %v", f.left)
 	}
 }
@@ -173,10 +173,10 @@ func TestLeaseChecksInWhenTheStateChangesAndWhenAskedTo(t *testing.T) {
 		l := testLease(f)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { l.Run(ctx); close(done) }()
+		go func() { _ = l.Run(ctx); close(done) }()
 
 		time.Sleep(10 * time.Second)
-		l.update(state(registry.Healthy))
+		l.Update(state(registry.Healthy))
 		time.Sleep(90 * time.Second)
 		cancel()
 		<-done
@@ -198,7 +198,7 @@ func TestLeaseComesBackSoonAfterTheServerDoes(t *testing.T) {
 		l := testLease(f)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { l.Run(ctx); close(done) }()
+		go func() { _ = l.Run(ctx); close(done) }()
 
 		time.Sleep(10 * time.Minute)
 		if asked, most := f.attempts(), 10*60/int(lastRetry/time.Second)*2+20; asked > most {
@@ -220,7 +220,7 @@ func TestLeaveSaysGoodbyeEvenInAHurry(t *testing.T) {
 		f := &fakeRegistry{leaving: make(chan struct{})}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		checkedIn(f).leave(ctx, time.Minute)
+		checkedIn(f).Leave(ctx, time.Minute)
 		if diff := cmp.Diff([]time.Duration{time.Minute, 0}, f.left); diff != "" {
 			t.Errorf("waits (-want +got):\n%s", diff)
 		}
@@ -235,45 +235,17 @@ func TestLeaveOutlastsARestart(t *testing.T) {
 		f.setAway(true)
 		back := time.AfterFunc(time.Second, func() { f.setAway(false) })
 		defer back.Stop()
-		log := &output{}
+		log := &strings.Builder{}
 		l.log = slog.New(slog.NewTextHandler(log, nil))
-		l.leave(t.Context(), time.Minute)
+		l.Leave(t.Context(), time.Minute)
 		if !strings.Contains(log.String(), "no proxy calls this instance any more") {
 			t.Errorf("the goodbye did not get through: %s", log)
 		}
 		f.setAway(true)
 		started := time.Now()
-		l.leave(t.Context(), time.Minute)
+		l.Leave(t.Context(), time.Minute)
 		if took := time.Since(started); took > 2*goodbyeTimeout || !strings.Contains(log.String(), "could not leave") {
 			t.Errorf("it tried for %v: %s", took, log)
 		}
 	})
-}
-
-func TestConditionsJoinIntoAState(t *testing.T) {
-	var told []string
-	c := newConditions(slog.New(slog.DiscardHandler), func(s registry.State, why string) { told = append(told, strings.TrimSuffix(string(s)+": "+why, ": ")) }, appHealthy, envoyReady)
-	broken := errors.New("broken")
-	for _, step := range []struct {
-		which condition
-		err   error
-	}{
-		{appHealthy, broken}, {appHealthy, nil}, {envoyReady, nil}, {envoyReady, broken}, {appHealthy, broken}, {envoyReady, nil}, {appHealthy, nil},
-	} {
-		c.set(step.which, step.err)
-	}
-	c.remark("a\u202estranger " + strings.Repeat("x", registry.MaxReason))
-	if last := told[len(told)-1]; len(last) != len("healthy: ")+registry.MaxReason || !strings.HasSuffix(last, "...") {
-		t.Errorf("a long remark is told as %q", last)
-	}
-	told = told[:len(told)-1]
-	want := []string{
-		"starting: not application healthy: broken", "starting", "healthy",
-		"unhealthy: not envoy ready: broken",
-		"unhealthy: not application healthy: broken; not envoy ready: broken",
-		"unhealthy: not application healthy: broken", "healthy",
-	}
-	if diff := cmp.Diff(want, told); diff != "" {
-		t.Errorf("states (-want +got):\n%s", diff)
-	}
 }

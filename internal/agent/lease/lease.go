@@ -1,4 +1,8 @@
-package agent
+// Package lease keeps one instance in the registry, and takes it out.
+//
+// It must never fail because a server is away. Its one invariant: what the server is told of an instance never goes
+// back to an older description.
+package lease
 
 import (
 	"context"
@@ -8,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/agent/backoff"
 	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/internal/registry/api"
@@ -26,17 +31,17 @@ const (
 	lastRetry  = time.Second
 )
 
-// registrar is what a lease needs of the registry.
-type registrar interface {
+// Registry is what a Lease needs of the registry.
+type Registry interface {
 	Issue(ctx context.Context, key registry.Key) (registry.Incarnation, error)
 	CheckIn(ctx context.Context, i registry.Instance) (api.CheckedIn, error)
 	Leave(ctx context.Context, key registry.Key, incarnation registry.Incarnation, wait time.Duration) (api.Left, error)
 }
 
-// lease keeps one instance in the registry: it checks in at once when the instance changes, again when
+// Lease keeps one instance in the registry: it checks in at once when the instance changes, again when
 // the server asked for it, and again and again while no server answers.
-type lease struct {
-	registry registrar
+type Lease struct {
+	registry Registry
 	log      *slog.Logger
 
 	mu        sync.Mutex
@@ -48,77 +53,78 @@ type lease struct {
 	said registry.Instance // as it was described last, with the incarnation once there is one
 }
 
-func newLease(r registrar, i registry.Instance, log *slog.Logger) *lease {
-	return &lease{registry: r, log: log, desired: i, changed: make(chan struct{}, 1)}
+// New returns the lease of an instance that has not been checked in.
+func New(r Registry, i registry.Instance, log *slog.Logger) *Lease {
+	return &Lease{registry: r, log: log, desired: i, changed: make(chan struct{}, 1)}
 }
 
-// update changes what the instance is checked in as. It never waits.
-func (l *lease) update(change func(*registry.Instance)) {
+// Update changes what the instance is checked in as. It never waits.
+func (l *Lease) Update(change func(*registry.Instance)) {
 	l.mu.Lock()
 	change(&l.desired)
 	l.mu.Unlock()
-	l.renew()
+	l.Renew()
 }
 
-// renew checks in now. It never waits.
-func (l *lease) renew() {
+// Renew checks in now. It never waits.
+func (l *Lease) Renew() {
 	select {
 	case l.changed <- struct{}{}:
 	default:
 	}
 }
 
-// setState makes state, with the reason for it, what the instance is checked in with.
-func (l *lease) setState(state registry.State, reason string) {
-	l.update(func(i *registry.Instance) { i.State, i.Reason = state, reason })
+// SetState makes state, with the reason for it, what the instance is checked in with.
+func (l *Lease) SetState(state registry.State, reason string) {
+	l.Update(func(i *registry.Instance) { i.State, i.Reason = state, reason })
 }
 
 // isCheckedIn reports whether a server has taken a check-in of the instance.
-func (l *lease) isCheckedIn() bool {
+func (l *Lease) isCheckedIn() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return !l.confirmed.IsZero()
 }
 
 // isKnownAs reports whether shown is the instance as it was checked in, and not another one in its place.
-func (l *lease) isKnownAs(shown api.Instance) bool {
+func (l *Lease) isKnownAs(shown api.Instance) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.confirmed.IsZero() || shown.Incarnation == l.confirmed
 }
 
-func (l *lease) wanted() registry.Instance {
+func (l *Lease) wanted() registry.Instance {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.desired
 }
 
-// Run keeps the instance checked in until ctx ends. It does not leave.
-func (l *lease) Run(ctx context.Context) {
+// Run keeps the instance checked in until ctx ends, and returns nil. It does not leave.
+func (l *Lease) Run(ctx context.Context) error {
 	told := checkInLog{log: l.log}
-	retry := backoff{first: firstRetry, last: lastRetry}
+	retry := backoff.Backoff{First: firstRetry, Last: lastRetry}
 	for {
 		l.describe(ctx)
 		answer, err := l.checkIn(ctx)
 		if ctx.Err() != nil {
-			return
+			return nil
 		}
 		told.checkIn(l.said, answer, err)
 		pause := l.conclude(answer, err)
 		if pause <= 0 {
-			pause = retry.pause()
+			pause = retry.Pause()
 		} else {
-			retry.reset()
+			retry.Reset()
 		}
 		if !l.wait(ctx, pause) {
-			return
+			return nil
 		}
 	}
 }
 
 // describe makes said what is wanted, with a sequence above that of what was said before. An instance
 // that moves to another address leaves the old one.
-func (l *lease) describe(ctx context.Context) {
+func (l *Lease) describe(ctx context.Context) {
 	i := l.wanted()
 	if i.Key != l.said.Key && !l.said.Incarnation.IsZero() {
 		if _, err := l.goodbye(ctx, 0); err != nil {
@@ -134,7 +140,7 @@ func (l *lease) describe(ctx context.Context) {
 }
 
 // checkIn checks in what is said, with a new incarnation when there is none.
-func (l *lease) checkIn(ctx context.Context) (answer api.CheckedIn, err error) {
+func (l *Lease) checkIn(ctx context.Context) (answer api.CheckedIn, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if l.said.Incarnation.IsZero() {
@@ -147,7 +153,7 @@ func (l *lease) checkIn(ctx context.Context) (answer api.CheckedIn, err error) {
 
 // conclude draws the consequences of a check-in's answer and returns when to check in next; 0 is soon,
 // with growing pauses.
-func (l *lease) conclude(answer api.CheckedIn, err error) time.Duration {
+func (l *Lease) conclude(answer api.CheckedIn, err error) time.Duration {
 	var refused *httpapi.Refused
 	if errors.As(err, &refused) && refused.Status == http.StatusGone {
 		l.said.Incarnation = registry.Incarnation{} // somebody said goodbye for this instance
@@ -166,7 +172,7 @@ func (l *lease) conclude(answer api.CheckedIn, err error) time.Duration {
 }
 
 // wait waits for pause, or until the instance has changed. It reports false when ctx has ended.
-func (l *lease) wait(ctx context.Context, pause time.Duration) bool {
+func (l *Lease) wait(ctx context.Context, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
@@ -178,18 +184,18 @@ func (l *lease) wait(ctx context.Context, pause time.Duration) bool {
 	return true
 }
 
-// leave takes the instance out of the registry. It waits up to wait, or until ctx ends, for the proxies
+// Leave takes the instance out of the registry. It waits up to wait, or until ctx ends, for the proxies
 // of its callers to acknowledge that, and tries again for a while when no server answers: it may be
 // restarting, and without a goodbye callers would go on until the lease lapses. The goodbye is said even
 // when ctx has ended. It reports whether a server took it. Run must have returned.
-func (l *lease) leave(ctx context.Context, wait time.Duration) bool {
+func (l *Lease) Leave(ctx context.Context, wait time.Duration) bool {
 	if l.said.Incarnation.IsZero() {
 		l.log.Info("nothing to leave: no server has taken a check-in of this instance")
 		return false
 	}
 	left, err := l.goodbye(ctx, wait)
-	retry := backoff{first: firstRetry, last: lastRetry}
-	for giveUp := time.Now().Add(goodbyeTimeout); err != nil && time.Now().Before(giveUp) && sleep(ctx, retry.pause()); {
+	retry := backoff.Backoff{First: firstRetry, Last: lastRetry}
+	for giveUp := time.Now().Add(goodbyeTimeout); err != nil && time.Now().Before(giveUp) && backoff.Sleep(ctx, retry.Pause()); {
 		left, err = l.goodbye(ctx, wait)
 	}
 	if ctx.Err() != nil {
@@ -206,7 +212,7 @@ func (l *lease) leave(ctx context.Context, wait time.Duration) bool {
 	return err == nil
 }
 
-func (l *lease) goodbye(ctx context.Context, wait time.Duration) (api.Left, error) {
+func (l *Lease) goodbye(ctx context.Context, wait time.Duration) (api.Left, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait+goodbyeTimeout)
 	defer cancel()
 	return l.registry.Leave(ctx, l.said.Key, l.said.Incarnation, wait)

@@ -1,4 +1,4 @@
-package agent
+package lease
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/agent/backoff"
 	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/internal/registry/api"
@@ -20,60 +21,66 @@ const (
 	lastReconnect = time.Second
 )
 
-// watcher is what a watch needs of the registry.
-type watcher interface {
+// Watcher is what a Watch needs of the registry.
+type Watcher interface {
 	WatchInstance(ctx context.Context, key registry.Key, after string, wait time.Duration) (api.Shown, bool, error)
 }
 
-// watch makes one long-polling call after another to learn what the server knows about the instance: that the
+// Watch makes one long-polling call after another to learn what the server knows about the instance: that the
 // instance is not registered, that another one has its address, or that its manifest has changed. When a call
 // ends early, the server has stopped.
-type watch struct {
-	registry        watcher
-	lease           *lease
+type Watch struct {
+	registry        Watcher
+	lease           *Lease
 	manifestChanged func() // must not block
 }
 
-// Run watches until ctx ends.
-func (w *watch) Run(ctx context.Context) {
+// NewWatch returns a watch of the instance that l keeps checked in.
+func NewWatch(r Watcher, l *Lease, manifestChanged func()) *Watch {
+	return &Watch{registry: r, lease: l, manifestChanged: manifestChanged}
+}
+
+// Run watches until ctx ends, and returns nil.
+func (w *Watch) Run(ctx context.Context) error {
 	var last api.Shown
-	retry := backoff{first: firstRetry, last: lastReconnect}
+	retry := backoff.Backoff{First: firstRetry, Last: lastReconnect}
 	for ctx.Err() == nil {
 		shown, changed, err := w.once(ctx, last.Version)
 		switch {
 		case ctx.Err() != nil:
-			return
+			return nil
 		case isStatus(err, http.StatusNotFound):
 			last = api.Shown{Manifest: last.Manifest}
-			if w.lease.isCheckedIn() && sleep(ctx, jitter(returnSpread, 1)) {
-				w.lease.renew() // the server has lost its data, or the instance has left by another hand
+			if w.lease.isCheckedIn() && backoff.Sleep(ctx, backoff.Jitter(returnSpread, 1)) {
+				w.lease.Renew() // the server has lost its data, or the instance has left by another hand
 			}
-			sleep(ctx, retry.pause())
+			backoff.Sleep(ctx, retry.Pause())
 		case err != nil:
-			sleep(ctx, retry.pause())
+			backoff.Sleep(ctx, retry.Pause())
 		case changed:
-			retry.reset()
+			retry.Reset()
 			w.take(last, shown)
 			last = shown
 		default:
-			retry.reset()
+			retry.Reset()
 		}
 	}
+	return nil
 }
 
-func (w *watch) once(ctx context.Context, after string) (api.Shown, bool, error) {
+func (w *Watch) once(ctx context.Context, after string) (api.Shown, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, watchWait+callTimeout)
 	defer cancel()
 	return w.registry.WatchInstance(ctx, w.lease.wanted().Key, after, watchWait)
 }
 
 // take acts on a change of what the server knows.
-func (w *watch) take(last, shown api.Shown) {
+func (w *Watch) take(last, shown api.Shown) {
 	if shown.Manifest != last.Manifest {
 		w.manifestChanged()
 	}
 	if !w.lease.isKnownAs(shown.Instance) {
-		w.lease.renew() // the answer says who has the address
+		w.lease.Renew() // the answer says who has the address
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/agent/backoff"
 	"github.com/doyen-mesh/doyen/internal/httpapi"
 )
 
@@ -24,6 +25,9 @@ const documentGrace = 2500 * time.Millisecond
 
 // headStart is how long a start waits for a server's word and for Envoy to be ready.
 const headStart = 3 * time.Second
+
+// callTimeout bounds one call of the server.
+const callTimeout = 5 * time.Second
 
 // description is what a server said that a service or edge is, or its refusal to: it is in no document.
 type description[T any] struct {
@@ -45,7 +49,7 @@ func startAsking[T any](log *slog.Logger, ask func(context.Context) (T, error)) 
 }
 
 func keepAsking[T any](ctx context.Context, log *slog.Logger, ask func(context.Context) (T, error), answers chan<- description[T]) {
-	retry, told := backoff{first: firstAsk, last: lastAsk}, false
+	retry, told := backoff.Backoff{First: firstAsk, Last: lastAsk}, false
 	started := time.Now()
 	for {
 		d := askOnce(ctx, ask)
@@ -60,14 +64,14 @@ func keepAsking[T any](ctx context.Context, log *slog.Logger, ask func(context.C
 			}
 		default:
 			if answered(d.err) {
-				retry.reset() // the document may be read any moment
+				retry.Reset() // the document may be read any moment
 			}
 			if !told {
 				log.Warn("waiting for the server to describe this service or edge", "error", d.err)
 				told = true
 			}
 		}
-		if !sleep(ctx, retry.pause()) {
+		if !backoff.Sleep(ctx, retry.Pause()) {
 			return
 		}
 	}

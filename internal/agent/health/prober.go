@@ -1,4 +1,4 @@
-package agent
+package health
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -14,6 +13,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/agent/backoff"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
@@ -37,47 +37,47 @@ const (
 	nextFailureTold  = 30 * time.Second
 )
 
-// prober repeatedly checks the health of something on this machine.
-type prober struct {
-	ask      func(ctx context.Context) error // one probe; the error says what is wrong
-	eager    time.Duration                   // how often while it is not well: it may be any moment
-	interval time.Duration                   // how often while it is
-	timeout  time.Duration                   // of one probe
+// Prober repeatedly checks the health of something on this machine.
+type Prober struct {
+	Ask      func(ctx context.Context) error // one probe; the error says what is wrong
+	Eager    time.Duration                   // how often while it is not well: it may be any moment
+	Interval time.Duration                   // how often while it is
+	Timeout  time.Duration                   // of one probe
 }
 
-// newAppProber returns a prober of the application at address (host:port), as its manifest says. The port
+// NewProber returns a Prober of the application at address (host:port), as its manifest says. The port
 // speaks that protocol. Without a health check in the manifest a connection is enough.
-func newAppProber(h *api.Health, protocol mesh.Protocol, address string) prober {
-	p := prober{eager: eagerProbe, interval: defaultProbeInterval, timeout: defaultProbeTimeout}
+func NewProber(h *api.Health, protocol mesh.Protocol, address string) Prober {
+	p := Prober{Eager: eagerProbe, Interval: defaultProbeInterval, Timeout: defaultProbeTimeout}
 	if h == nil {
 		h = &api.Health{TCP: true}
 	}
 	if d, err := time.ParseDuration(h.Interval); err == nil && d > 0 {
-		p.interval = d
+		p.Interval = d
 	}
 	if d, err := time.ParseDuration(h.Timeout); err == nil && d > 0 {
-		p.timeout = d
+		p.Timeout = d
 	}
 	switch {
 	case h.HTTP != "":
-		p.ask = func(ctx context.Context) error {
+		p.Ask = func(ctx context.Context) error {
 			return askHTTP(ctx, "http://"+address+h.HTTP, h.Host, protocol.IsHTTP2())
 		}
 	case h.GRPC != nil:
-		p.ask = func(ctx context.Context) error { return askGRPC(ctx, address, h.Host, *h.GRPC) }
+		p.Ask = func(ctx context.Context) error { return askGRPC(ctx, address, h.Host, *h.GRPC) }
 	default:
-		p.ask = func(ctx context.Context) error { return askTCP(ctx, address) }
+		p.Ask = func(ctx context.Context) error { return AskTCP(ctx, address) }
 	}
 	return p
 }
 
-// run checks until ctx ends and reports every change: nil when the target became healthy, otherwise what is wrong.
+// Run checks until ctx ends and reports every change: nil when the target became healthy, otherwise what is wrong.
 // The target is unhealthy at first, which is reported if it lasts. A different reason is reported if it lasts, too.
-func (p prober) run(ctx context.Context, tell func(error)) {
+func (p Prober) Run(ctx context.Context, tell func(error)) {
 	well, failures := false, 0
 	told, nextTold := "", time.Now().Add(firstFailureTold)
 	for {
-		err := p.once(ctx)
+		err := p.Once(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -94,64 +94,23 @@ func (p prober) run(ctx context.Context, tell func(error)) {
 				told, nextTold = err.Error(), time.Now().Add(nextFailureTold)
 			}
 		}
-		if !sleep(ctx, p.pause(well)) {
+		if !backoff.Sleep(ctx, p.pause(well)) {
 			return
 		}
 	}
 }
 
-// healthCheck checks the application's health with the current check of its manifest.
-type healthCheck struct {
-	tell    func(error)
-	probers chan prober // one slot: how to ask from now on
-}
-
-func newHealthCheck(p prober, tell func(error)) *healthCheck {
-	h := &healthCheck{tell: tell, probers: make(chan prober, 1)}
-	h.probers <- p
-	return h
-}
-
-// replace asks with p from now on. One goroutine calls it. It never waits.
-func (h *healthCheck) replace(p prober) {
-	select {
-	case <-h.probers:
-	default:
-	}
-	h.probers <- p
-}
-
-// Run asks until ctx ends.
-func (h *healthCheck) Run(ctx context.Context) {
-	var asking sync.WaitGroup
-	defer asking.Wait()
-	stop := func() {}
-	for {
-		select {
-		case p := <-h.probers:
-			stop()
-			asking.Wait()
-			probing, cancel := context.WithCancel(ctx)
-			stop = cancel
-			asking.Go(func() { p.run(probing, h.tell) })
-		case <-ctx.Done():
-			stop()
-			return
-		}
-	}
-}
-
-func (p prober) pause(well bool) time.Duration {
+func (p Prober) pause(well bool) time.Duration {
 	if well {
-		return p.interval
+		return p.Interval
 	}
-	return min(p.eager, p.interval)
+	return min(p.Eager, p.Interval)
 }
 
-func (p prober) once(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+func (p Prober) Once(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	return p.ask(ctx)
+	return p.Ask(ctx)
 }
 
 // askHTTP requests url with that Host header and expects status 200. It opens a new connection each time, because a
@@ -200,22 +159,11 @@ func askGRPC(ctx context.Context, address, authority, service string) error {
 	return nil
 }
 
-func askTCP(ctx context.Context, address string) error {
+// AskTCP is nil when somebody accepts a TCP connection at address (host:port).
+func AskTCP(ctx context.Context, address string) error {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
 	return conn.Close()
-}
-
-// sleep waits for d and reports true, or false as soon as ctx ends.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -1,0 +1,173 @@
+package supervisor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/agent/backoff"
+	"github.com/doyen-mesh/doyen/internal/agent/health"
+	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
+	"github.com/doyen-mesh/doyen/internal/process"
+)
+
+// Pauses between the end of one Envoy and the start of the next; an Envoy that ran for stableAfter
+// starts the series again.
+const (
+	firstRestart = 250 * time.Millisecond
+	lastRestart  = 10 * time.Second
+	stableAfter  = 30 * time.Second
+)
+
+// How often an Envoy is asked whether it is ready: until it is, and from then on.
+const (
+	readyEager = 50 * time.Millisecond
+	readyCalm  = time.Second
+)
+
+// envoyGrace is how long an Envoy may take to end when asked to.
+const envoyGrace = 5 * time.Second
+
+// Envoy keeps an Envoy running.
+type Envoy struct {
+	EnvoyConfig
+	command process.Command
+	lines   *lineWriter // what Envoy prints
+	admin   *admin
+}
+
+// EnvoyConfig is what an Envoy needs to know of the agent that it belongs to.
+type EnvoyConfig struct {
+	EnvoyOptions
+	Bootstrap bootstrap.Options
+	Inbound   []netip.AddrPort // where callers reach it: it is ready when all of them accept connections
+	// Ready is called with each change of readiness: nil, or the reason. It is not ready at first, which is reported
+	// if it lasts. It must not block.
+	Ready func(error)
+	Hurry <-chan struct{} // closes when Envoy is to be killed rather than stopped; nil is never
+	Out   io.Writer       // what Envoy prints
+	Log   *slog.Logger
+}
+
+// EnvoyOptions is how an Envoy is run.
+type EnvoyOptions struct {
+	Path        string   // the executable; "" is the one on PATH
+	Concurrency int      // worker threads; 0 is one for each core
+	LogLevel    string   // as Envoy names its levels; "" is warning
+	Args        []string // further arguments of Envoy's own
+}
+
+// NewEnvoy returns an Envoy that has not been started. The bootstrap is an argument of Envoy's: a file could be
+// removed before Envoy is started again, and an agent that is killed would leave it behind.
+func NewEnvoy(c EnvoyConfig) (*Envoy, error) {
+	content, err := bootstrap.Envoy(c.Bootstrap)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"--config-yaml", string(content), "--disable-hot-restart", "--log-level", cmp.Or(c.LogLevel, "warning")}
+	if c.Concurrency > 0 {
+		args = append(args, "--concurrency", strconv.Itoa(c.Concurrency))
+	}
+	lines := &lineWriter{prefix: "envoy | ", out: c.Out}
+	return &Envoy{
+		EnvoyConfig: c,
+		command:     process.Command{Path: c.Path, Args: append(args, c.Args...), Stdout: lines, Stderr: lines},
+		lines:       lines,
+		admin:       newAdmin(c.Bootstrap.AdminPort),
+	}, nil
+}
+
+// Run starts Envoy, again whenever it ends, until ctx ends; then it stops it and returns nil.
+func (e *Envoy) Run(ctx context.Context) error {
+	defer e.admin.close()
+	restart := backoff.Backoff{First: firstRestart, Last: lastRestart}
+	for {
+		started := time.Now()
+		err := e.once(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		e.Ready(err)
+		if time.Since(started) > stableAfter {
+			restart.Reset()
+		}
+		pause := restart.Pause()
+		e.Log.Error("envoy ended: starting it again", "error", err, "pause", pause.Round(time.Millisecond).String())
+		if !backoff.Sleep(ctx, pause) {
+			return nil
+		}
+	}
+}
+
+// once runs one Envoy to its end, or to the end of ctx.
+func (e *Envoy) once(ctx context.Context) error {
+	child, err := process.Start(e.command)
+	if err != nil {
+		return err
+	}
+	watching, stop := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		e.prober().Run(watching, e.Ready)
+	}()
+	select {
+	case <-child.Done():
+	case <-ctx.Done():
+		// Envoy warns of the signal, and of the stream that it closes itself. That is worth reading only when
+		// something goes wrong.
+		e.lines.holdBack()
+		child.Stop(envoyGrace, e.Hurry)
+		e.lines.release(child.Code() == 0)
+	}
+	stop()
+	<-watched
+	return fmt.Errorf("envoy ended with status %d", child.Code())
+}
+
+// prober asks one Envoy whether it is ready. Callers' way in is tried only until it works once: a
+// connection each second would show in the statistics and, on TCP ports, in the application.
+func (e *Envoy) prober() health.Prober {
+	reached := false
+	ask := func(ctx context.Context) error {
+		err := e.admin.ready(ctx)
+		if err == nil && !reached {
+			err = e.accepts(ctx)
+			reached = err == nil
+		}
+		if err != nil {
+			return e.explain(ctx, err)
+		}
+		return nil
+	}
+	return health.Prober{Ask: ask, Eager: readyEager, Interval: readyCalm, Timeout: adminTimeout}
+}
+
+// explain returns why Envoy is not ready, as far as it can be known: it is not connected to a server, or it has
+// refused a listener. Otherwise that is err.
+func (e *Envoy) explain(ctx context.Context, err error) error {
+	connected, statsErr := e.admin.gauges(ctx, `^control_plane\.connected_state$`)
+	if state, found := connected["control_plane.connected_state"]; statsErr == nil && found && state == 0 {
+		return fmt.Errorf("no connection to the server's gRPC port at %s (--xds): %w", e.Bootstrap.Server, err)
+	}
+	if refused, dumpErr := e.admin.refusedListeners(ctx); dumpErr == nil && len(refused) > 0 {
+		return fmt.Errorf("%s: %w", strings.Join(refused, "; "), err)
+	}
+	return err
+}
+
+// accepts is nil when Envoy accepts connections wherever callers come.
+func (e *Envoy) accepts(ctx context.Context) error {
+	var errs []error
+	for _, address := range e.Inbound {
+		errs = append(errs, health.AskTCP(ctx, address.String()))
+	}
+	return errors.Join(errs...)
+}
