@@ -19,7 +19,7 @@ import (
 // Text returns s with every character that is not printable written as a Go escape, such as \n, \x1b or
 // \u202e. Printable text is returned as it is.
 func Text(s string) string {
-	if isPrintable(s) {
+	if Is(s) {
 		return s
 	}
 	var b strings.Builder
@@ -48,7 +48,7 @@ func Columns(s string) string {
 // JSON returns encoded JSON of the same meaning in which no string holds a character that is not printable.
 // encoding/json leaves U+007F and above as they are, but terminals also act on U+0080-U+009F.
 func JSON(encoded []byte) []byte {
-	if isPrintable(string(bytes.ReplaceAll(encoded, []byte("\n"), nil))) {
+	if Is(string(bytes.ReplaceAll(encoded, []byte("\n"), nil))) {
 		return encoded
 	}
 	var b bytes.Buffer
@@ -66,7 +66,8 @@ func JSON(encoded []byte) []byte {
 	return b.Bytes()
 }
 
-func isPrintable(s string) bool {
+// Is reports whether s can be shown as it is: Text would not change it.
+func Is(s string) bool {
 	for _, r := range s {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			return false

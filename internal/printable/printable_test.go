@@ -23,8 +23,8 @@ func TestText(t *testing.T) {
 		"bad \xff byte":             `bad � byte`,
 		"\x00\x7f":                  `\x00\x7f`,
 	} {
-		if got := Text(text); got != want {
-			t.Errorf("Text(%q) = %q, want %q", text, got, want)
+		if got := Text(text); got != want || Is(text) != (text == want && utf8.ValidString(text)) {
+			t.Errorf("Text(%q) = %q, want %q; Is = %v", text, got, want, Is(text))
 		}
 	}
 }

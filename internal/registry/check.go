@@ -7,10 +7,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/printable"
 )
 
 // Bounds of an instance, so that one check-in can cost neither memory nor push size
@@ -74,7 +73,7 @@ func (i *Instance) Problems() []Problem {
 	if !slices.Contains(States[:], i.State) {
 		add("state", fmt.Sprintf("%q is no state", i.State), "one of starting, healthy, unhealthy, draining")
 	}
-	if len(i.Reason) > MaxReason || !isText(i.Reason) {
+	if len(i.Reason) > MaxReason || !printable.Is(i.Reason) {
 		add("reason", fmt.Sprintf("%d bytes are too long or not printable", len(i.Reason)), "at most %d bytes of printable UTF-8", MaxReason)
 	}
 	if i.Lease < MinLease || i.Lease > MaxLease {
@@ -83,7 +82,7 @@ func (i *Instance) Problems() []Problem {
 	if why := badIdentity(i.Identity); why != "" {
 		add("identity", why, "a SPIFFE ID such as spiffe://example.org/users")
 	}
-	if len(i.Proxy) > MaxProxy || !isText(i.Proxy) {
+	if len(i.Proxy) > MaxProxy || !printable.Is(i.Proxy) {
 		add("proxy", fmt.Sprintf("%.80q of %d bytes is too long or not printable", i.Proxy, len(i.Proxy)), "the node ID of an Envoy, at most %d bytes of printable UTF-8", MaxProxy)
 	}
 	return found
@@ -138,7 +137,7 @@ func tagProblems(tags map[string]string) []Problem {
 			found = append(found, Problem{"tags", fmt.Sprintf("%.80q is no tag", key),
 				fmt.Sprintf("1-%d of a-z, A-Z, 0-9, '.', '_', '-' and '/'", MaxTagKey)})
 		}
-		if value := tags[key]; len(value) > MaxTagValue || !isText(value) {
+		if value := tags[key]; len(value) > MaxTagValue || !printable.Is(value) {
 			found = append(found, Problem{fmt.Sprintf("tags.%.80s", key), fmt.Sprintf("the value of %d bytes is too long or not printable", len(value)),
 				fmt.Sprintf("at most %d bytes of printable UTF-8", MaxTagValue)})
 		}
@@ -152,10 +151,6 @@ func isTagKey(key string) bool {
 	})
 }
 
-func isText(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
-}
-
 func badIdentity(id string) string {
 	rest, found := strings.CutPrefix(id, "spiffe://")
 	switch {
@@ -163,7 +158,7 @@ func badIdentity(id string) string {
 		return ""
 	case len(id) > MaxIdentity:
 		return fmt.Sprintf("it has %d bytes", len(id))
-	case !found || rest == "" || rest[0] == '/' || !isText(id) || strings.ContainsAny(id, " ?#%"):
+	case !found || rest == "" || rest[0] == '/' || !printable.Is(id) || strings.ContainsAny(id, " ?#%"):
 		return fmt.Sprintf("%.80q is no SPIFFE ID", id)
 	}
 	return ""

@@ -104,7 +104,9 @@ func (r *Registry) load(ctx context.Context) error {
 	changes := make([]Change, 0, len(loaded))
 	for _, i := range loaded {
 		if found := i.Problems(); len(found) > 0 {
-			return fmt.Errorf("registry: stored instance %v: %w", i.Key, found[0])
+			r.log.Warn("stored instance is left out: this release does not take it", "instance", i.Key.String(), "problem", found[0].Error())
+			r.unsavedRemovals[i.Key] = struct{}{}
+			continue
 		}
 		if holder, taken := r.holds(i); taken {
 			r.log.Warn("stored instance is left out: another one has its address", "instance", i.Key.String(), "other", holder.String())

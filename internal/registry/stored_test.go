@@ -321,11 +321,19 @@ func TestBrokenStoreIsNotStarted(t *testing.T) {
 	if _, err := registry.New(t.Context(), registry.Options{Store: store}); err == nil {
 		t.Error("a registry began with nothing though its store cannot be read")
 	}
-	bad := instance("users", 1).WithDefaults()
-	bad.Weight = 0
-	store = newMemory()
-	store.has[bad.Key] = &bad
-	if _, err := registry.New(t.Context(), registry.Options{Store: store}); err == nil {
-		t.Error("an invalid stored instance is taken")
+}
+
+// TestInvalidStoredInstanceIsLeftOut starts with an instance that this release would refuse: the others are served.
+func TestInvalidStoredInstanceIsLeftOut(t *testing.T) {
+	good, bad := instance("users", 1).WithDefaults(), instance("users", 2).WithDefaults()
+	bad.Tags = map[string]string{"team": "a\u202eb"}
+	store := newMemory()
+	store.has[good.Key], store.has[bad.Key] = &good, &bad
+	r, err := registry.New(t.Context(), registry.Options{Store: store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := r.Snapshot().Instances("users"); len(all) != 1 || all[0].Key != good.Key {
+		t.Errorf("instances %v: want the valid one", all)
 	}
 }

@@ -106,6 +106,10 @@ func TestBadCalls(t *testing.T) {
 		{"PUT", users, `{"tags":{"a":"` + strings.Repeat("x", 256) + `"}}`, 400, `tags.a|255 bytes`},
 		{"PUT", users, `{"tags":` + many(33, "t%d", `""`) + `}`, 400, `tags|at most 32`},
 		{"PUT", users, `{"reason":"a\u0007b"}`, 400, `reason|printable`},
+		// Characters that reorder or hide the text around them.
+		{"PUT", users, `{"tags":{"a":"admin\u202etxt"}}`, 400, `tags.a|printable`},
+		{"PUT", users, `{"reason":"a\u2066b"}`, 400, `reason|printable`},
+		{"PUT", users, `{"proxy":"sidecar\u200b/users"}`, 400, `proxy|printable`},
 		{"PUT", users, `{"identity":"users"}`, 400, `identity|spiffe://`},
 		{"PUT", users, `{"colour":1,"weight":0,"state":7,"zone":"A","ports":{"x":0}}`, 400, `5 things are wrong|colour|weight|state|zone|ports.x`},
 		// Expiry.
