@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -108,6 +109,21 @@ func (i Invocation) defaultData(config string) (string, error) {
 	return filepath.Join(state, "doyen", filepath.Base(whole)+"-"+hex.EncodeToString(sum[:4])), nil
 }
 
+// portsHint is what to do about addresses on which a server cannot listen.
+func portsHint(failed server.ListenErrors) string {
+	hint, flags := "use an address of this machine:", ""
+	for _, e := range failed {
+		host, _, _ := net.SplitHostPort(e.Address)
+		if errors.Is(e, syscall.EADDRINUSE) {
+			hint = "another server may be running (doyen status); for any free port:"
+		} else {
+			host = "127.0.0.1"
+		}
+		flags += fmt.Sprintf(" --%s %s", strings.ToLower(e.Port), net.JoinHostPort(host, "0"))
+	}
+	return hint + flags
+}
+
 // maxProblems is how many problems of a folder a server prints when it does not start.
 const maxProblems = 10
 
@@ -129,11 +145,8 @@ func (i Invocation) serverError(err error, data string) error {
 			"fix them, and check with: doyen validate " + invalid.Folder,
 		}
 	}
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return &hinted{err, "another server may be running (doyen status); for free ports: --grpc 127.0.0.1:0 --http 127.0.0.1:0"}
-	}
-	if errors.Is(err, syscall.EADDRNOTAVAIL) {
-		return &hinted{err, "use an address of this machine"}
+	if ports := (server.ListenErrors)(nil); errors.As(err, &ports) {
+		return &hinted{err, portsHint(ports)}
 	}
 	if file := (*fs.PathError)(nil); errors.As(err, &file) {
 		return &hinted{err, "the data folder is " + data + "; to use another: --data DIR"}

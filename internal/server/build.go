@@ -48,6 +48,9 @@ func (s *server) build(ctx context.Context) error {
 		return err
 	}
 	s.closers = append(s.closers, lock.Close)
+	if err := s.checkPorts(); err != nil {
+		return err
+	}
 	store, err := diskstore.Open(filepath.Join(s.Data, "registry"), s.Log)
 	if err != nil {
 		return fmt.Errorf("registry: %w", err)

@@ -99,13 +99,8 @@ func (s *server) serve(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
-	onGRPC, err := listen("gRPC", s.GRPC)
+	onGRPC, onHTTP, err := s.listen()
 	if err != nil {
-		return err
-	}
-	onHTTP, err := listen("HTTP", s.HTTP)
-	if err != nil {
-		onGRPC.Close()
 		return err
 	}
 	s.warnIfExposed(onGRPC.Addr(), onHTTP.Addr())
@@ -143,14 +138,6 @@ func unless(expected, err error) error {
 		return nil
 	}
 	return err
-}
-
-func listen(what, address string) (net.Listener, error) {
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("%s port %s: %w", what, address, err)
-	}
-	return listener, nil
 }
 
 // warnIfExposed says what listening beyond this machine means while there is no authentication.
