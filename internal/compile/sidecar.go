@@ -105,7 +105,7 @@ func ingress(service *config.Service, node mesh.Node, i int) (ir.Ingress, ir.Ups
 	}
 	target := ir.Target{Kind: ir.Local, Port: port.Name}
 	in := ir.Ingress{
-		Port: port.Name, Protocol: port.Protocol, Target: target, Origin: port.Origin,
+		Port: port.Name, Protocol: port.Protocol, Target: target, Host: defaultHost(service, i), Origin: port.Origin,
 		Bind: netip.AddrPortFrom(address, uint16(node.Ports.IngressPorts(portNames(service))[port.Name])),
 	}
 	local := ir.Upstream{
@@ -113,4 +113,20 @@ func ingress(service *config.Service, node mesh.Node, i int) (ir.Ingress, ir.Ups
 		Addresses: []netip.AddrPort{netip.AddrPortFrom(loopback, uint16(cmp.Or(node.Ports.App[port.Name], port.Port)))},
 	}
 	return in, local
+}
+
+// defaultHost is the host of requests to the i-th port that name none, as checks of old load balancers do: the one that
+// health checks name, or else the one by which services call the port. It is "" for a port that is not HTTP.
+func defaultHost(service *config.Service, i int) string {
+	if !service.Ports[i].Protocol.IsHTTP() {
+		return ""
+	}
+	if service.Health != nil && service.Health.Host != "" {
+		return service.Health.Host
+	}
+	called := ir.Target{Kind: ir.Service, Name: mesh.ServiceName(service.Name)}
+	if i > 0 {
+		called.Port = service.Ports[i].Name
+	}
+	return called.Hosts()[0]
 }

@@ -75,8 +75,9 @@ func TestEqualPartsAreEncodedOnce(t *testing.T) {
 		}
 		all = append(all, resources...)
 	}
-	// 2 clusters of users, 1 of the applications, 2 listeners, and the routes, whose text names the caller.
-	if want := 2 + 1 + 2 + 11; cache.Encoded() != want {
+	// 2 clusters of users, 1 of the applications, the egress listener, and for each service its ingress listener, which
+	// has its default host, and its routes, whose text names it.
+	if want := 2 + 1 + 1 + 11 + 11; cache.Encoded() != want {
 		t.Errorf("%d resources were encoded for %d: want %d", cache.Encoded(), len(all), want)
 	}
 	runtime.KeepAlive(all)

@@ -77,10 +77,6 @@ func tunnelListener(t ir.Tunnel) *listenerv3.Listener {
 	return sidecarListener(name, t.Bind, corev3.TrafficDirection_OUTBOUND, tcpFilter(name, t.Target))
 }
 
-// hostOfHTTP10 is the host of requests in HTTP/1.0 that name none, as old load balancers' checks do. The routes
-// of an ingress take every host.
-const hostOfHTTP10 = "localhost"
-
 // ingressListener has its routes in it: there is one, and it changes only with the listener.
 func ingressListener(in ir.Ingress) *listenerv3.Listener {
 	name := IngressName(in.Port)
@@ -88,7 +84,7 @@ func ingressListener(in ir.Ingress) *listenerv3.Listener {
 		return sidecarListener(name, in.Bind, corev3.TrafficDirection_INBOUND, tcpFilter(name, in.Target))
 	}
 	manager := sidecarManager(name)
-	manager.HttpProtocolOptions.DefaultHostForHttp_10 = hostOfHTTP10
+	manager.HttpProtocolOptions.DefaultHostForHttp_10 = in.Host
 	manager.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: ingressRoutes(in)}
 	return sidecarListener(name, in.Bind, corev3.TrafficDirection_INBOUND, httpFilter(manager))
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -37,11 +36,12 @@ routes: [{path: /, to: users}]
 	for _, test := range []struct {
 		name, host string
 		port       int
+		reaches    string // the host that the application sees
 	}{
-		{"ingress without a host", "", ingress},
-		{"ingress", "Host: users\r\n", ingress},
-		{"egress", "Host: users\r\n", egress},
-		{"edge", "Host: shop.example.com\r\n", edge},
+		{"ingress without a host", "", ingress, "users"},
+		{"ingress", "Host: api.example.com\r\n", ingress, "api.example.com"},
+		{"egress", "Host: users\r\n", egress, "users"},
+		{"edge", "Host: shop.example.com\r\n", edge, "shop.example.com"},
 	} {
 		conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", test.port), patience)
 		if err != nil {
@@ -56,7 +56,7 @@ routes: [{path: /, to: users}]
 			continue
 		}
 		body, _ := io.ReadAll(response.Body)
-		if response.StatusCode != http.StatusOK || !strings.HasPrefix(string(body), "app ") {
+		if response.StatusCode != http.StatusOK || string(body) != "app "+test.reaches+" /" {
 			t.Errorf("%s: %s, %q", test.name, response.Status, body)
 		}
 	}

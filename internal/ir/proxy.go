@@ -50,8 +50,9 @@ type Tunnel struct {
 type Ingress struct {
 	Port     mesh.PortName  `json:"port"`
 	Protocol mesh.Protocol  `json:"protocol"`
-	Bind     netip.AddrPort `json:"bind"`   // the address "::" is every address, IPv4 and IPv6
-	Target   Target         `json:"target"` // Local
+	Bind     netip.AddrPort `json:"bind"`           // the address "::" is every address, IPv4 and IPv6
+	Target   Target         `json:"target"`         // Local
+	Host     string         `json:"host,omitempty"` // of requests in HTTP/1.0 that name none; "" where Protocol is not HTTP
 	Origin   mesh.Origin    `json:"origin"`
 }
 
