@@ -52,7 +52,7 @@ func (r *Registry) admit(i *Instance) admission {
 	switch {
 	case renewal:
 		return admission{instance: known, renewal: true}
-	case r.hasLeft(i):
+	case r.hasLeft(i), known == nil && !r.follows(i):
 		return admission{err: fmt.Errorf("%v, incarnation %v: %w", i.Key, i.Incarnation, ErrLeft)}
 	case known != nil && known.Incarnation.Compare(i.Incarnation) > 0:
 		return admission{err: r.contest(i, known, i.Address)}
@@ -89,6 +89,18 @@ func (r *Registry) identify(i, known *Instance) (_ *Instance, renewal bool) {
 func (i Instance) as(incarnation Incarnation, sequence uint64) *Instance {
 	i.Incarnation, i.Sequence = incarnation, sequence
 	return &i
+}
+
+// follows makes i, of which nothing is known, later than the lapse that is remembered of it. It reports
+// false when i is a delayed description that must not return.
+func (r *Registry) follows(i *Instance) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ended, found := r.sharing.ending(i.Key)
+	if found && ended.Instance.sameVersion(i) {
+		i.Revival = ended.Instance.Revival + 1
+	}
+	return !found || Record{Instance: i}.Compare(ended) > 0
 }
 
 func (r *Registry) hasLeft(i *Instance) bool {

@@ -93,6 +93,7 @@ func (r *Registry) renew(i *Instance) (Grant, bool) {
 		return Grant{}, false
 	}
 	l.renew(now)
+	r.sharing.heard(l)
 	return l.grant(now), true
 }
 

@@ -60,7 +60,7 @@ func (r *Registry) decide(d *decision) decided {
 	}
 	r.log.Info("expiry resumes: an operator decided", "service", scope{name: d.service}.label(), "decision", string(d.way), "instances", n)
 	if len(gone) > 0 {
-		r.drop(gone...)
+		r.expire(gone)
 	}
 	return decided{instances: n}
 }
@@ -79,6 +79,7 @@ func (r *Registry) applyDecision(d *decision, now time.Time) (n int, gone []Key)
 			n++
 			if d.way == Keep {
 				l.renew(now)
+				r.sharing.heard(l)
 			} else {
 				gone = append(gone, l.instance.Key)
 			}

@@ -24,10 +24,10 @@ func (r *Registry) sweep(late time.Duration) {
 		n.log(r.log)
 	}
 	if len(gone) > 0 {
-		r.drop(gone...)
+		r.expire(gone)
 		r.log.Info("instances are gone: their leases ended", "instances", len(gone))
 	}
-	r.retry = len(r.unsavedRemovals) > 0
+	r.retry = len(r.unsaved) > 0
 }
 
 // lapse takes the leases that have lapsed out and returns their keys, and what is new about
@@ -41,6 +41,7 @@ func (r *Registry) lapse(now time.Time, away time.Duration) (gone []Key, found [
 		r.leases.extend(away)
 	}
 	r.leases.updateMissing(now)
+	r.holdForeign(now)
 	found = r.judge(snapshot, now)
 	for _, missing := range r.leases.missing {
 		for l := range missing {
@@ -123,7 +124,7 @@ func (r *Registry) nextSweep(now time.Time) time.Time {
 	soonest := now.Add(sweepEvery)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.leases.absent > 0 || len(r.doubts.pauses) > 0 || len(r.unsavedRemovals) > 0 {
+	if r.leases.absent > 0 || len(r.doubts.pauses) > 0 || len(r.unsaved) > 0 {
 		return soonest
 	}
 	if len(r.leases.queue) == 0 {

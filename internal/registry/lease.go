@@ -27,6 +27,9 @@ type lease struct {
 	look     time.Time // when to look whether it is missing; never too late
 	index    int       // in the queue; -1 while it is missing
 
+	foreign   bool // another server heard the instance last, or nobody did since the start
+	announced bool // the other servers will be told of a renewal
+
 	rival      Claim     // an earlier incarnation that still claims the address
 	rivalSince time.Time // when it last did; zero when none has
 
@@ -70,7 +73,7 @@ func (s *leases) put(i *Instance, now time.Time) {
 	} else {
 		s.detach(l)
 	}
-	l.instance, l.expires = i, now.Add(i.Lease)
+	l.instance, l.expires, l.foreign = i, now.Add(i.Lease), false
 	s.versions++
 	l.version = s.versions
 	l.stale()

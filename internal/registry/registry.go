@@ -26,6 +26,7 @@ var (
 type Options struct {
 	Store       Store        // nil: instances do not survive the process
 	LapseLimits LapseLimits  // zero fields have their defaults
+	Shared      bool         // instances are shared with other servers: see Merge and TakeChanges
 	Log         *slog.Logger // nil: says nothing
 }
 
@@ -45,14 +46,14 @@ type Registry struct {
 	current atomic.Pointer[Snapshot]
 
 	// Owned by Run.
-	waiting         []*request             // for the store, in order
-	leaving         []*request             // have left the snapshot; wait until the store is told
-	saving          batch                  // what the store is being told
-	busy            bool                   // it is
-	unsavedRemovals map[Key]struct{}       // removed, and the store is not told yet
-	retry           bool                   // tell it now
-	holders         map[netip.AddrPort]Key // who has each address
-	failing         bool                   // its last answer was an error
+	waiting []*request             // for the store, in order
+	leaving []*request             // have left the snapshot; wait until the store is told
+	saving  batch                  // what the store is being told
+	busy    bool                   // it is
+	unsaved map[Key]struct{}       // changed, and the store is not told yet
+	retry   bool                   // tell it now
+	holders map[netip.AddrPort]Key // who has each address
+	failing bool                   // its last answer was an error
 
 	// Guarded by mu, which is a leaf: held for memory work only.
 	mu           sync.Mutex
@@ -60,6 +61,7 @@ type Registry struct {
 	doubts       doubts
 	incarnations incarnations
 	departed     departed
+	sharing      *sharing // nil: with nobody
 }
 
 // Lease is the registry's belief in one instance at one moment.
@@ -72,18 +74,21 @@ type Lease struct {
 // lease. It starts nothing: Run does.
 func New(ctx context.Context, options Options) (*Registry, error) {
 	r := &Registry{
-		store:           options.Store,
-		log:             options.Log,
-		checkIns:        make(chan *request),
-		leaves:          make(chan *request),
-		decisions:       make(chan *decision),
-		saved:           make(chan error, 1),
-		stopped:         make(chan struct{}),
-		unsavedRemovals: make(map[Key]struct{}),
-		holders:         make(map[netip.AddrPort]Key),
-		departed:        newDeparted(),
-		leases:          newLeases(),
-		doubts:          newDoubts(options.LapseLimits.withDefaults()),
+		store:     options.Store,
+		log:       options.Log,
+		checkIns:  make(chan *request),
+		leaves:    make(chan *request),
+		decisions: make(chan *decision),
+		saved:     make(chan error, 1),
+		stopped:   make(chan struct{}),
+		unsaved:   make(map[Key]struct{}),
+		holders:   make(map[netip.AddrPort]Key),
+		departed:  newDeparted(),
+		leases:    newLeases(),
+		doubts:    newDoubts(options.LapseLimits.withDefaults()),
+	}
+	if options.Shared {
+		r.sharing = newSharing()
 	}
 	if r.store == nil {
 		r.store = unstored{}
@@ -105,17 +110,21 @@ func (r *Registry) load(ctx context.Context) error {
 	for _, i := range loaded {
 		if found := i.Problems(); len(found) > 0 {
 			r.log.Warn("stored instance is left out: this release does not take it", "instance", i.Key.String(), "problem", found[0].Error())
-			r.unsavedRemovals[i.Key] = struct{}{}
+			r.unsaved[i.Key] = struct{}{}
 			continue
 		}
 		if holder, taken := r.holds(i); taken {
 			r.log.Warn("stored instance is left out: another one has its address", "instance", i.Key.String(), "other", holder.String())
-			r.unsavedRemovals[i.Key] = struct{}{}
+			r.unsaved[i.Key] = struct{}{}
 			continue
+		}
+		if i.Incarnation.IsZero() && r.sharing != nil {
+			i = i.as(r.incarnations.issue(), 1) // from a release without incarnations
 		}
 		changes = append(changes, Change{i.Key, i})
 		r.hold(i)
 		r.leases.put(i, now)
+		r.leases.byKey[i.Key].foreign = true
 		r.incarnations.seen(i.Incarnation)
 	}
 	r.current.Store(newSnapshot().with(changes))

@@ -16,9 +16,9 @@ const (
 	awayAfter = 10 * time.Second
 )
 
-// Run does everything that changes the registry, until ctx ends; it is called once. Six
-// things can happen: the end, a check-in, a leave, an answer of the store, an operator's
-// decision about a doubt, and the time to look at leases. None of them waits for the
+// Run does everything that changes the registry, until ctx ends; it is called once. Seven
+// things can happen: the end, a check-in, a leave, records of other servers, an answer of
+// the store, an operator's decision about a doubt, and the time to look at leases. None of them waits for the
 // store. Run returns nil when ctx ended and the store has what it was asked for.
 func (r *Registry) Run(ctx context.Context) error {
 	defer close(r.stopped)
@@ -34,6 +34,9 @@ func (r *Registry) Run(ctx context.Context) error {
 			r.takeAll(q)
 		case q := <-r.leaves:
 			r.take(q)
+		case m := <-r.mergeRequests():
+			r.merge(m.records)
+			close(m.done)
 		case err := <-r.saved:
 			r.conclude(err)
 		case d := <-r.decisions:
@@ -42,6 +45,7 @@ func (r *Registry) Run(ctx context.Context) error {
 			r.sweep(time.Since(next))
 			next = r.nextSweep(time.Now())
 		}
+		r.passOn()
 		r.save(ctx)
 		if sooner := r.nextSweep(time.Now()); sooner.Before(next) {
 			next = sooner
@@ -92,8 +96,13 @@ func (r *Registry) depart(q *request) bool {
 	}
 	r.mu.Lock()
 	r.departed.add(q.key.Address, incarnation, time.Now())
+	stays := known != nil && known.Incarnation.Compare(incarnation) > 0
+	if !stays && !incarnation.IsZero() {
+		r.sharing.end(&Instance{Key: q.key, Incarnation: incarnation}, Departed, time.Now())
+		r.sharing.note(q.key)
+	}
 	r.mu.Unlock()
-	if known == nil || known.Incarnation.Compare(incarnation) > 0 {
+	if known == nil || stays {
 		q.answer <- result{err: ErrUnknown}
 		return false
 	}
@@ -116,11 +125,25 @@ func (r *Registry) isPending(key Key) bool {
 	return false
 }
 
-// drop takes instances out of the snapshot, and owes that to the store.
+// expire takes instances out whose leases ended.
+func (r *Registry) expire(keys []Key) {
+	now, snapshot := time.Now(), r.Snapshot()
+	r.mu.Lock()
+	for _, key := range keys {
+		if i := snapshot.Instance(key); i != nil {
+			r.sharing.end(i, Lapsed, now)
+			r.sharing.note(key)
+		}
+	}
+	r.mu.Unlock()
+	r.drop(keys...)
+}
+
+// drop takes instances out of the snapshot, and tells the store soon.
 func (r *Registry) drop(keys ...Key) {
 	changes := make([]Change, 0, len(keys))
 	for _, key := range keys {
-		r.unsavedRemovals[key] = struct{}{}
+		r.unsaved[key] = struct{}{}
 		changes = append(changes, Change{Key: key})
 	}
 	r.retry = true

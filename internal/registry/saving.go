@@ -12,7 +12,8 @@ const saveTimeout = 10 * time.Second
 
 // batch is what the store is told at once, and who waits for that.
 type batch struct {
-	changes   []Change
+	changes   []Change // those of requests first
+	asked     int      // how many of them those are
 	requests  []*request
 	keys      map[Key]struct{}            // of requests and changes
 	addresses map[netip.AddrPort]struct{} // of the instances in changes
@@ -47,7 +48,7 @@ func (r *Registry) nextBatch() batch {
 	}
 	for len(r.waiting) > 0 && len(b.changes) < MaxBatch {
 		q := r.waiting[0]
-		if b.concerns(q) {
+		if b.decides(q) {
 			break
 		}
 		changes := r.decideOn(q)
@@ -59,13 +60,16 @@ func (r *Registry) nextBatch() batch {
 			b.add(q, changes)
 		}
 	}
-	for key := range r.unsavedRemovals {
+	b.asked = len(b.changes)
+	for _, c := range b.changes {
+		delete(r.unsaved, c.Key)
+	}
+	for key := range r.unsaved {
 		if len(b.changes) >= MaxBatch {
 			break
 		}
-		if _, twice := b.keys[key]; !twice {
-			b.add(nil, []Change{{Key: key}})
-		}
+		delete(r.unsaved, key)
+		b.changes = append(b.changes, Change{key, r.Snapshot().Instance(key)})
 	}
 	return b
 }
@@ -80,17 +84,24 @@ func (b *batch) add(q *request, changes []Change) {
 		}
 	}
 	b.changes = append(b.changes, changes...)
-	if q != nil {
-		b.requests = append(b.requests, q)
-	}
+	b.requests = append(b.requests, q)
 }
 
-// concerns reports whether b changes something that decides about q.
-func (b *batch) concerns(q *request) bool {
-	if _, twice := b.keys[q.key]; twice || q.instance == nil {
+// decides reports whether b changes something that decides about q.
+func (b *batch) decides(q *request) bool {
+	if q.instance == nil {
+		_, twice := b.keys[q.key]
 		return twice
 	}
-	for address := range q.instance.endpoints() {
+	return b.concerns(q.instance)
+}
+
+// concerns reports whether requests in b change something that decides about i.
+func (b *batch) concerns(i *Instance) bool {
+	if _, twice := b.keys[i.Key]; twice {
+		return true
+	}
+	for address := range i.endpoints() {
 		if _, twice := b.addresses[address]; twice {
 			return true
 		}
@@ -136,10 +147,13 @@ func (r *Registry) conclude(err error) {
 	r.busy = false
 	r.tell(err)
 	if err == nil {
+		asked := slices.Clone(r.saving.changes[:r.saving.asked])
+		r.noteStored(asked)
+		r.apply(asked) // those who left have left before
+	} else {
 		for _, c := range r.saving.changes {
-			delete(r.unsavedRemovals, c.Key)
+			r.unsaved[c.Key] = struct{}{} // whatever is stored of it now
 		}
-		r.apply(slices.Clone(r.saving.changes)) // those who left have left before
 	}
 	for _, q := range r.saving.requests {
 		switch {
@@ -154,8 +168,27 @@ func (r *Registry) conclude(err error) {
 			q.answer <- result{grant: g}
 		}
 	}
-	r.retry = err == nil && len(r.unsavedRemovals) > 0
+	r.retry = err == nil && len(r.unsaved) > 0
 	r.saving = batch{}
+	r.mergeDeferred()
+}
+
+// noteStored notes for the other servers what is stored now, and who loses an address by it.
+func (r *Registry) noteStored(changes []Change) {
+	if r.sharing == nil {
+		return
+	}
+	now, snapshot := time.Now(), r.Snapshot()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range changes {
+		if c.Instance != nil {
+			r.sharing.note(c.Key)
+		} else if displaced := snapshot.Instance(c.Key); displaced != nil {
+			r.sharing.end(displaced, Lapsed, now)
+			r.sharing.note(c.Key)
+		}
+	}
 }
 
 // tellDisplaced logs who lost an address to q.
@@ -179,6 +212,7 @@ func (r *Registry) tell(err error) {
 
 // flush lets the store have what was accepted, once each.
 func (r *Registry) flush(ctx context.Context) {
+	r.retry = len(r.unsaved) > 0
 	for r.save(ctx); r.busy; r.save(ctx) {
 		err := <-r.saved
 		r.conclude(err)

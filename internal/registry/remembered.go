@@ -1,0 +1,46 @@
+package registry
+
+import "time"
+
+// Bounds of what is remembered of instances that are gone. What was on its way meanwhile arrives within
+// seconds; an hour leaves room for proxies in between that repeat calls, and for servers that could not
+// reach the others.
+const (
+	rememberEnded = time.Hour
+	maxEnded      = 1 << 16
+)
+
+// remembered keeps the last value of each key for rememberEnded, and at most maxEnded of them. It reads no
+// clock and takes no lock.
+type remembered[K, V comparable] struct {
+	last  map[K]V
+	queue []memory[K, V] // oldest first
+}
+
+type memory[K, V comparable] struct {
+	key    K
+	value  V
+	forget time.Time
+}
+
+func newRemembered[K, V comparable]() remembered[K, V] {
+	return remembered[K, V]{last: make(map[K]V)}
+}
+
+// put remembers value as the last one of key.
+func (r *remembered[K, V]) put(key K, value V, now time.Time) {
+	r.last[key] = value
+	r.queue = append(r.queue, memory[K, V]{key, value, now.Add(rememberEnded)})
+	r.forget(now)
+}
+
+// forget drops what is old, or too much.
+func (r *remembered[K, V]) forget(now time.Time) {
+	for len(r.queue) > maxEnded || len(r.queue) > 0 && !now.Before(r.queue[0].forget) {
+		oldest := r.queue[0]
+		r.queue = r.queue[1:]
+		if r.last[oldest.key] == oldest.value {
+			delete(r.last, oldest.key)
+		}
+	}
+}
