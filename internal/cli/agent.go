@@ -99,7 +99,7 @@ func agentUsage(cmd *cobra.Command, o agent.Options, args []string) error {
 }
 
 func (i Invocation) runAgent(cmd *cobra.Command, o agent.Options) error {
-	ctx, immediately, stop := interruptible(cmd.Context())
+	ctx, immediately, stop := interruptible(cmd.Context(), o.Log)
 	defer stop()
 	o.Hurry = immediately
 	status, err := agent.Run(ctx, o)

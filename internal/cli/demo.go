@@ -47,7 +47,7 @@ With --check it runs by itself through what a mesh must survive: instances that 
 }
 
 func (i Invocation) runDemo(cmd *cobra.Command, o demo.Options, check bool) error {
-	ctx, _, stop := interruptible(cmd.Context())
+	ctx, _, stop := interruptible(cmd.Context(), nil)
 	defer stop()
 	if !check {
 		return demo.Run(ctx, o)
@@ -67,7 +67,7 @@ func (i Invocation) demoApp() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, _, stop := interruptible(cmd.Context())
+			ctx, _, stop := interruptible(cmd.Context(), nil)
 			defer stop()
 			return demo.RunApplication(ctx, args[0], args[len(args)-1], i.Stdout)
 		},

@@ -24,9 +24,10 @@ On SIGTERM it stops accepting connections, lets requests in flight finish, and e
 			if o.Edge == "" {
 				return usage("for example: doyen edge --edge public", "--edge is required")
 			}
-			ctx, immediately, stop := interruptible(cmd.Context())
+			o.Log, o.Stderr = logs.logger(i), i.Stderr
+			ctx, immediately, stop := interruptible(cmd.Context(), o.Log)
 			defer stop()
-			o.Hurry, o.Log, o.Stderr = immediately, logs.logger(i), i.Stderr
+			o.Hurry = immediately
 			return agentError(agent.RunEdge(ctx, o))
 		},
 	}

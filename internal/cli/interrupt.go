@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -9,9 +11,10 @@ import (
 
 // interruptible returns a context that is canceled by the first SIGTERM, SIGINT or SIGHUP, and a channel that is
 // closed by the second, which asks to stop immediately. SIGHUP does not count while it is ignored, as under nohup.
-// stop restores the default handling of signals.
-func interruptible(ctx context.Context) (_ context.Context, immediately <-chan struct{}, stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
+// stop restores the default handling of signals. Signals are logged, unless log is nil, and the first one is the
+// context's cause.
+func interruptible(ctx context.Context, log *slog.Logger) (_ context.Context, immediately <-chan struct{}, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
 	signals, second := make(chan os.Signal, 2), make(chan struct{})
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -20,13 +23,17 @@ func interruptible(ctx context.Context) (_ context.Context, immediately <-chan s
 	done := make(chan struct{})
 	go func() {
 		for count := 0; count < 2; count++ {
+			var received os.Signal
 			select {
-			case <-signals:
+			case received = <-signals:
 			case <-done:
 				return
 			}
+			if log != nil {
+				log.Info("signal received", "signal", received.String(), "immediately", count > 0)
+			}
 			if count == 0 {
-				cancel()
+				cancel(fmt.Errorf("signal received: %v", received))
 			} else {
 				close(second)
 			}
@@ -35,6 +42,6 @@ func interruptible(ctx context.Context) (_ context.Context, immediately <-chan s
 	return ctx, second, func() {
 		signal.Stop(signals)
 		close(done)
-		cancel()
+		cancel(nil)
 	}
 }

@@ -68,7 +68,7 @@ func (i Invocation) runServer(cmd *cobra.Command, o server.Options) error {
 	o.Ready = func(grpc, http net.Addr) {
 		o.Log.Info("ready", "grpc", grpc.String(), "http", http.String(), "config", o.Config, "data", o.Data)
 	}
-	ctx, _, stop := interruptible(cmd.Context())
+	ctx, _, stop := interruptible(cmd.Context(), o.Log)
 	defer stop()
 	return i.serverError(server.Run(ctx, o), o.Data)
 }

@@ -19,7 +19,7 @@ const watchInterval = time.Second
 // watchStatus shows the status until the context ends. On a terminal it is painted in place; elsewhere a whole
 // status is printed each time that something but the time has changed.
 func (i Invocation) watchStatus(cmd *cobra.Command, o statusOptions) error {
-	ctx, _, stop := interruptible(cmd.Context())
+	ctx, _, stop := interruptible(cmd.Context(), nil)
 	defer stop()
 	cmd.SetContext(ctx)
 	ticker := time.NewTicker(watchInterval)

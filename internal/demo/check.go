@@ -63,7 +63,7 @@ func (s *stage) check(ctx context.Context) error {
 			fmt.Fprintf(s.Out, "ok    %-38s %s\n", step.name, figures)
 		}
 		if ctx.Err() != nil {
-			return errors.Join(failed, fmt.Errorf("%w: it took longer than %v or was interrupted", ErrCheck, checkLimit))
+			return errors.Join(failed, fmt.Errorf("%w: it did not finish within %v: %v", ErrCheck, checkLimit, context.Cause(ctx)))
 		}
 	}
 	return failed

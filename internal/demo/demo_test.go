@@ -159,6 +159,9 @@ func TestInterrupt(t *testing.T) {
 	if err := errors.Join(cmd.Process.Signal(syscall.SIGINT), cmd.Wait()); err != nil {
 		t.Error(err)
 	}
+	if want := "stopping everything (signal received: interrupt)"; !strings.Contains(text(), want) {
+		t.Errorf("the output does not say %q:\n%s", want, text())
+	}
 	mustBeGone(t, doyen, temporary)
 	if _, err := os.Stat(filepath.Join(kept, "users.yaml")); err != nil {
 		t.Errorf("the named folder is not kept: %v", err)

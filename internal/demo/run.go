@@ -24,9 +24,11 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	err = s.show(ctx)
-	fmt.Fprintln(o.Out, "stopping everything")
 	if ctx.Err() != nil {
 		err = nil // an interrupt is how it ends
+		fmt.Fprintf(o.Out, "stopping everything (%v)\n", context.Cause(ctx))
+	} else {
+		fmt.Fprintln(o.Out, "stopping everything")
 	}
 	return errors.Join(err, s.close())
 }
