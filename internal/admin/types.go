@@ -41,11 +41,14 @@ func pendingSince(stream xds.StreamStatus, t xds.TypeStatus) time.Time {
 	return since
 }
 
+// maxNames is how many names of rejected resources are shown.
+const maxNames = 16
+
 // typeStatus describes one type. The origins are worked out only where something was rejected.
 func typeStatus(t xds.TypeStatus, origins func() map[xds.Ref][]mesh.Origin) api.TypeStatus {
 	s := api.TypeStatus{Sent: t.Sent, Acknowledged: t.Acknowledged}
 	if r := t.Rejected; r != nil {
-		s.Rejected = &api.Rejection{Message: r.Message, Version: r.Version, Time: r.Time}
+		s.Rejected = &api.Rejection{Message: r.Message, Version: r.Version, Time: r.Time, Names: r.Names[:min(len(r.Names), maxNames)]}
 		for _, name := range r.Names {
 			for _, origin := range origins()[xds.Ref{Type: r.Type, Name: name}] {
 				s.Rejected.Origins = append(s.Rejected.Origins, origin.String())

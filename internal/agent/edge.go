@@ -14,7 +14,6 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/admin/client"
-	"github.com/doyen-mesh/doyen/internal/agent/backoff"
 	"github.com/doyen-mesh/doyen/internal/agent/supervisor"
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
 	"github.com/doyen-mesh/doyen/internal/mesh"
@@ -50,7 +49,7 @@ func RunEdge(ctx context.Context, o EdgeOptions) error {
 		return err
 	}
 	defer server.Close()
-	e := &edge{EdgeOptions: o, server: server, envoy: newFuture[*supervisor.Envoy]()}
+	e := &edge{EdgeOptions: o, server: server, envoy: newFuture[*supervisor.Envoy](), ready: make(chan struct{}, 1)}
 	all := parts{
 		{name: "description", run: e.describe},
 		{name: "envoy", run: e.once(func(ctx context.Context, envoy *supervisor.Envoy) error { return envoy.Run(ctx) })},
@@ -65,6 +64,7 @@ type edge struct {
 	EdgeOptions
 	server *client.Client
 	envoy  *future[*supervisor.Envoy]
+	ready  chan struct{} // one slot: Envoy has become ready
 }
 
 // once runs a part as soon as there is an Envoy.
@@ -127,13 +127,7 @@ func (e *edge) newEnvoy(document api.Edge) (*supervisor.Envoy, error) {
 			Server:   e.XDS, AdminPort: admin, CA: bootstrap.SystemCA(),
 		},
 		Inbound: inbound, Hurry: e.Hurry, Out: e.Stderr, Log: e.Log,
-		Ready: func(err error) {
-			if err == nil {
-				e.Log.Info("edge ready", "edge", e.Edge)
-			} else {
-				e.Log.Warn("edge not ready", "edge", e.Edge, "error", err)
-			}
-		},
+		Ready: e.setReady,
 	})
 }
 
@@ -194,41 +188,4 @@ func listenAddress(address string) netip.Addr {
 		return parsed
 	}
 	return netip.IPv4Unspecified()
-}
-
-// How often an edge asks what the server says of it.
-const (
-	firstVerdict = 5 * time.Second
-	nextVerdict  = 30 * time.Second
-)
-
-// followVerdict logs what the server says of the edge's proxy whenever that is something else. A listener whose
-// certificate is refused takes connections all the same, so that nothing else tells.
-func (e *edge) followVerdict(ctx context.Context, envoy *supervisor.Envoy) error {
-	told := ""
-	for pause := firstVerdict; backoff.Sleep(ctx, pause); pause = nextVerdict {
-		why := e.verdict(ctx, envoy.Bootstrap.NodeID())
-		if why != "" && why != told && ctx.Err() == nil {
-			e.Log.Warn("edge is not in order", "edge", e.Edge, "why", why)
-		}
-		told = why
-	}
-	return nil
-}
-
-// verdict is what the server says of the edge's proxy: above all what the proxy has refused, such as a
-// certificate, with the words of Envoy and the document's line.
-func (e *edge) verdict(ctx context.Context, node string) string {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	status, err := e.server.Status(ctx)
-	if err != nil {
-		return err.Error()
-	}
-	for _, p := range status.Proxies {
-		if p.Node == node {
-			return p.Why
-		}
-	}
-	return "it is not connected"
 }

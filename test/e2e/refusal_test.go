@@ -106,8 +106,12 @@ func TestRefusedCertificate(t *testing.T) {
 			m.statusSays("it rejected a change of its secrets", "edge.yaml:7:", c.says, "2 connected, 1 in sync")
 
 			eventually(t, "the edge's log says so too", func() string {
-				if log := edge.output.String(); !strings.Contains(log, "edge is not in order") || !strings.Contains(log, c.says) {
+				log := edge.output.String()
+				if !strings.Contains(log, "edge serves, but not all") || !strings.Contains(log, "listener https was refused: ") || !strings.Contains(log, c.says) {
 					return log
+				}
+				if strings.Contains(log, "edge ready") {
+					t.Errorf("the log says that the edge is ready:\n%s", log)
 				}
 				return ""
 			})

@@ -165,7 +165,8 @@ type TypeStatus struct {
 
 // Rejection is what a proxy refused, until it accepts something newer.
 type Rejection struct {
-	Message string    `json:"message"` // the proxy's words
+	Message string    `json:"message"`         // the proxy's words
+	Names   []string  `json:"names,omitempty"` // of the resources that were in the rejected response and are not accepted yet
 	Version string    `json:"version"`
 	Time    time.Time `json:"time"`
 	Origins []string  `json:"origins,omitempty"` // file:line:column of the documents that caused it
