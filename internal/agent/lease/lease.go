@@ -27,8 +27,9 @@ const goodbyeTimeout = 2 * time.Second
 
 // Pauses between check-ins that did not succeed.
 const (
-	firstRetry = 250 * time.Millisecond
-	lastRetry  = time.Second
+	firstRetry       = 250 * time.Millisecond
+	lastRetry        = time.Second      // while no server answers
+	lastRefusedRetry = 30 * time.Second // while the server refuses the check-in, as when another instance has the address
 )
 
 // Registry is what a Lease needs of the registry.
@@ -47,7 +48,7 @@ type Lease struct {
 	mu        sync.Mutex
 	desired   registry.Instance    // without incarnation and sequence
 	changed   chan struct{}        // one slot: there is a reason to check in now
-	confirmed registry.Incarnation // of the last answered check-in
+	confirmed registry.Incarnation // of the last check-in if the server took it; zero if it refused it
 
 	// Owned by Run; read by leave, after Run has returned.
 	said registry.Instance // as it was described last, with the incarnation once there is one
@@ -79,7 +80,7 @@ func (l *Lease) SetState(state registry.State, reason string) {
 	l.Update(func(i *registry.Instance) { i.State, i.Reason = state, reason })
 }
 
-// isCheckedIn reports whether a server has taken a check-in of the instance.
+// isCheckedIn reports whether the server took the last check-in that it answered.
 func (l *Lease) isCheckedIn() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -102,7 +103,8 @@ func (l *Lease) wanted() registry.Instance {
 // Run keeps the instance checked in until ctx ends, and returns nil. It does not leave.
 func (l *Lease) Run(ctx context.Context) error {
 	told := checkInLog{log: l.log}
-	retry := backoff.Backoff{First: firstRetry, Last: lastRetry}
+	unanswered := backoff.Backoff{First: firstRetry, Last: lastRetry}
+	refused := backoff.Backoff{First: firstRetry, Last: lastRefusedRetry}
 	for {
 		l.describe(ctx)
 		answer, err := l.checkIn(ctx)
@@ -111,10 +113,14 @@ func (l *Lease) Run(ctx context.Context) error {
 		}
 		told.checkIn(l.said, answer, err)
 		pause := l.conclude(answer, err)
-		if pause <= 0 {
-			pause = retry.Pause()
-		} else {
-			retry.Reset()
+		switch {
+		case isRefused(err):
+			pause = refused.Pause()
+		case pause <= 0:
+			pause = unanswered.Pause()
+		default:
+			unanswered.Reset()
+			refused.Reset()
 		}
 		if !l.wait(ctx, pause) {
 			return nil
@@ -151,24 +157,36 @@ func (l *Lease) checkIn(ctx context.Context) (answer api.CheckedIn, err error) {
 	return l.registry.CheckIn(ctx, l.said)
 }
 
+// isRefused reports whether the server refuses a check-in and will go on doing so until somebody changes something.
+func isRefused(err error) bool {
+	var refused *httpapi.Refused
+	return errors.As(err, &refused) && !refused.Temporary() && refused.Status != http.StatusGone
+}
+
 // conclude draws the consequences of a check-in's answer and returns when to check in next; 0 is soon,
 // with growing pauses.
 func (l *Lease) conclude(answer api.CheckedIn, err error) time.Duration {
-	var refused *httpapi.Refused
-	if errors.As(err, &refused) && refused.Status == http.StatusGone {
+	switch {
+	case httpapi.IsStatus(err, http.StatusGone):
 		l.said.Incarnation = registry.Incarnation{} // somebody said goodbye for this instance
+	case isRefused(err):
+		l.confirm(registry.Incarnation{})
 	}
 	if err != nil {
 		return 0
 	}
-	l.mu.Lock()
-	l.confirmed = l.said.Incarnation
-	l.mu.Unlock()
+	l.confirm(l.said.Incarnation)
 	if known := answer.Instance; known.Incarnation == l.said.Incarnation && known.Sequence >= l.said.Sequence && !known.Describes(&l.said) {
 		l.said.Sequence = known.Sequence + 1 // somebody else changed the description
 		return 0
 	}
 	return time.Duration(answer.RenewAfter)
+}
+
+func (l *Lease) confirm(incarnation registry.Incarnation) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.confirmed = incarnation
 }
 
 // wait waits for pause, or until the instance has changed. It reports false when ctx has ended.

@@ -35,6 +35,7 @@ type fakeRegistry struct {
 
 	issued  int
 	refusal error               // the next check-in's answer
+	refuse  error               // the answer of each check-in
 	said    []registry.Instance // in each answered check-in
 	known   *api.Instance       // what the next check-in's answer shows
 }
@@ -57,6 +58,9 @@ func (f *fakeRegistry) CheckIn(_ context.Context, i registry.Instance) (api.Chec
 		return api.CheckedIn{}, errors.New("away")
 	}
 	f.said = append(f.said, i)
+	if f.refuse != nil {
+		return api.CheckedIn{}, f.refuse
+	}
 	if err := f.refusal; err != nil {
 		f.refusal = nil
 		return api.CheckedIn{}, err

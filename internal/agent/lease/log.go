@@ -38,7 +38,7 @@ func (c *checkInLog) fail(err error) {
 	isRefusal := errors.As(err, &refused) && !refused.Temporary()
 	switch first := c.failure == ""; {
 	case isRefusal && c.failure != err.Error():
-		c.log.Error("the server refuses the check-in", "error", err)
+		c.log.Error("the server refuses the check-in: trying again less and less often", "error", err)
 	case !isRefusal && first:
 		c.log.Warn("check-in goes unanswered: trying again", "error", err)
 	}

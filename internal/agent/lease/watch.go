@@ -2,7 +2,6 @@ package lease
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -49,7 +48,7 @@ func (w *Watch) Run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case isStatus(err, http.StatusNotFound):
+		case httpapi.IsStatus(err, http.StatusNotFound):
 			last = api.Shown{Manifest: last.Manifest}
 			if w.lease.isCheckedIn() && backoff.Sleep(ctx, backoff.Jitter(returnSpread, 1)) {
 				w.lease.Renew() // the server has lost its data, or the instance has left by another hand
@@ -82,9 +81,4 @@ func (w *Watch) take(last, shown api.Shown) {
 	if !w.lease.isKnownAs(shown.Instance) {
 		w.lease.Renew() // the answer says who has the address
 	}
-}
-
-func isStatus(err error, status int) bool {
-	var refused *httpapi.Refused
-	return errors.As(err, &refused) && refused.Status == status
 }
