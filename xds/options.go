@@ -72,13 +72,15 @@ const (
 
 // GRPCOptions are what a grpc.Server needs to serve fast and to keep slow clients: the
 // codec, keepalive that is patient (gRPC's own 20 s also cuts connections that are merely
-// slow), many streams per connection (C019), and small buffers.
+// slow), many streams per connection (C019), small buffers, and a connection window that does not
+// adapt: to find its size, gRPC would ping the client after each of its requests.
 func GRPCOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ForceServerCodecV2(Codec()),
 		grpc.MaxConcurrentStreams(maxStreamsPerConnection),
 		grpc.ReadBufferSize(connectionBuffer),
 		grpc.WriteBufferSize(connectionBuffer),
+		grpc.StaticConnWindowSize(connectionWindow),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveMinimum, PermitWithoutStream: true}),
 	}
@@ -87,6 +89,7 @@ func GRPCOptions() []grpc.ServerOption {
 const (
 	maxStreamsPerConnection = 100_000
 	connectionBuffer        = 4 << 10 // bytes; each connection has one to read
+	connectionWindow        = 1 << 20 // bytes; room for large requests over slow links
 	keepaliveTime           = 60 * time.Second
 	keepaliveTimeout        = 60 * time.Second
 	keepaliveMinimum        = 5 * time.Second

@@ -58,6 +58,7 @@ func newFloor(_ context.Context, shape workload.Shape) (target, error) {
 func (f *floor) options() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ForceServerCodecV2(readyCodec{}),
+		grpc.StaticConnWindowSize(1 << 20), // else gRPC pings for each acknowledgement
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: time.Minute}),
 	}
 }
