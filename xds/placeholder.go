@@ -149,7 +149,7 @@ func (p *watch) recognized(now time.Time, known *content) {
 	p.inheritTouched()
 	for _, q := range p.session.watches {
 		if q.pending != nil {
-			p.session.group.touch(q, q.pending.list) // sent before anybody knew that the client has these
+			p.touchAfter(q.typeURL, q.pending.list) // sent before anybody knew that the client has these
 		}
 	}
 	if !p.warms {

@@ -17,14 +17,15 @@ type rejections struct {
 // mayLack says whether the client may have lost name by a response that it refused.
 func (t *rejections) mayLack(name string) bool { return t != nil && t.removed[name] }
 
-// accept forgets what was refused and has now been accepted in another content, or alone.
+// accept forgets what was refused and has now been accepted, alone or in another content. Where the content that
+// the client has was only sent again, it does not count as another as long as the refused one is current.
 func (p *watch) accept(f *pendingResponse) {
 	t := p.rejections
 	if t == nil {
 		return
 	}
 	for _, ch := range f.list.changes {
-		if ch.new != nil {
+		if ch.new != nil && (!sameContent(ch.old, ch.new) || t.refused[ch.name] != versionOf(p.want.get(ch.name))) {
 			delete(t.refused, ch.name)
 		}
 		delete(t.removed, ch.name)

@@ -5,17 +5,14 @@ import (
 	"strings"
 )
 
-// touches says whether resources of the second type are sent once more, though unchanged,
-// after one of the first type that refers to them changed: Envoy warms a changed cluster anew
-// and waits for its endpoints (C094).
-func touches(parent, child string) bool {
-	return parent == ClusterType && child == EndpointType
-}
+// A resend is due, though nothing changed, after a change of what leads a client to a resource: Envoy warms
+// a changed cluster again and waits for its endpoints (C094), and virtual hosts belong to a route
+// configuration (C112).
 
-// touch makes the stream's own watches send again what the changes of d need.
+// touch makes the stream's own watches send again what depends on the changes of d.
 func (g *group) touch(p *watch, d *difference) {
 	if p.typeURL == ClusterType || p.typeURL == RouteType {
-		touchAll(p.session, p, d)
+		p.session.touch(p.typeURL, d)
 	}
 }
 
@@ -26,12 +23,12 @@ func (g *group) touchSiblings(p *watch, d *difference) {
 	}
 	for _, s := range g.sessions {
 		if s != p.session && s.watch(p.typeURL) == nil {
-			touchAll(s, p, d)
+			s.touch(p.typeURL, d)
 			s.waker.wake()
 		}
 	}
 	for _, absent := range g.departed {
-		touchAll(absent.session, p, d) // see inheritTouched
+		absent.session.touch(p.typeURL, d) // see inheritTouched
 	}
 }
 
@@ -52,41 +49,47 @@ func (p *watch) inheritTouched() {
 	}
 }
 
-// touchAll marks what of a stream has to be sent again after the changes of d to p.
-func touchAll(s *session, p *watch, d *difference) {
-	for _, ch := range d.changes {
-		if ch.new == nil {
-			continue
-		}
-		for _, ref := range ch.new.references {
-			if !touches(p.typeURL, ref.Type) {
+func (s *session) touch(parent string, d *difference) {
+	for _, q := range s.watches {
+		q.touchAfter(parent, d)
+	}
+}
+
+// touchAfter marks what of the watch has to be sent again after the changes of d to resources of the type parent.
+func (p *watch) touchAfter(parent string, d *difference) {
+	switch {
+	case parent == ClusterType && p.typeURL == EndpointType:
+		for _, ch := range d.changes {
+			if ch.new == nil {
 				continue
 			}
-			if q := s.watch(ref.Type); q != nil && q.sent.get(ref.Name) != nil {
-				q.touched = appendRepeats(q.touched, ref.Name)
+			for _, ref := range ch.new.references {
+				if ref.Type == EndpointType && p.sent.get(ref.Name) != nil {
+					p.touched = appendRepeats(p.touched, ref.Name)
+				}
 			}
 		}
-		if p.typeURL == RouteType {
-			s.touchHosts(ch.name)
+	case parent == RouteType && p.typeURL == VirtualHostType:
+		for _, ch := range d.changes {
+			if ch.new != nil {
+				p.touchHosts(ch.name)
+			}
 		}
 	}
 }
 
-// touchHosts sends the virtual hosts of a changed route configuration again (C112), which it does
-// not refer to: their names begin with its own.
-func (s *session) touchHosts(route string) {
-	q := s.watch(VirtualHostType)
-	if q == nil {
-		return
-	}
-	for r := range q.sent.all() {
+// touchHosts marks the virtual hosts of a route configuration, which does not refer to them: their names
+// begin with its own.
+func (p *watch) touchHosts(route string) {
+	for r := range p.sent.all() {
 		if strings.HasPrefix(r.name, route+"/") {
-			q.touched = appendRepeats(q.touched, r.name)
+			p.touched = appendRepeats(p.touched, r.name)
 		}
 	}
 }
 
-// repeating says whether name is being sent once more although it did not change.
+// repeating says whether name is being sent once more, so that what the client acknowledged of it may not be
+// enough for it to use what refers to it.
 func (p *watch) repeating(name string) bool {
 	if slices.Contains(p.touched, name) || slices.Contains(p.resends, name) {
 		return true

@@ -39,13 +39,8 @@ func TestRandomPublications(t *testing.T) {
 	}
 }
 
-// reconnects lets the client reconnect now and then. It is off: in about one run of five the server then sends an
-// assignment once more than it needs to, which breaks the recorder's rule "unprompted". The random clients of
-// TestMakeBeforeBreak in package xds reconnect.
-const reconnects = false
-
 func randomPublications(t *testing.T, protocol client.Protocol, rejects bool, random *rand.Rand) {
-	s := serve(t, xdstest.Options{Republished: rejects}, xds.ServerOptions{
+	s := serve(t, xdstest.Options{}, xds.ServerOptions{
 		RemovalGrace:    10 * time.Millisecond,
 		IsolateRejected: random.IntN(2) == 0,
 	})
@@ -55,7 +50,7 @@ func randomPublications(t *testing.T, protocol client.Protocol, rejects bool, ra
 	for range 60 {
 		s.Publish(node, w.next(false))
 		time.Sleep(time.Duration(random.IntN(8)) * time.Millisecond) // sometimes a client keeps up, sometimes not
-		if reconnects && !rejects && random.IntN(20) == 0 {
+		if !rejects && random.IntN(20) == 0 {
 			c.reconnect()
 		}
 	}

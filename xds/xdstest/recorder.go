@@ -19,11 +19,6 @@ type Options struct {
 	// OrderTimeout is how long the server waits for an acknowledgement before it sends what depends
 	// on it all the same; 0 = 10 s.
 	OrderTimeout time.Duration
-
-	// Republished says that the test publishes rejected content again after other content. The recorder sees
-	// only what is sent: if the server did not get to send the other content, it cannot tell a change back from a
-	// rejected resource that is sent again, so it does not judge that.
-	Republished bool
 }
 
 // Recorder watches all connections of the listeners it was given. Its methods may be called from

@@ -88,6 +88,15 @@ var cases = []struct {
 		s.ask(sotw(clusters, "3"))
 		s.say(sotwOf(clusters, "v4", "4", cluster("a", 3), cluster("b", 1)))
 	}, xdstest.Options{}},
+	{"rejected, dropped and asked for again", "", func(s *script) {
+		s.ask(delta(endpoints, subscribe("a", "b")))
+		s.say(deltaOf(endpoints, "1", assignment("a", 1), assignment("b", 1)))
+		s.ask(delta(endpoints, unsubscribe("b")))
+		s.ask(rejectDelta(endpoints, "1"))
+		s.ask(delta(endpoints, unsubscribe("a")))
+		s.ask(delta(endpoints, subscribe("a", "b")))
+		s.say(deltaOf(endpoints, "2", assignment("a", 1), assignment("b", 1)))
+	}, xdstest.Options{}},
 
 	{"empty nonce", "nonce", func(s *script) {
 		s.ask(delta(clusters, subscribe("*")))
@@ -274,6 +283,23 @@ var cases = []struct {
 		s.say(sotwOf(clusters, "v1", "1", cluster("a", 1), cluster("b", 1)))
 		s.ask(reject(sotw(clusters, "1")))
 		s.say(sotwOf(clusters, "v2", "2", cluster("a", 1), cluster("b", 2)))
+	}, xdstest.Options{}},
+	{"resends what was rejected after what is in use", "rejected", func(s *script) {
+		s.ask(delta(clusters, subscribe("*")))
+		s.say(deltaOf(clusters, "1", cluster("a", 1)))
+		s.ask(delta(clusters, ack("1")))
+		s.say(deltaOf(clusters, "2", cluster("a", 2)))
+		s.ask(rejectDelta(clusters, "2"))
+		s.say(deltaOf(clusters, "3", cluster("a", 1)))
+		s.ask(delta(clusters, ack("3")))
+		s.say(deltaOf(clusters, "4", cluster("a", 2)))
+	}, xdstest.Options{}},
+	{"resends what was rejected and is covered by the wildcard", "rejected", func(s *script) {
+		s.ask(delta(clusters, subscribe("*", "a")))
+		s.say(deltaOf(clusters, "1", cluster("a", 1)))
+		s.ask(rejectDelta(clusters, "1"))
+		s.ask(delta(clusters, unsubscribe("a")))
+		s.say(deltaOf(clusters, "2", cluster("a", 1)))
 	}, xdstest.Options{}},
 	{"isolates without end", "rejected", func(s *script) {
 		s.ask(delta(clusters, subscribe("*")))

@@ -98,10 +98,7 @@ func known(_ *Recorder, _ *stream, t *typed, m *Message) (reasons []string) {
 
 // rejectedAgain judges what a response would change. Of a response that was refused, a part may be
 // offered again, to find out which of its changes was bad: less than all of them, and nothing else.
-func rejectedAgain(r *Recorder, _ *stream, t *typed, m *Message) (reasons []string) {
-	if r.options.Republished {
-		return nil
-	}
+func rejectedAgain(_ *Recorder, _ *stream, t *typed, m *Message) (reasons []string) {
 	offer := t.changes(m)
 	if slices.ContainsFunc(t.refused, func(whole map[string]*content) bool { return isPart(offer, whole) }) {
 		return nil

@@ -129,7 +129,7 @@ func (t *typed) reject(m *Message) {
 	changes := t.changes(m)
 	t.refused = append(t.refused, changes)
 	for _, r := range m.Resources {
-		if changes[r.Name] != nil {
+		if changes[r.Name] != nil && t.wants(r.Name) {
 			t.rejected[r.Name] = append(t.rejected[r.Name], r.content)
 		}
 		t.restore(r.Name, m.Nonce)

@@ -100,6 +100,9 @@ func (t *typed) want(name string) {
 // release notes that the client let go of a name.
 func (t *typed) release(name string) {
 	delete(t.wanted, name)
+	if !t.wants(name) {
+		delete(t.rejected, name) // C050: asked for again, it is sent again
+	}
 	t.released[name] = true
 }
 
