@@ -82,7 +82,7 @@ func (p *watch) refuse(now time.Time, f *pendingResponse, message string) {
 	default:
 		t.refusedTogether = append(t.refusedTogether, t.versions(names))
 	}
-	p.repeatRefused(f.list, names)
+	p.repeatRefused(f, names)
 	p.retainRefused(now, f.list, names)
 	p.refreshSoon(now, p.acked)
 	p.session.waker.rejected(*t.latest)
@@ -90,12 +90,14 @@ func (p *watch) refuse(now time.Time, f *pendingResponse, message string) {
 	p.session.group.changed(p.session)
 }
 
-// repeatRefused has sent once more what was only sent again in a response that was refused for something else.
-func (p *watch) repeatRefused(refused *difference, names []string) {
+// repeatRefused has sent once more what was only sent again in a response that was refused for something else,
+// and what the client has of that for which it waits.
+func (p *watch) repeatRefused(f *pendingResponse, names []string) {
 	if p.sendsWhole() || len(names) == 0 {
 		return
 	}
-	for _, ch := range refused.changes {
+	p.touched = appendRepeats(p.touched, f.touched...)
+	for _, ch := range f.list.changes {
 		if ch.new != nil && ch.new.wire != nil && sameContent(p.acked.get(ch.name), ch.new) {
 			p.touched = appendRepeats(p.touched, ch.name)
 		}

@@ -146,7 +146,11 @@ func (p *watch) sendSelected(now time.Time) *response {
 	if p.sendsWhole() {
 		sel.changes = slices.Collect(p.sent.changes(result.table))
 	}
-	return p.sendDifference(now, p.want.custom(sel.changes, result.sum.version(), p.shared), result)
+	r := p.sendDifference(now, p.want.custom(sel.changes, result.sum.version(), p.shared), result)
+	if r != nil {
+		p.pending.touched = sel.touched
+	}
+	return r
 }
 
 // selection is what of a difference is sent now.
@@ -158,6 +162,7 @@ type selection struct {
 	step    *step // past all changes that were looked at
 	cut     bool  // the response is full: the further changes were not looked at
 
+	touched  []string // names that were to be sent again because what refers to them changed
 	repeated []change // of changes, and of the next response: what did not change; by name
 }
 
@@ -233,7 +238,13 @@ func (p *watch) addResends(sel *selection) {
 	for _, name := range p.resends {
 		all = p.repeat(all, name, true)
 	}
+	var later []string
 	for _, name := range p.touched {
+		if !sel.saw(name) {
+			later = append(later, name)
+			continue
+		}
+		sel.touched = append(sel.touched, name)
 		if r := sel.keeps(name); r != nil {
 			all = append(all, change{name: name, old: r, new: r})
 			continue
@@ -242,7 +253,7 @@ func (p *watch) addResends(sel *selection) {
 	}
 	slices.SortFunc(all, func(a, b change) int { return strings.Compare(a.name, b.name) })
 	all = slices.CompactFunc(all, func(a, b change) bool { return a.name == b.name }) // C012
-	p.resends, p.touched = p.undecidedOf(p.resends), nil
+	p.resends, p.touched = p.undecidedOf(p.resends), later
 	for i, ch := range all {
 		if p.tooLarge(sel, ch) {
 			for _, later := range all[i:] {

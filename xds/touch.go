@@ -97,6 +97,9 @@ func (p *watch) repeating(name string) bool {
 	if p.pending == nil {
 		return false
 	}
+	if slices.Contains(p.pending.touched, name) {
+		return true
+	}
 	ch, found := p.pending.list.find(name)
 	return found && ch.new != nil && sameContent(ch.old, ch.new)
 }

@@ -79,7 +79,8 @@ type pendingResponse struct {
 	position uint64
 	list     *difference
 	version  string
-	shrunk   bool // the client asks for less than when this was sent
+	shrunk   bool     // the client asks for less than when this was sent
+	touched  []string // names that were to be sent again because what refers to them changed
 }
 
 // limit returns c without what the client no longer asks for, of what it means by the names in
