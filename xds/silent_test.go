@@ -41,3 +41,36 @@ func TestFirstRequestTimeout(t *testing.T) {
 		server.Shutdown()
 	})
 }
+
+// Streams that began together end at their maximum age, give or take a tenth, and not together (C015).
+func TestMaxStreamAgeIsSpread(t *testing.T) {
+	const age = 10 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		server := NewServer(NewLinearCache(ClusterType), ServerOptions{MaxStreamAge: age})
+		opened := time.Now()
+		ended := make(chan time.Duration)
+		const streams = 100
+		for range streams {
+			go func() {
+				if err := server.serve(method{name: "delta-ads", delta: true}, silentStream{ctx: ctx}); status.Code(err) != codes.Unavailable {
+					t.Errorf("a stream ended with %v", err)
+				}
+				ended <- time.Since(opened)
+			}()
+		}
+		first := <-ended
+		last := first
+		for range streams - 1 {
+			last = <-ended
+		}
+		if first < age*9/10 || last > age*11/10 {
+			t.Errorf("streams ended after %v to %v: want %v, give or take a tenth", first, last, age)
+		}
+		if last-first < age/10 { // one in 10^27 runs, for 100 streams
+			t.Errorf("all streams ended within %v", last-first)
+		}
+		cancel()
+		server.Shutdown()
+	})
+}
