@@ -2,7 +2,6 @@ package admin
 
 import (
 	"cmp"
-	"maps"
 	"net/http"
 	"slices"
 
@@ -16,19 +15,19 @@ import (
 // edges lists the Edge documents by name.
 func (a *admin) edges(w http.ResponseWriter, _ *http.Request) {
 	documents, all := a.Control.State().Documents.Documents, api.Edges{Edges: []api.Edge{}}
-	for _, name := range slices.Sorted(maps.Keys(documents.Edges)) {
-		all.Edges = append(all.Edges, edge(documents.Edges[name]))
+	for _, name := range slices.Sorted(documents.Edges.Keys()) {
+		all.Edges = append(all.Edges, edge(documents.Edges.Get(name)))
 	}
 	httpapi.Write(w, http.StatusOK, all)
 }
 
 // edge is what an agent must know before it runs an Envoy for an edge.
 func (a *admin) edge(w http.ResponseWriter, r *http.Request) {
-	e := a.Control.State().Documents.Documents.Edges[mesh.EdgeName(r.PathValue("name"))]
+	e := a.Control.State().Documents.Documents.Edges.Get(mesh.EdgeName(r.PathValue("name")))
 	if e == nil {
 		httpapi.Write(w, http.StatusNotFound, httpapi.Error{
 			Error: "edge " + quote(r.PathValue("name")) + " is in no document",
-			Hint:  cmp.Or(suggest.DidYouMean(r.PathValue("name"), names(a.Control.State().Documents.Documents.Edges)), "add an Edge document of that name to the server's folder"),
+			Hint:  cmp.Or(suggest.DidYouMean(r.PathValue("name"), names(a.Control.State().Documents.Documents.Edges.Keys())), "add an Edge document of that name to the server's folder"),
 		})
 		return
 	}

@@ -127,7 +127,7 @@ func (v proxyView) missingEdges(shown []api.Proxy) []mesh.EdgeName {
 		served[p.Edge] = served[p.Edge] || p.Connected
 	}
 	var missing []mesh.EdgeName
-	for _, name := range slices.Sorted(maps.Keys(v.state.Documents.Documents.Edges)) {
+	for _, name := range slices.Sorted(v.state.Documents.Documents.Edges.Keys()) {
 		if !served[string(name)] {
 			missing = append(missing, name)
 		}

@@ -2,7 +2,7 @@ package admin
 
 import (
 	"cmp"
-	"maps"
+	"iter"
 	"net/http"
 	"slices"
 	"time"
@@ -19,19 +19,19 @@ import (
 func (a *admin) services(w http.ResponseWriter, _ *http.Request) {
 	state := a.Control.State()
 	all := api.Services{Services: []api.Service{}}
-	for _, name := range slices.Sorted(maps.Keys(state.Documents.Documents.Services)) {
-		all.Services = append(all.Services, service(state, state.Documents.Documents.Services[name]))
+	for _, name := range slices.Sorted(state.Documents.Documents.Services.Keys()) {
+		all.Services = append(all.Services, service(state, state.Documents.Documents.Services.Get(name)))
 	}
 	httpapi.Write(w, http.StatusOK, all)
 }
 
 func (a *admin) service(w http.ResponseWriter, r *http.Request) {
 	state := a.Control.State()
-	s := state.Documents.Documents.Services[mesh.ServiceName(r.PathValue("name"))]
+	s := state.Documents.Documents.Services.Get(mesh.ServiceName(r.PathValue("name")))
 	if s == nil {
 		httpapi.Write(w, http.StatusNotFound, httpapi.Error{
 			Error: "service " + quote(r.PathValue("name")) + " has no manifest",
-			Hint:  cmp.Or(suggest.DidYouMean(r.PathValue("name"), names(state.Documents.Documents.Services)), "doyen services lists those that have one"),
+			Hint:  cmp.Or(suggest.DidYouMean(r.PathValue("name"), names(state.Documents.Documents.Services.Keys())), "doyen services lists those that have one"),
 		})
 		return
 	}
@@ -39,8 +39,8 @@ func (a *admin) service(w http.ResponseWriter, r *http.Request) {
 }
 
 // names are the names of documents, sorted.
-func names[K ~string, V any](documents map[K]V) []string {
-	all := make([]string, 0, len(documents))
+func names[K ~string](documents iter.Seq[K]) []string {
+	var all []string
 	for name := range documents {
 		all = append(all, string(name))
 	}

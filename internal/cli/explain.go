@@ -69,7 +69,7 @@ func (i Invocation) explainCall() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return i.runExplain(cmd, e, func(docs *config.Documents) ([]config.Explained, error) {
 				from, to := mesh.ServiceName(args[0]), mesh.ServiceName(args[1])
-				if docs.Services[from] == nil {
+				if docs.Services.Get(from) == nil {
 					return nil, noDocument(docs, from)
 				}
 				if _, _, ok := docs.Callee(to); !ok {
@@ -77,7 +77,7 @@ func (i Invocation) explainCall() *cobra.Command {
 				}
 				all, ok := docs.ExplainCall(from, to)
 				if !ok {
-					return nil, &hinted{fmt.Errorf("service %q does not call %q", from, to), "its manifest lists what it calls: " + docs.Services[from].Origin.String()}
+					return nil, &hinted{fmt.Errorf("service %q does not call %q", from, to), "its manifest lists what it calls: " + docs.Services.Get(from).Origin.String()}
 				}
 				return all, nil
 			})
@@ -131,6 +131,6 @@ func (i Invocation) runExplain(cmd *cobra.Command, e explaining, explain func(*c
 
 // noDocument says that no Service or External has a name, and what was probably meant.
 func noDocument(docs *config.Documents, name mesh.ServiceName) error {
-	hint := suggest.DidYouMean(string(name), append(names(docs.Services), names(docs.Externals)...))
+	hint := suggest.DidYouMean(string(name), append(names(docs.Services.Keys()), names(docs.Externals.Keys())...))
 	return &hinted{fmt.Errorf("there is no Service or External %q", name), hint}
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -43,10 +44,10 @@ func sorted(names []string) []string {
 	return names
 }
 
-// names are a map's keys, sorted.
-func names[K ~string, V any](m map[K]V) []string {
-	all := make([]string, 0, len(m))
-	for name := range m {
+// names are the keys of some map, sorted.
+func names[K ~string](keys iter.Seq[K]) []string {
+	var all []string
+	for name := range keys {
 		all = append(all, string(name))
 	}
 	return sorted(all)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -116,7 +117,7 @@ func (i Invocation) printInstances(o output, service mesh.ServiceName, instances
 
 func tagList(tags map[string]string) string {
 	var all []string
-	for _, name := range names(tags) {
+	for _, name := range names(maps.Keys(tags)) {
 		all = append(all, name+"="+tags[name])
 	}
 	return cmp.Or(strings.Join(all, ", "), "-")

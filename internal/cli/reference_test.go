@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -197,7 +198,7 @@ func variables(root *cobra.Command) []string {
 	}
 	var lines []string
 	flags[folderVariable] = append(flags[folderVariable], "DIR of `validate` and `render`")
-	for _, v := range names(flags) {
+	for _, v := range names(maps.Keys(flags)) {
 		lines = append(lines, fmt.Sprintf("| `%s` | %s |", v, strings.Join(flags[v], ", ")))
 	}
 	return lines

@@ -106,10 +106,10 @@ func renderError(err error, s *config.Snapshot) error {
 		return err
 	}
 	var names []string
-	for name := range s.Documents.Services {
+	for name := range s.Documents.Services.Keys() {
 		names = append(names, "sidecar/"+string(name))
 	}
-	for name := range s.Documents.Edges {
+	for name := range s.Documents.Edges.Keys() {
 		names = append(names, "edge/"+string(name))
 	}
 	return &hinted{err, "the folder has " + some(sorted(names), 8)}
@@ -188,7 +188,7 @@ func (v *endpointsValue) take(t ir.Target) []ir.Endpoint {
 func (v *endpointsValue) untaken(docs *config.Documents) error {
 	for host := range v.byHost {
 		if !v.taken[host] {
-			return &hinted{fmt.Errorf("--endpoint %s: there is no such service", host), fmt.Sprintf("the folder has %s", some(names(docs.Services), 8))}
+			return &hinted{fmt.Errorf("--endpoint %s: there is no such service", host), fmt.Sprintf("the folder has %s", some(names(docs.Services.Keys()), 8))}
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/doyen-mesh/doyen/internal/config"
@@ -15,12 +16,12 @@ func unknownPort(node mesh.Node, docs *config.Documents) error {
 	who := string(node.Role) + " "
 	if node.Role == mesh.EdgeProxy {
 		who += string(node.Edge)
-		for _, l := range docs.Edges[node.Edge].Listeners {
+		for _, l := range docs.Edges.Get(node.Edge).Listeners {
 			listeners = append(listeners, l.Name)
 		}
 	} else {
 		who += string(node.Service)
-		service := docs.Services[node.Service]
+		service := docs.Services.Get(node.Service)
 		for _, p := range service.Ports {
 			served = append(served, string(p.Name))
 		}
@@ -34,10 +35,10 @@ func unknownPort(node mesh.Node, docs *config.Documents) error {
 		name         string
 		given, known []string
 	}{
-		{"ingress-port", names(node.Ports.Ingress), served},
-		{"port", names(node.Ports.App), served},
-		{"tcp-port", names(node.Ports.TCP), called},
-		{"listener-port", names(node.Ports.Edge), listeners},
+		{"ingress-port", names(maps.Keys(node.Ports.Ingress)), served},
+		{"port", names(maps.Keys(node.Ports.App)), served},
+		{"tcp-port", names(maps.Keys(node.Ports.TCP)), called},
+		{"listener-port", names(maps.Keys(node.Ports.Edge)), listeners},
 	} {
 		for _, name := range flag.given {
 			if slices.Contains(flag.known, name) {

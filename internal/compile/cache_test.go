@@ -28,7 +28,7 @@ func TestCache(t *testing.T) {
 	for _, edited := range []string{text, strings.Replace(text, "name: m\n", "name: m\ndefaults: {timeout: 4s}\n", 1)} {
 		docs := parse(t, edited)
 		for _, role := range []mesh.Role{mesh.Sidecar, mesh.Proxyless} {
-			for name := range docs.Services {
+			for name := range docs.Services.Keys() {
 				view := mesh.View{Node: mesh.Node{Role: role, Service: name}}
 				want, wantReads, err := compile.Track(docs, view)
 				if err != nil {

@@ -21,12 +21,12 @@ type documents struct {
 
 func (d *documents) service(name mesh.ServiceName) *config.Service {
 	d.reads[config.ServiceKey(name)] = struct{}{}
-	return d.set.Services[name]
+	return d.set.Services.Get(name)
 }
 
 func (d *documents) external(name mesh.ServiceName) *config.External {
 	d.reads[config.ExternalKey(name)] = struct{}{}
-	return d.set.Externals[name]
+	return d.set.Externals.Get(name)
 }
 
 // header is the header of the Service or External of that name, nil when there is none.
@@ -42,7 +42,7 @@ func (d *documents) header(name mesh.ServiceName) *config.Header {
 
 func (d *documents) edge(name mesh.EdgeName) *config.Edge {
 	d.reads[config.EdgeKey(name)] = struct{}{}
-	return d.set.Edges[name]
+	return d.set.Edges.Get(name)
 }
 
 func (d *documents) mesh() *config.Mesh {

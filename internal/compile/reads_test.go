@@ -60,18 +60,15 @@ func TestOnlyReadsMatter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		few := config.Documents{
-			Mesh: docs.Mesh, Services: map[mesh.ServiceName]*config.Service{},
-			Edges: map[mesh.EdgeName]*config.Edge{}, Externals: map[mesh.ServiceName]*config.External{},
-		}
+		few := config.Documents{Mesh: docs.Mesh}
 		for _, key := range reads {
 			switch name := mesh.ServiceName(key.Name); {
-			case key.Kind == "Service" && docs.Services[name] != nil:
-				few.Services[name] = docs.Services[name]
-			case key.Kind == "External" && docs.Externals[name] != nil:
-				few.Externals[name] = docs.Externals[name]
+			case key.Kind == "Service" && docs.Services.Get(name) != nil:
+				few.Services = few.Services.With(name, docs.Services.Get(name))
+			case key.Kind == "External" && docs.Externals.Get(name) != nil:
+				few.Externals = few.Externals.With(name, docs.Externals.Get(name))
 			case key.Kind == "Edge":
-				few.Edges[mesh.EdgeName(key.Name)] = docs.Edges[mesh.EdgeName(key.Name)]
+				few.Edges = few.Edges.With(mesh.EdgeName(key.Name), docs.Edges.Get(mesh.EdgeName(key.Name)))
 			}
 		}
 		got, err := compile.Compile(&few, mesh.View{Node: node})
@@ -81,8 +78,8 @@ func TestOnlyReadsMatter(t *testing.T) {
 		if diff := gocmp.Diff(want, got, addresses); diff != "" {
 			t.Errorf("%s (-with all documents +with those read):\n%s", node.Role, diff)
 		}
-		if len(few.Services) > 4 {
-			t.Errorf("%s read %d services", node.Role, len(few.Services))
+		if few.Services.Len() > 4 {
+			t.Errorf("%s read %d services", node.Role, few.Services.Len())
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package compile
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 
@@ -19,8 +18,8 @@ type ServedPort struct {
 // ServedPorts are the ports of all services, by name of the service and in the manifest's order.
 func ServedPorts(docs *config.Documents) []ServedPort {
 	var all []ServedPort
-	for _, name := range slices.Sorted(maps.Keys(docs.Services)) {
-		all = append(all, ServedPortsOf(docs.Services[name])...)
+	for _, name := range slices.Sorted(docs.Services.Keys()) {
+		all = append(all, ServedPortsOf(docs.Services.Get(name))...)
 	}
 	return all
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
@@ -38,14 +37,14 @@ func (s *Service) checkCalls(c *checker) {
 
 // mayCall reports whether there is something to call at a name, and a problem where there is not.
 func (c *checker) mayCall(path string, name mesh.ServiceName) bool {
-	switch s := c.docs.Services[name]; {
+	switch s := c.docs.Services.Get(name); {
 	case s != nil && len(s.Ports) == 0 && !c.broken[s]:
 		c.reportWith(path, &yamldoc.Problem{Message: fmt.Sprintf("service %s serves no port", name), Hint: "list its ports in its manifest"}, s.Origin)
 		return false
 	case s != nil:
 		return !c.broken[s]
-	case c.docs.Externals[name] != nil:
-		return !c.broken[c.docs.Externals[name]]
+	case c.docs.Externals.Get(name) != nil:
+		return !c.broken[c.docs.Externals.Get(name)]
 	case c.unread[string(name)]:
 		return false
 	}
@@ -65,11 +64,11 @@ func (c *checker) noSuch(name mesh.ServiceName, externals bool) *yamldoc.Problem
 		return p
 	}
 	var names []string
-	for _, n := range slices.Sorted(maps.Keys(c.docs.Services)) {
+	for _, n := range slices.Sorted(c.docs.Services.Keys()) {
 		names = append(names, string(n))
 	}
 	if externals {
-		for _, n := range slices.Sorted(maps.Keys(c.docs.Externals)) {
+		for _, n := range slices.Sorted(c.docs.Externals.Keys()) {
 			names = append(names, string(n))
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/persistent"
 )
 
 // Key names one document of a set. Its kind is that of the document's header.
@@ -26,8 +27,8 @@ func EdgeKey(name mesh.EdgeName) Key { return Key{"Edge", string(name)} }
 func MeshKey() Key { return Key{Kind: "Mesh"} }
 
 // ChangesSince returns the keys of the documents that differ between old and d, in no order: changed, added
-// and removed ones. A document whose place changed (a line, a file) has changed. Documents that both sets
-// share are compared by pointer alone.
+// and removed ones. A document whose place changed (a line, a file) has changed. What both sets share is not looked
+// at.
 func (d *Documents) ChangesSince(old *Documents) []Key {
 	if d == old {
 		return nil
@@ -41,14 +42,9 @@ func (d *Documents) ChangesSince(old *Documents) []Key {
 	return appendChanges(changed, old.Edges, d.Edges, EdgeKey)
 }
 
-func appendChanges[K comparable, D any](changed []Key, old, fresh map[K]*D, key func(K) Key) []Key {
-	for name, doc := range fresh {
-		if !sameDocument(old[name], doc) {
-			changed = append(changed, key(name))
-		}
-	}
-	for name := range old {
-		if fresh[name] == nil {
+func appendChanges[K comparable, D any](changed []Key, old, fresh persistent.Map[K, *D], key func(K) Key) []Key {
+	for name := range fresh.Changes(old) {
+		if !sameDocument(old.Get(name), fresh.Get(name)) {
 			changed = append(changed, key(name))
 		}
 	}
@@ -69,13 +65,13 @@ func (d *Documents) same(key Key, old *Documents) bool {
 	switch key.Kind {
 	case "Service":
 		name := mesh.ServiceName(key.Name)
-		return sameDocument(d.Services[name], old.Services[name])
+		return sameDocument(d.Services.Get(name), old.Services.Get(name))
 	case "External":
 		name := mesh.ServiceName(key.Name)
-		return sameDocument(d.Externals[name], old.Externals[name])
+		return sameDocument(d.Externals.Get(name), old.Externals.Get(name))
 	case "Edge":
 		name := mesh.EdgeName(key.Name)
-		return sameDocument(d.Edges[name], old.Edges[name])
+		return sameDocument(d.Edges.Get(name), old.Edges.Get(name))
 	default:
 		return sameDocument(d.Mesh, old.Mesh)
 	}

@@ -2,16 +2,17 @@ package config
 
 import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/persistent"
 )
 
 // Documents is one complete set of decoded documents, with the defaults of plain fields filled in.
 // The maps are keyed by name; services and externals share one name space, because both are called
-// by name. Documents is immutable after this package has returned it.
+// by name. Sets that were made from each other share what they have in common. Immutable.
 type Documents struct {
-	Mesh      *Mesh                          `json:"mesh"` // never nil: a folder without one has the built-in defaults
-	Services  map[mesh.ServiceName]*Service  `json:"services,omitempty"`
-	Edges     map[mesh.EdgeName]*Edge        `json:"edges,omitempty"`
-	Externals map[mesh.ServiceName]*External `json:"externals,omitempty"`
+	Mesh      *Mesh // never nil: a folder without one has the built-in defaults
+	Services  persistent.Map[mesh.ServiceName, *Service]
+	Edges     persistent.Map[mesh.EdgeName, *Edge]
+	Externals persistent.Map[mesh.ServiceName, *External]
 }
 
 // Header has the fields that every document has.

@@ -10,12 +10,22 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-func (e *Edge) addTo(docs *Documents) *Header {
-	if first := earlier(docs.Edges, mesh.EdgeName(e.Name)); first != nil {
-		return first
+func (e *Edge) slot() Key { return EdgeKey(mesh.EdgeName(e.Name)) }
+
+func (e *Edge) addTo(docs *Documents) {
+	docs.Edges = docs.Edges.With(mesh.EdgeName(e.Name), e)
+}
+
+func (e *Edge) removeFrom(docs *Documents) {
+	docs.Edges = docs.Edges.Without(mesh.EdgeName(e.Name))
+}
+
+// references are the services that routes lead to.
+func (e *Edge) references() (all []mesh.ServiceName) {
+	for _, r := range e.Routes {
+		all = append(all, r.To)
 	}
-	docs.Edges[mesh.EdgeName(e.Name)] = e
-	return nil
+	return all
 }
 
 // Complete names an unnamed listener after what it speaks.
@@ -30,6 +40,10 @@ func (l *EdgeListener) Complete() {
 }
 
 func (e *Edge) check(c *checker) {
+	if c.only != nil {
+		e.checkRoutesTo(c, c.only)
+		return
+	}
 	for i, l := range e.Listeners {
 		e.checkListener(c, fmt.Sprintf("listeners[%d]", i), l, e.Listeners[:i])
 	}
@@ -39,6 +53,15 @@ func (e *Edge) check(c *checker) {
 		e.checkOnce(c, path, r, routed)
 		e.checkRoute(c, path, r)
 		c.traffic(path+".traffic", r.Traffic, "")
+	}
+}
+
+// checkRoutesTo checks routes against the services that they lead to.
+func (e *Edge) checkRoutesTo(c *checker, services map[mesh.ServiceName]bool) {
+	for i, r := range e.Routes {
+		if services[r.To] {
+			e.checkRoute(c, fmt.Sprintf("routes[%d]", i), r)
+		}
 	}
 }
 
@@ -92,7 +115,7 @@ func (e *Edge) checkRoute(c *checker, path string, r EdgeRoute) {
 	if r.To == "" {
 		return
 	}
-	s := c.docs.Services[r.To]
+	s := c.docs.Services.Get(r.To)
 	if s == nil {
 		c.noService(path+".to", r.To)
 		return
@@ -110,7 +133,7 @@ func (e *Edge) checkRoute(c *checker, path string, r EdgeRoute) {
 
 // noService reports a route to a name that is no Service's.
 func (c *checker) noService(path string, name mesh.ServiceName) {
-	switch e := c.docs.Externals[name]; {
+	switch e := c.docs.Externals.Get(name); {
 	case e != nil:
 		c.reportWith(path, &yamldoc.Problem{Message: fmt.Sprintf("%s is an External, and routes lead to Services", name)}, e.Origin)
 	case !c.unread[string(name)]:

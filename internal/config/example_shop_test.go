@@ -32,7 +32,7 @@ func TestShop(t *testing.T) {
 	if want := (Counts{Services: 3, Edges: 1, Externals: 1}); s.Counts != want {
 		t.Errorf("counts %+v: want %+v", s.Counts, want)
 	}
-	payments := s.Documents.Services["payments"]
+	payments := s.Documents.Services.Get("payments")
 	if port, _ := payments.LookupPort(""); port.Protocol != mesh.GRPC || port.Port != 9090 || port.Name != "grpc" {
 		t.Errorf("main port of payments %+v", port)
 	}
@@ -42,7 +42,7 @@ func TestShop(t *testing.T) {
 	if port := s.Documents.LocalPort(payments.Calls[0]); port != 15432 {
 		t.Errorf("local port of ledger-db is %d", port)
 	}
-	if https := s.Documents.Edges["public"].Listeners[1]; https.Name != "https" || https.Address != "0.0.0.0" {
+	if https := s.Documents.Edges.Get("public").Listeners[1]; https.Name != "https" || https.Address != "0.0.0.0" {
 		t.Errorf("listener %+v", https)
 	}
 }
@@ -61,8 +61,8 @@ func TestShopReadme(t *testing.T) {
 // What holds for a call is decided value by value, and each value says by whom.
 func TestShopEffective(t *testing.T) {
 	docs := loadShop(t).Documents
-	users := docs.Services["users"]
-	e := Resolve(users.Calls[0].Traffic, docs.Services["payments"].Traffic, docs.Mesh.Defaults)
+	users := docs.Services.Get("users")
+	e := Resolve(users.Calls[0].Traffic, docs.Services.Get("payments").Traffic, docs.Mesh.Defaults)
 	for _, test := range []struct {
 		what, got, want string
 	}{

@@ -37,7 +37,7 @@ func (d *Documents) ExplainService(name mesh.ServiceName) ([]Explained, bool) {
 // ExplainCall explains the settings of the calls of one service to another, or to an External. It reports false if the
 // manifest of from does not call to.
 func (d *Documents) ExplainCall(from, to mesh.ServiceName) ([]Explained, bool) {
-	caller := d.Services[from]
+	caller := d.Services.Get(from)
 	callee, ok := d.calleeScope(to)
 	if caller == nil || !ok {
 		return nil, false
@@ -51,10 +51,10 @@ func (d *Documents) ExplainCall(from, to mesh.ServiceName) ([]Explained, bool) {
 }
 
 func (d *Documents) calleeScope(name mesh.ServiceName) (scope, bool) {
-	if s := d.Services[name]; s != nil {
+	if s := d.Services.Get(name); s != nil {
 		return scope{"service", s.Traffic}, true
 	}
-	if e := d.Externals[name]; e != nil {
+	if e := d.Externals.Get(name); e != nil {
 		return scope{"external", e.Traffic}, true
 	}
 	return scope{}, false

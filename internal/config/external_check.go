@@ -7,13 +7,18 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-func (e *External) addTo(docs *Documents) *Header {
-	if first := docs.called(mesh.ServiceName(e.Name)); first != nil {
-		return first
-	}
-	docs.Externals[mesh.ServiceName(e.Name)] = e
-	return nil
+// slot is that of the Service of that name, because both are called by name.
+func (e *External) slot() Key { return ServiceKey(mesh.ServiceName(e.Name)) }
+
+func (e *External) addTo(docs *Documents) {
+	docs.Externals = docs.Externals.With(mesh.ServiceName(e.Name), e)
 }
+
+func (e *External) removeFrom(docs *Documents) {
+	docs.Externals = docs.Externals.Without(mesh.ServiceName(e.Name))
+}
+
+func (e *External) references() []mesh.ServiceName { return nil }
 
 // Complete makes the name on the certificate that of the host.
 func (e *External) Complete() {

@@ -10,6 +10,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/doyen-mesh/doyen/internal/persistent"
 )
 
 // MaxFile is the size, in bytes, beyond which a file is not read: no person wrote it.
@@ -18,6 +20,17 @@ const MaxFile = 4 << 20
 // Files are the files of a folder that hold documents: bytes by path, relative to the folder, with
 // forward slashes.
 type Files map[string][]byte
+
+// Texts are files in a form of which each version shares most with the one before.
+type Texts = persistent.Map[string, string]
+
+// Texts are the same files.
+func (f Files) Texts() (t Texts) {
+	for name, text := range f {
+		t = t.With(name, string(text))
+	}
+	return t
+}
 
 // Read reads all files of a folder that may hold documents; see [Walk].
 func Read(fsys fs.FS) (Files, error) {

@@ -19,7 +19,7 @@ func TestHealthTimeout(t *testing.T) {
 			t.Errorf("health %s: %v %v", health, err, problems)
 			continue
 		}
-		if got := time.Duration(s.Documents.Services["users"].Health.Timeout); got != want {
+		if got := time.Duration(s.Documents.Services.Get("users").Health.Timeout); got != want {
 			t.Errorf("health %s: timeout %v, want %v", health, got, want)
 		}
 	}

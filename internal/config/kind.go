@@ -13,8 +13,13 @@ import (
 type subject interface {
 	// header returns what every document begins with.
 	header() *Header
-	// addTo adds the document to docs, or returns the document that already has its name.
-	addTo(docs *Documents) (earlier *Header)
+	// slot is what a folder has only one document for.
+	slot() Key
+	// addTo and removeFrom put the document into a set and take it out again.
+	addTo(docs *Documents)
+	removeFrom(docs *Documents)
+	// references are the names of the Services and Externals that check looks up.
+	references() []mesh.ServiceName
 	// check reports what is wrong with the document as a whole, and with its references to others.
 	check(c *checker)
 }
@@ -52,7 +57,7 @@ var reader = yamldoc.NewReader(formats, Kinds()...)
 
 func (h *Header) header() *Header { return h }
 
-// decoded is one document of a file, decoded by itself. It refers to no other document.
+// decoded is one document of a file, decoded by itself. It refers to no other document. Immutable.
 type decoded struct {
 	subject  // nil if the kind of the document cannot be known
 	doc      *yamldoc.Document
@@ -65,16 +70,16 @@ type decoded struct {
 type digest [sha256.Size]byte
 
 // decode decodes a document.
-func decode(doc *yamldoc.Document) decoded {
+func decode(doc *yamldoc.Document) *decoded {
 	if !doc.Readable() {
-		return decoded{doc: doc.Compact()}
+		return &decoded{doc: doc.Compact()}
 	}
 	if doc.Has(kubernetesField) {
-		return decoded{doc: doc.Compact(), problems: yamldoc.Problems{kubernetesProblem(doc)}}
+		return &decoded{doc: doc.Compact(), problems: yamldoc.Problems{kubernetesProblem(doc)}}
 	}
 	kind, problem := doc.Kind(kindNames)
 	if problem != nil {
-		return decoded{doc: doc.Compact(), problems: yamldoc.Problems{*problem}}
+		return &decoded{doc: doc.Compact(), problems: yamldoc.Problems{*problem}}
 	}
 	for _, k := range documentKinds {
 		if k.name == kind {
@@ -82,7 +87,7 @@ func decode(doc *yamldoc.Document) decoded {
 			problems, complete := reader.Decode(doc, s)
 			digest := sha256.Sum256(reader.Written(s))
 			complete()
-			return decoded{s, doc.Compact(), problems, digest}
+			return &decoded{s, doc.Compact(), problems, digest}
 		}
 	}
 	panic("config: kind without a type: " + kind)
@@ -99,39 +104,27 @@ func kubernetesProblem(doc *yamldoc.Document) yamldoc.Problem {
 	})
 }
 
-// earlier returns the header of the document that m holds under a name, in the form that addTo returns.
-func earlier[K comparable, V subject](m map[K]V, name K) *Header {
-	if s, ok := m[name]; ok {
-		return s.header()
-	}
-	return nil
-}
-
 // checker checks the documents of a folder against each other, once all of them are decoded.
 type checker struct {
 	docs     *Documents
 	problems *yamldoc.Problems
-	doc      *yamldoc.Document // the one that is checked
-	broken   map[subject]bool  // documents with problems of their own
-	unread   map[string]bool   // names of documents that could not be decoded
+	broken   map[subject]bool // documents with problems of their own
+	unread   map[string]bool  // names of documents that could not be decoded
+
+	doc  *yamldoc.Document         // the one that is checked
+	only map[mesh.ServiceName]bool // if not nil, nothing but its references to these has to be checked
 
 	suggestions int // how many unknown names there were so far
 }
 
-// join adds a decoded document to the others. Of two with one name the first is kept.
-func (c *checker) join(d decoded) {
-	name := d.header().Name
-	if name == "" {
-		return
+// exists reports a document whose slot the first one has.
+func (c *checker) exists(d *decoded, first *Header) {
+	p := &yamldoc.Problem{Message: fmt.Sprintf("%s %q exists already", first.Kind, first.Name), Hint: "rename or remove one of the two"}
+	if _, single := d.subject.(*Mesh); single {
+		p.Hint = "a folder has one Mesh: remove one of the two"
 	}
-	if first := d.addTo(c.docs); first != nil {
-		p := &yamldoc.Problem{Message: fmt.Sprintf("%s %q exists already", first.Kind, first.Name), Hint: "rename or remove one of the two"}
-		if _, single := d.subject.(*Mesh); single {
-			p.Hint = "a folder has one Mesh: remove one of the two"
-		}
-		c.doc = d.doc
-		c.reportWith("name", p, first.Origin)
-	}
+	c.doc = d.doc
+	c.reportWith("name", p, first.Origin)
 }
 
 // report adds a problem with the field at a path of the current document.

@@ -17,11 +17,11 @@ func (s *Service) LookupPort(name mesh.PortName) (Port, bool) {
 // Callee returns what is behind a name that a manifest calls: the protocol and number of a service's
 // main port or of an external. It reports false for a name without a document, or a service without ports.
 func (d *Documents) Callee(name mesh.ServiceName) (mesh.Protocol, int, bool) {
-	if s := d.Services[name]; s != nil {
+	if s := d.Services.Get(name); s != nil {
 		p, ok := s.LookupPort("")
 		return p.Protocol, p.Port, ok
 	}
-	if e := d.Externals[name]; e != nil {
+	if e := d.Externals.Get(name); e != nil {
 		return e.Protocol, e.Port, true
 	}
 	return "", 0, false
@@ -31,7 +31,7 @@ func (d *Documents) Callee(name mesh.ServiceName) (mesh.Protocol, int, bool) {
 // 0 for what is called by host name.
 func (d *Documents) LocalPort(c Call) int {
 	protocol, port, _ := d.Callee(c.To)
-	e := d.Externals[c.To]
+	e := d.Externals.Get(c.To)
 	switch {
 	case protocol != mesh.TCP:
 		return 0

@@ -16,7 +16,7 @@ func TestParserDecodesOnlyChangedFiles(t *testing.T) {
 	}
 	files := Files{"a.yaml": service("a", "calls: b\n"), "b.yaml": service("b", ""), "c.yaml": service("c", "")}
 	var p Parser
-	first, problems := p.Parse(files)
+	first, problems := p.Parse(files.Texts())
 	if problems != nil {
 		t.Fatal(problems)
 	}
@@ -35,16 +35,16 @@ func TestParserDecodesOnlyChangedFiles(t *testing.T) {
 	} {
 		changed := maps.Clone(files)
 		step.change(changed)
-		got, problems := p.Parse(changed)
+		got, problems := p.Parse(changed.Texts())
 		want, wantProblems := Parse(changed)
 		if diff := cmp.Diff(wantProblems, problems); diff != "" {
 			t.Errorf("%s: problems differ from those of Parse: %s", step.name, diff)
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := cmp.Diff(want, got, asMaps); diff != "" {
 			t.Errorf("%s: the snapshot differs from that of Parse: %s", step.name, diff)
 		}
 		for _, name := range step.shared {
-			if n := first.Documents.Services; got.Documents.Services[mesh.ServiceName(name)] != n[mesh.ServiceName(name)] {
+			if n := first.Documents.Services; got.Documents.Services.Get(mesh.ServiceName(name)) != n.Get(mesh.ServiceName(name)) {
 				t.Errorf("%s: %c was decoded again", step.name, name)
 			}
 		}

@@ -18,7 +18,7 @@ func TestCheckOfChanges(t *testing.T) {
 		"public.yaml": []byte("kind: Edge\nname: public\nlisteners: 8000\nroutes: {to: users}\n"),
 	}
 	var p Parser
-	if _, problems := p.Parse(files); problems != nil {
+	if _, problems := p.Parse(files.Texts()); problems != nil {
 		t.Fatal(problems)
 	}
 	for _, test := range []struct{ name, file, old, fresh, says string }{
@@ -35,7 +35,7 @@ func TestCheckOfChanges(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			changed := maps.Clone(files)
 			changed[test.file] = []byte(strings.Replace(string(files[test.file]), test.old, test.fresh, 1))
-			_, got := p.Parse(changed)
+			_, got := p.Parse(changed.Texts())
 			_, want := Parse(changed)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("problems (-all checked +changes checked):\n%s", diff)
@@ -43,7 +43,7 @@ func TestCheckOfChanges(t *testing.T) {
 			if all := messages(got); (all == "") != (test.says == "") || !strings.Contains(all, test.says) {
 				t.Errorf("problems:\n%s\nwant %q", all, test.says)
 			}
-			if _, problems := p.Parse(files); problems != nil {
+			if _, problems := p.Parse(files.Texts()); problems != nil {
 				t.Error(problems)
 			}
 		})

@@ -9,20 +9,22 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-func (s *Service) addTo(docs *Documents) *Header {
-	if first := docs.called(mesh.ServiceName(s.Name)); first != nil {
-		return first
-	}
-	docs.Services[mesh.ServiceName(s.Name)] = s
-	return nil
+func (s *Service) slot() Key { return ServiceKey(mesh.ServiceName(s.Name)) }
+
+func (s *Service) addTo(docs *Documents) {
+	docs.Services = docs.Services.With(mesh.ServiceName(s.Name), s)
 }
 
-// called returns the header of the Service or External of that name, nil where there is neither.
-func (d *Documents) called(name mesh.ServiceName) *Header {
-	if h := earlier(d.Services, name); h != nil {
-		return h
+func (s *Service) removeFrom(docs *Documents) {
+	docs.Services = docs.Services.Without(mesh.ServiceName(s.Name))
+}
+
+// references are what the service calls.
+func (s *Service) references() (all []mesh.ServiceName) {
+	for _, call := range s.Calls {
+		all = append(all, call.To)
 	}
-	return earlier(d.Externals, name)
+	return all
 }
 
 // Complete names an unnamed port after its protocol.

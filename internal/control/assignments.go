@@ -79,7 +79,7 @@ func (a *assignments) setServices(names []mesh.ServiceName, live []*config.Snaps
 // and whether the accepted revision lacks one. Ports that stay as they are keep their encoders.
 func (a *assignments) portsOf(name mesh.ServiceName, live []*config.Snapshot) (ports []servedPort, outdated bool) {
 	for i, revision := range live {
-		s := revision.Documents.Services[name]
+		s := revision.Documents.Services.Get(name)
 		if s == nil {
 			continue
 		}

@@ -252,7 +252,7 @@ func TestEndpointsDoNotWaitForViews(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.documents.set(t, webAlone)
-	m.until("the next documents", func(s *State) bool { return len(s.Documents.Documents.Services) == 1 })
+	m.until("the next documents", func(s *State) bool { return s.Documents.Documents.Services.Len() == 1 })
 	if m.endpoints.Get("users") == nil {
 		t.Error("the assignment of users is gone while a view is compiled that may use it")
 	}

@@ -152,7 +152,7 @@ func (s *State) Stale() <-chan struct{} { return s.stale }
 
 // assignmentsOf are the names of the assignments of a service's ports; none without a manifest.
 func (s *State) assignmentsOf(service mesh.ServiceName) []string {
-	manifest := s.Documents.Documents.Services[service]
+	manifest := s.Documents.Documents.Services.Get(service)
 	if manifest == nil {
 		return nil
 	}

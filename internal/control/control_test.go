@@ -286,7 +286,7 @@ func TestInstancesDoNotCompile(t *testing.T) {
 func TestRemovedServiceLosesItsAssignments(t *testing.T) {
 	s := start(t, webCallsUsers)
 	s.documents.set(t, webAlone)
-	s.until("the removal", func(s *State) bool { return len(s.Documents.Documents.Services) == 1 })
+	s.until("the removal", func(s *State) bool { return s.Documents.Documents.Services.Len() == 1 })
 	if s.endpoints.Get("users") != nil || s.endpoints.Get("admin.users") != nil || s.endpoints.Get("web") == nil {
 		t.Error("want the assignment of web and no other")
 	}

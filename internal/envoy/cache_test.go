@@ -111,7 +111,7 @@ func sidecars(t *testing.T, text string) []ir.Proxy {
 		t.Fatal(problems)
 	}
 	var all []ir.Proxy
-	for name := range snapshot.Documents.Services {
+	for name := range snapshot.Documents.Services.Keys() {
 		p, err := compile.Compile(&snapshot.Documents, mesh.View{Node: mesh.Node{Role: mesh.Sidecar, Service: name}})
 		if err != nil {
 			t.Fatal(err)

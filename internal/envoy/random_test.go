@@ -85,10 +85,10 @@ func TestRealEnvoyAcceptsValidDocuments(t *testing.T) {
 
 // nodesOf are the nodes of every role that documents have, all with default ports.
 func nodesOf(docs *config.Documents) (nodes []mesh.Node) {
-	for name := range docs.Services {
+	for name := range docs.Services.Keys() {
 		nodes = append(nodes, mesh.Node{Role: mesh.Sidecar, Service: name}, mesh.Node{Role: mesh.Proxyless, Service: name})
 	}
-	for name := range docs.Edges {
+	for name := range docs.Edges.Keys() {
 		nodes = append(nodes, mesh.Node{Role: mesh.EdgeProxy, Edge: name})
 	}
 	return nodes

@@ -131,7 +131,7 @@ func (s *server) proxiesGone() map[string]time.Time {
 // known reports whether a service has a manifest.
 func (s *server) known(name mesh.ServiceName) bool {
 	documents := s.control.State().Documents
-	return documents != nil && documents.Documents.Services[name] != nil
+	return documents != nil && documents.Documents.Services.Get(name) != nil
 }
 
 // settled returns when the proxies of all callers of the service have acknowledged its instances as they are now.

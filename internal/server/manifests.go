@@ -22,7 +22,7 @@ func (m *manifestVersions) version(documents *config.Snapshot, name mesh.Service
 	if documents == nil {
 		return ""
 	}
-	manifest := documents.Documents.Services[name]
+	manifest := documents.Documents.Services.Get(name)
 	if manifest == nil {
 		return ""
 	}
@@ -39,15 +39,15 @@ func (m *manifestVersions) version(documents *config.Snapshot, name mesh.Service
 	return version
 }
 
-// forget keeps what is known of manifests that are in documents too.
+// forget forgets the manifests that are not in documents.
 func (m *manifestVersions) forget(documents *config.Snapshot) {
-	kept := map[*config.Service]string{}
-	for _, manifest := range documents.Documents.Services {
-		if version, found := m.known[manifest]; found {
-			kept[manifest] = version
-		}
+	if m.of == nil {
+		m.of, m.known = documents, map[*config.Service]string{}
 	}
-	m.of, m.known = documents, kept
+	for name := range documents.Documents.Services.Changes(m.of.Documents.Services) {
+		delete(m.known, m.of.Documents.Services.Get(name))
+	}
+	m.of = documents
 }
 
 func hashOf(manifest *config.Service) string {

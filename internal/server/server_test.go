@@ -137,7 +137,7 @@ func TestRefusesToStart(t *testing.T) {
 		if err := os.Mkdir(accepted, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(accepted, "accepted.json"), []byte(`{"format":1,"names":{"services":["x","y","z"]},"files":{"x.yaml":"a2luZDogR29uZQo="}}`), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(accepted, "accepted.json"), []byte(`{"format":2,"added":{"service":["x","y","z"]},"files":{"x.yaml":"a2luZDogR29uZQo="}}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if err := refused(t, o); !strings.Contains(err.Error(), "it would remove 3 of 3 services") || !strings.Contains(err.Error(), accepted) {

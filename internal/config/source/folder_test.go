@@ -97,7 +97,12 @@ func services(f *Folder) string {
 	if snapshot == nil {
 		return ""
 	}
-	return strings.Join(sorted(snapshot.Documents.Services), " ")
+	var all []string
+	for name := range snapshot.Documents.Services.Keys() {
+		all = append(all, string(name))
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
 }
 
 func expect(t *testing.T, f *Folder, want string) {

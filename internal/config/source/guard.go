@@ -2,41 +2,23 @@ package source
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/persistent"
 )
 
 // guardWindow is how long a removal is remembered. Most of a mesh that goes within it, in one step or in many, is
 // held: a loop that removes files one by one, or a disk that loses them, is no decision of a person.
 const guardWindow = time.Hour
 
-// names are what a set of documents describes, by kind. Each list is sorted.
-type names struct {
-	Services  []string `json:"services"`
-	Edges     []string `json:"edges"`
-	Externals []string `json:"externals"`
-}
+// names are what a set of documents describes, by kind.
+type names [len(kinds)]nameSet
 
-func namesOf(s *config.Snapshot) names {
-	return names{sorted(s.Documents.Services), sorted(s.Documents.Edges), sorted(s.Documents.Externals)}
-}
-
-func sorted[K ~string, V any](m map[K]V) []string {
-	all := make([]string, 0, len(m))
-	for k := range maps.Keys(m) {
-		all = append(all, string(k))
-	}
-	slices.Sort(all)
-	return all
-}
-
-// byKind are the lists, in the order of kinds.
-func (n names) byKind() [len(kinds)][]string { return [...][]string{n.Services, n.Edges, n.Externals} }
+type nameSet = persistent.Map[string, struct{}]
 
 var kinds = [...]string{"service", "edge", "external"}
 
@@ -48,26 +30,52 @@ type peak struct {
 
 // guard judges whether a change removes too much. Immutable.
 type guard struct {
-	names names // that are in force
-	peaks peaks
+	documents *config.Documents // that names are of; nil when they are only remembered
+	names     names             // that are in force
+	peaks     peaks
 }
 
 // peaks are those of each kind within guardWindow, by time: each lower than the one before, so that there are no
 // more than documents were removed.
 type peaks [len(kinds)][]peak
 
-// next is the guard once documents with these names are accepted. A person's decision is the new measure.
-func (g guard) next(now names, at time.Time, decided bool) guard {
-	next := guard{names: now}
+// namesOf are the names of some documents, at the cost of their difference from those in force.
+func (g guard) namesOf(documents *config.Documents) names {
+	old, n := g.documents, g.names
+	if old == nil {
+		old, n = &config.Documents{}, names{}
+	}
+	return names{
+		updated(n[0], old.Services, documents.Services),
+		updated(n[1], old.Edges, documents.Edges),
+		updated(n[2], old.Externals, documents.Externals),
+	}
+}
+
+// updated are the names of now, if n are those of old.
+func updated[K ~string, V comparable](n nameSet, old, now persistent.Map[K, V]) nameSet {
+	for name := range now.Changes(old) {
+		if now.Has(name) {
+			n = n.With(string(name), struct{}{})
+		} else {
+			n = n.Without(string(name))
+		}
+	}
+	return n
+}
+
+// next is the guard once documents are accepted. A person's decision is the new measure.
+func (g guard) next(documents *config.Documents, at time.Time, decided bool) guard {
+	next := guard{documents: documents, names: g.namesOf(documents)}
 	if decided {
 		return next
 	}
-	for i, old := range g.names.byKind() {
+	for i, old := range g.names {
 		next.peaks[i] = slices.DeleteFunc(slices.Clone(g.peaks[i]), func(p peak) bool {
-			return p.Count <= len(old) || at.Sub(p.Until) > guardWindow
+			return p.Count <= old.Len() || at.Sub(p.Until) > guardWindow
 		})
-		if len(now.byKind()[i]) < len(old) {
-			next.peaks[i] = append(next.peaks[i], peak{len(old), at})
+		if next.names[i].Len() < old.Len() {
+			next.peaks[i] = append(next.peaks[i], peak{old.Len(), at})
 		}
 	}
 	return next
@@ -77,20 +85,20 @@ func (g guard) next(now names, at time.Time, decided bool) guard {
 // with others within the window. "" when it does not.
 func (g guard) tooMany(next names, at time.Time) string {
 	var removed, left []string
-	for i, old := range g.names.byKind() {
-		kept := next.byKind()[i]
-		gone := len(missing(old, kept))
-		before := len(old)
+	for i, old := range g.names {
+		kept := next[i].Len()
+		gone := len(missing(old, next[i]))
+		before := old.Len()
 		for _, p := range g.peaks[i] {
 			if at.Sub(p.Until) <= guardWindow {
 				before = max(before, p.Count)
 			}
 		}
 		switch {
-		case 2*gone > len(old):
-			removed = append(removed, fmt.Sprintf("%d of %d %ss", gone, len(old), kinds[i]))
-		case gone > 0 && 2*len(kept) < before:
-			left = append(left, fmt.Sprintf("%d of the %d %ss", len(kept), before, kinds[i]))
+		case 2*gone > old.Len():
+			removed = append(removed, fmt.Sprintf("%d of %d %ss", gone, old.Len(), kinds[i]))
+		case gone > 0 && 2*kept < before:
+			left = append(left, fmt.Sprintf("%d of the %d %ss", kept, before, kinds[i]))
 		}
 	}
 	switch {
@@ -105,8 +113,8 @@ func (g guard) tooMany(next names, at time.Time) string {
 
 // removes lists what goes with next.
 func (g guard) removes(next names) (all []string) {
-	for i, old := range g.names.byKind() {
-		for _, name := range missing(old, next.byKind()[i]) {
+	for i, old := range g.names {
+		for _, name := range missing(old, next[i]) {
 			all = append(all, kinds[i]+" "+name)
 		}
 	}
@@ -116,9 +124,9 @@ func (g guard) removes(next names) (all []string) {
 // renamed says that a service with instances would go while one without comes: most likely it was renamed, and
 // its instances were not. "" when that is not so.
 func (g guard) renamed(next names, instances func(mesh.ServiceName) int) string {
-	without := missing(next.Services, g.names.Services)
+	without := missing(next[0], g.names[0])
 	without = slices.DeleteFunc(without, func(name string) bool { return instances(mesh.ServiceName(name)) > 0 })
-	for _, name := range missing(g.names.Services, next.Services) {
+	for _, name := range missing(g.names[0], next[0]) {
 		if n := instances(mesh.ServiceName(name)); n > 0 && len(without) > 0 {
 			return fmt.Sprintf("it would remove service %s, which has %s, and add %s, which has none",
 				name, counted(n, "instance"), strings.Join(without, ", "))
@@ -134,13 +142,14 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// missing are the names in old that are not in now. Both are sorted.
-func missing(old, now []string) []string {
+// missing are the names in old that are not in now, sorted.
+func missing(old, now nameSet) []string {
 	var all []string
-	for _, name := range old {
-		if _, found := slices.BinarySearch(now, name); !found {
+	for name := range now.Changes(old) {
+		if !now.Has(name) {
 			all = append(all, name)
 		}
 	}
+	slices.Sort(all)
 	return all
 }

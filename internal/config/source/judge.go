@@ -10,14 +10,14 @@ import (
 )
 
 // judge decides what becomes of a folder that has settled.
-func (f *Folder) judge(files config.Files) {
+func (f *Folder) judge(files config.Texts) {
 	snapshot, problems := f.parser.Parse(files)
 	if problems != nil {
 		f.Log.Warn("documents have problems and are refused", "in_force", f.State().inForce(), "problems", len(problems), "first", problems[0].Error())
 		f.update(func(s *State) { s.Problems, s.Held = problems, nil })
 		return
 	}
-	now := namesOf(snapshot)
+	now := f.guard.namesOf(&snapshot.Documents)
 	reason := cmp.Or(f.guard.tooMany(now, time.Now()), f.guard.renamed(now, f.Instances))
 	if reason != "" {
 		f.Log.Warn("a change would remove what is in use and is held", "revision", snapshot.Revision, "reason", reason)
@@ -29,15 +29,13 @@ func (f *Folder) judge(files config.Files) {
 }
 
 // accept puts a snapshot in force, because a person decided so or because nothing speaks against it.
-func (f *Folder) accept(snapshot *config.Snapshot, files config.Files, decided bool) {
+func (f *Folder) accept(snapshot *config.Snapshot, files config.Texts, decided bool) {
 	now := time.Now()
-	f.guard = f.guard.next(namesOf(snapshot), now, decided)
+	f.guard = f.guard.next(&snapshot.Documents, now, decided)
 	f.Log.Info("documents accepted", "revision", snapshot.Revision, "services", snapshot.Counts.Services,
 		"edges", snapshot.Counts.Edges, "externals", snapshot.Counts.Externals)
 	f.update(func(s *State) { s.Snapshot, s.Since, s.Problems, s.Held = snapshot, now, nil, nil })
-	f.unsaved.put(&accepted{
-		Accepted: now, Revision: snapshot.Revision, Names: f.guard.names, Peaks: f.guard.peaks, Files: files,
-	})
+	f.unsaved.put(&accepted{now, snapshot.Revision, f.guard.names, f.guard.peaks, files})
 	if decided {
 		f.save()
 	}

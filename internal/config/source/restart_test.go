@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/doyen-mesh/doyen/internal/config"
 )
 
 func TestRestart(t *testing.T) {
@@ -59,10 +61,12 @@ func TestRestartAfterAcceptedRemoval(t *testing.T) {
 // Documents that a later release refuses still say what there was.
 func TestRestartWithRefusedCopy(t *testing.T) {
 	f := newFolder(t, "a")
-	f.check(store{f.state}.save(&accepted{
-		Names: names{Services: []string{"x", "y", "z"}},
-		Files: map[string][]byte{"x.yaml": []byte("kind: Gone\n")},
-	}))
+	var remembered names
+	for _, name := range []string{"x", "y", "z"} {
+		remembered[0] = remembered[0].With(name, struct{}{})
+	}
+	s := store{dir: f.state}
+	f.check(s.save(&accepted{names: remembered, files: config.Files{"x.yaml": []byte("kind: Gone\n")}.Texts()}))
 	source, err := Open(f.options())
 	f.check(err)
 	expect(t, source, "")
@@ -72,7 +76,9 @@ func TestRestartWithRefusedCopy(t *testing.T) {
 }
 
 func TestStoredCopyThatIsNone(t *testing.T) {
-	for name, text := range map[string]string{"cut off": `{"format":1,`, "later format": `{"format":2}`} {
+	for name, text := range map[string]string{
+		"cut off": `{"format":2,`, "later format": `{"format":3}`, "a broken record before another": "{\"format\":2}\n{\n{\"format\":2}\n",
+	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFolder(t, "a")
 			f.check(os.Mkdir(f.state, 0o700))

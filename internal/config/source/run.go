@@ -81,8 +81,8 @@ func (f *Folder) first() {
 	switch {
 	case f.failed != nil:
 		f.unreadable(f.failed)
-	case f.settler.judged == nil && len(f.settler.wait) == 0:
-		f.judge(config.Files{}) // there is no file at all, which is a problem
+	case !f.settler.begun && len(f.settler.wait) == 0:
+		f.judge(config.Texts{}) // there is no file at all, which is a problem
 	case len(f.settler.wait) > 0 && f.State().Err == nil:
 		f.unreadable(fmt.Errorf("folder %s: it is still being written", f.Options.Folder))
 	}
@@ -184,7 +184,7 @@ func (f *Folder) settle() {
 	if f.failed != nil {
 		return
 	}
-	if files := f.settler.settled(); files != nil {
+	if files, changed := f.settler.settled(); changed {
 		f.judge(files)
 	}
 	err := f.settler.restless()

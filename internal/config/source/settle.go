@@ -1,11 +1,11 @@
 package source
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/config"
@@ -26,7 +26,8 @@ const (
 
 // pending is a change of one file that is not believed yet.
 type pending struct {
-	text  []byte    // nil when the file is gone
+	text  string
+	gone  bool      // there is no such file
 	since time.Time // when it was first seen as it is now
 	first time.Time // when the file was first seen to differ from what was judged
 }
@@ -37,33 +38,30 @@ type settler struct {
 	dir    string
 	rest   time.Duration // how long a change must rest that the system does not vouch for
 	batch  time.Duration // how long a change that rests waits for others that do not
-	judged config.Files  // what was judged last; never changed in place
+	judged config.Texts  // what was judged last
+	begun  bool          // something was judged
 	wait   map[string]pending
 }
 
 // note takes what a file holds now; nil when it is gone.
 func (s *settler) note(name string, now *file) {
-	var text []byte
-	if now != nil {
+	gone, text := now == nil, ""
+	if !gone {
 		text = now.text
 	}
-	had, known := s.judged[name]
-	if known == (now != nil) && bytes.Equal(had, text) {
+	if had, known := s.judged.Lookup(name); known != gone && had == text {
 		delete(s.wait, name)
 		return
 	}
 	at := time.Now()
 	p, waits := s.wait[name]
-	if waits && (p.text == nil) == (now == nil) && bytes.Equal(p.text, text) {
+	if waits && p.gone == gone && p.text == text {
 		return
 	}
 	if !waits {
 		p.first = at
 	}
-	p.text, p.since = text, at
-	if now != nil && p.text == nil {
-		p.text = []byte{}
-	}
+	p.text, p.gone, p.since = text, gone, at
 	s.wait[name] = p
 }
 
@@ -100,15 +98,15 @@ func (s *settler) due() time.Time {
 // restOf is how long a change must rest: shorter for a file that nobody has open for writing and that looks complete,
 // because it ends with a line and changed just once. Who writes a file in several steps may be between two of them.
 func (s *settler) restOf(name string, p pending) time.Duration {
-	if p.text == nil || p.since != p.first || !bytes.HasSuffix(p.text, []byte("\n")) || len(s.wait) > maxVouched || !isClosed(filepath.Join(s.dir, filepath.FromSlash(name))) {
+	if p.gone || p.since != p.first || !strings.HasSuffix(p.text, "\n") || len(s.wait) > maxVouched || !isClosed(filepath.Join(s.dir, filepath.FromSlash(name))) {
 		return s.rest
 	}
 	return min(closedRest, s.rest)
 }
 
-// settled returns what the folder holds once the changes that rest are made. It is nil while there is nothing to
-// judge: nothing rests, or others do not and may belong to what does.
-func (s *settler) settled() config.Files {
+// settled returns what the folder holds once the changes that rest are made. It reports false while there is nothing
+// to judge: nothing rests, or others do not and may belong to what does.
+func (s *settler) settled() (config.Texts, bool) {
 	now := time.Now()
 	resting, longest := []string{}, time.Duration(0)
 	for name, p := range s.wait {
@@ -117,22 +115,18 @@ func (s *settler) settled() config.Files {
 		}
 	}
 	if len(resting) == 0 || len(resting) < len(s.wait) && longest < s.batch {
-		return nil
-	}
-	next := maps.Clone(s.judged)
-	if next == nil {
-		next = config.Files{}
+		return config.Texts{}, false
 	}
 	for _, name := range resting {
-		if text := s.wait[name].text; text != nil {
-			next[name] = text
+		if p := s.wait[name]; p.gone {
+			s.judged = s.judged.Without(name)
 		} else {
-			delete(next, name)
+			s.judged = s.judged.With(name, p.text)
 		}
 		delete(s.wait, name)
 	}
-	s.judged = next
-	return next
+	s.begun = true
+	return s.judged, true
 }
 
 // restless says which file goes on changing; nil when none does.

@@ -9,7 +9,6 @@ package source
 import (
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -70,7 +69,7 @@ func Open(o Options) (*Folder, error) {
 		o.Instances = func(mesh.ServiceName) int { return 0 }
 	}
 	f := &Folder{
-		Options: o, store: store{o.State}, accepts: make(chan acceptance), stopped: make(chan struct{}),
+		Options: o, store: store{dir: o.State}, accepts: make(chan acceptance), stopped: make(chan struct{}),
 		tree:    tree{dir: o.Folder},
 		settler: settler{dir: o.Folder, rest: o.Settle, batch: maxBatch, wait: map[string]pending{}},
 	}
@@ -94,15 +93,15 @@ func (f *Folder) restore() error {
 	if err != nil || last == nil {
 		return err
 	}
-	f.guard = guard{names: last.Names, peaks: last.Peaks}
-	snapshot, problems := f.parser.Parse(last.Files)
+	f.guard = guard{names: last.names, peaks: last.peaks}
+	snapshot, problems := f.parser.Parse(last.files)
 	if problems != nil {
 		f.Log.Warn("documents accepted before are not valid any more", "problem", problems[0].Error())
 		return nil
 	}
-	f.update(func(s *State) { s.Snapshot, s.Since = snapshot, last.Accepted })
-	f.settler.judged = last.Files
-	f.tree.restore(last.Files)
+	f.update(func(s *State) { s.Snapshot, s.Since = snapshot, last.at })
+	f.settler.judged, f.settler.begun = last.files, true
+	f.tree.restore(last.files)
 	return nil
 }
 
@@ -130,6 +129,3 @@ func (f *Folder) Accept(revision mesh.Revision) error {
 		return fmt.Errorf("revision %s: the folder is not watched any more", revision)
 	}
 }
-
-// stateFile is where the accepted documents are kept.
-func stateFile(dir string) string { return filepath.Join(dir, "accepted.json") }

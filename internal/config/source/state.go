@@ -29,7 +29,7 @@ type Held struct {
 	Reason   string   // the bound it goes beyond
 	Since    time.Time
 
-	files config.Files
+	files config.Texts
 }
 
 func newState() *State {

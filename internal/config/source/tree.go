@@ -1,11 +1,10 @@
 package source
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
 	"os"
-	"strings"
+	"path"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/config"
@@ -18,23 +17,51 @@ const clockGrain = 2 * time.Second
 // tree is what a folder holds as it was last read. It reads a file again only if its size, time of change or
 // identity differ, or if it was read within clockGrain of its last change.
 type tree struct {
-	dir   string
-	files map[string]*file // by path below dir
+	dir     string
+	files   map[string]*file // by path below dir
+	links   int              // how many of files are linked
+	folders map[string]int   // how many of files are below each folder
 }
 
 // file is one file as it was last read. Immutable.
 type file struct {
 	info   fs.FileInfo // nil for one that was read before the process began
-	text   []byte
+	text   string
 	fresh  bool // it was read within clockGrain of its last change
 	linked bool // a link leads to it
 }
 
 // restore puts into the tree what was read before the process began.
-func (t *tree) restore(files config.Files) {
-	t.files = map[string]*file{}
-	for name, text := range files {
-		t.files[name] = &file{text: text}
+func (t *tree) restore(files config.Texts) {
+	for name, text := range files.All() {
+		t.set(name, &file{text: text})
+	}
+}
+
+// set replaces a file; nil removes it.
+func (t *tree) set(name string, now *file) {
+	if t.files == nil {
+		t.files, t.folders = map[string]*file{}, map[string]int{}
+	}
+	t.count(name, t.files[name], -1)
+	t.count(name, now, 1)
+	if t.files[name] = now; now == nil {
+		delete(t.files, name)
+	}
+}
+
+// count adds n to what is known of the files of a folder, for a file that may be nil.
+func (t *tree) count(name string, f *file, n int) {
+	if f == nil {
+		return
+	}
+	if f.linked {
+		t.links += n
+	}
+	for folder := path.Dir(name); folder != "."; folder = path.Dir(folder) {
+		if t.folders[folder] += n; t.folders[folder] == 0 {
+			delete(t.folders, folder)
+		}
 	}
 }
 
@@ -52,15 +79,16 @@ func (t *tree) scan(changed func(name string, now *file)) error {
 	}
 	for name := range t.files {
 		if next[name] == nil {
+			t.set(name, nil)
 			changed(name, nil)
 		}
 	}
 	for name, f := range next {
 		if f != t.files[name] {
+			t.set(name, f)
 			changed(name, f)
 		}
 	}
-	t.files = next
 	return nil
 }
 
@@ -74,7 +102,7 @@ func (t *tree) look(name string, changed func(name string, now *file)) error {
 	had := t.files[name]
 	if info == nil {
 		if had != nil {
-			delete(t.files, name)
+			t.set(name, nil)
 			changed(name, nil)
 		}
 		return nil
@@ -86,7 +114,7 @@ func (t *tree) look(name string, changed func(name string, now *file)) error {
 	case err != nil:
 		return config.ReadError(t.dir, err)
 	case f != had:
-		t.files[name] = f
+		t.set(name, f)
 		changed(name, f)
 	}
 	return nil
@@ -98,16 +126,17 @@ func (t *tree) read(fsys fs.FS, name string, info fs.FileInfo) (*file, error) {
 	if had != nil && !had.fresh && sameFile(had.info, info) {
 		return had, nil
 	}
-	text, err := config.ReadFile(fsys, name)
+	content, err := config.ReadFile(fsys, name)
 	if err != nil {
 		return nil, err
 	}
+	text := string(content)
 	fresh := time.Since(info.ModTime()) < clockGrain
-	if had != nil && had.fresh == fresh && sameFile(had.info, info) && bytes.Equal(had.text, text) {
+	if had != nil && had.fresh == fresh && sameFile(had.info, info) && had.text == text {
 		return had, nil
 	}
-	if had != nil && bytes.Equal(had.text, text) {
-		text = had.text
+	if had != nil && had.text == text {
+		text = had.text // one copy in memory
 	}
 	link, err := fs.Lstat(fsys, name)
 	return &file{info: info, text: text, fresh: fresh, linked: err == nil && link.Mode()&fs.ModeSymlink != 0}, nil
@@ -118,21 +147,7 @@ func sameFile(a, b fs.FileInfo) bool {
 }
 
 // hasLinks reports whether any file is reached through a link, so that it may change by what happens elsewhere.
-func (t *tree) hasLinks() bool {
-	for _, f := range t.files {
-		if f.linked {
-			return true
-		}
-	}
-	return false
-}
+func (t *tree) hasLinks() bool { return t.links > 0 }
 
 // hasBelow reports whether there are files below a folder.
-func (t *tree) hasBelow(folder string) bool {
-	for name := range t.files {
-		if strings.HasPrefix(name, folder+"/") {
-			return true
-		}
-	}
-	return false
-}
+func (t *tree) hasBelow(folder string) bool { return t.folders[folder] > 0 }
