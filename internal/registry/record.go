@@ -65,7 +65,13 @@ type Rank [rankSize]byte
 
 // rankSize is the number of bytes of a rank: two numbers of an incarnation, departed, sequence, revival,
 // lapsed, and the hash of the description.
-const rankSize = 8 + 4 + 1 + 8 + 8 + 1 + 8
+const rankSize = VersionSize + 8
+
+// VersionSize is the number of bytes of a [Rank] that order versions: all but the hash of the description.
+const VersionSize = 8 + 4 + 1 + 8 + 8 + 1
+
+// Ended reports whether the rank is of a record that says how an instance ended.
+func (r Rank) Ended() bool { return r[12] == 1 || r[VersionSize-1] == 1 }
 
 // Rank returns a's rank.
 func (a Record) Rank() Rank {

@@ -20,7 +20,7 @@ type sharing struct {
 	pending  map[Key]struct{}        // whose record changed here since it was taken
 	renewed  []*lease                // whose lease was renewed here since that was taken
 	endings  remembered[Key, Record] // how instances ended
-	isolated bool                    // the renewals that other servers grant are not heard
+	isolated time.Time               // since when the renewals that other servers grant are missed; zero: they are heard
 }
 
 func newSharing() *sharing {
@@ -29,7 +29,7 @@ func newSharing() *sharing {
 		changed:  make(chan struct{}, 1),
 		pending:  make(map[Key]struct{}),
 		endings:  newRemembered[Key, Record](),
-		isolated: true,
+		isolated: time.Now(),
 	}
 }
 
@@ -174,36 +174,42 @@ func (r *Registry) Hear(renewals []Renewal) {
 }
 
 // SetIsolated says whether the renewals that other servers grant are missed. While they are, no instance
-// lapses that was last heard by another server; once they are not any more, each of these has a whole new
-// lease. A registry that shares begins isolated.
+// lapses that was last heard by another server; afterwards the leases of these are longer by the time that
+// was missed, a whole lease at most. A registry that shares begins isolated.
 func (r *Registry) SetIsolated(isolated bool) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.sharing.isolated && !isolated {
+	since := r.sharing.isolated
+	switch {
+	case isolated == !since.IsZero():
+	case isolated:
+		r.sharing.isolated = now
+	default:
+		r.sharing.isolated = time.Time{}
 		for _, l := range r.leases.byKey {
-			l.renewForeign(now)
+			l.extendForeign(min(l.expires.Sub(now)+now.Sub(since), l.instance.Lease), now)
 		}
 	}
-	r.sharing.isolated = isolated
 }
 
-// holdForeign gives instances that were last heard by other servers a new lease while those are not heard.
+// holdForeign keeps instances from lapsing that were last heard by other servers while those are not heard.
 func (r *Registry) holdForeign(now time.Time) {
-	if r.sharing == nil || !r.sharing.isolated {
+	if r.sharing == nil || r.sharing.isolated.IsZero() {
 		return
 	}
 	for _, missing := range r.leases.missing {
 		for l := range missing {
-			l.renewForeign(now)
+			l.extendForeign(2*l.instance.CheckInInterval(), now)
 		}
 	}
 	r.leases.updateMissing(now)
 }
 
-func (l *lease) renewForeign(now time.Time) {
-	if l.foreign {
-		l.renew(now)
+// extendForeign makes the lease of an instance that another server heard last at least as long as rest.
+func (l *lease) extendForeign(rest time.Duration, now time.Time) {
+	if end := now.Add(rest); l.foreign && end.After(l.expires) {
+		l.expires = end
 	}
 }
 

@@ -41,6 +41,8 @@ var allowed = []row{
 	{"internal/registry", []string{"internal/mesh", "internal/printable"}, "instances exist without documents"},
 	{"internal/httpapi", nil, "how the HTTP API speaks is independent of what it says"},
 	{"internal/registry/client", []string{"internal/mesh", "internal/httpapi", "internal/registry", "internal/registry/api"}, "client and server share the wire form"},
+	{"internal/registry/share/...", []string{"internal/registry", "internal/registry/share", "internal/mesh"}, "engines store entries and know nothing of what they say"},
+	{"internal/registry/share", []string{"internal/mesh", "internal/registry"}, "sharing connects the registry with an engine"},
 	{"internal/registry/...", []string{"internal/mesh", "internal/httpapi", "internal/suggest", "internal/registry", "internal/datafolder"}, "wire forms and stores of the registry"},
 	{"internal/datafolder", []string{"internal/printable"}, "a folder has one process, whatever it keeps there"},
 	{"internal/ir", []string{"internal/mesh"}, "the intermediate model has no protobuf and no I/O"},

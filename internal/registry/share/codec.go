@@ -1,0 +1,146 @@
+package share
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/registry"
+)
+
+// value is the JSON form of a record. Servers of different releases share an engine: a field that one of
+// them does not know is ignored.
+type value struct {
+	Ports    map[mesh.PortName]int `json:"ports,omitempty"`
+	Zone     mesh.ZoneName         `json:"zone,omitempty"`
+	Tags     map[string]string     `json:"tags,omitempty"`
+	Weight   uint32                `json:"weight,omitempty"`
+	State    registry.State        `json:"state,omitempty"`
+	Reason   string                `json:"reason,omitempty"`
+	Lease    time.Duration         `json:"lease,omitempty"` // ns
+	Identity string                `json:"identity,omitempty"`
+	Proxy    string                `json:"proxy,omitempty"`
+
+	Incarnation registry.Incarnation `json:"incarnation"`
+	Sequence    uint64               `json:"sequence,omitempty"`
+	Revival     uint64               `json:"revival,omitempty"`
+	Ended       string               `json:"ended,omitempty"`
+}
+
+// endings are the words for how an instance ended.
+var endings = [...]string{registry.Present: "", registry.Lapsed: "lapsed", registry.Departed: "departed"}
+
+// keyOf names an instance in an engine.
+func keyOf(k registry.Key) string { return string(k.Service) + " " + k.Address.String() }
+
+// encode returns a record as an entry.
+func encode(r registry.Record) (Entry, error) {
+	i := r.Instance
+	text, err := json.Marshal(value{
+		i.Ports, i.Zone, i.Tags, i.Weight, i.State, i.Reason, i.Lease, i.Identity, i.Proxy,
+		i.Incarnation, i.Sequence, i.Revival, endings[r.Ended],
+	})
+	return Entry{keyOf(i.Key), r.Rank(), text}, err
+}
+
+// decode reads what encode writes, and returns an error for anything that a registry must not be given.
+func decode(e Entry) (registry.Record, error) {
+	if len(e.Key) > MaxKey || len(e.Value) > MaxValue {
+		return registry.Record{}, fmt.Errorf("entry with a key of %d bytes and a value of %d: want at most %d and %d", len(e.Key), len(e.Value), MaxKey, MaxValue)
+	}
+	key, err := parseKey(e.Key)
+	if err != nil {
+		return registry.Record{}, err
+	}
+	var v value
+	if err := json.Unmarshal(e.Value, &v); err != nil {
+		return registry.Record{}, fmt.Errorf("entry %q: %w", e.Key, err)
+	}
+	i := &registry.Instance{
+		Key: key, Ports: v.Ports, Zone: v.Zone, Tags: v.Tags, Weight: v.Weight, State: v.State, Reason: v.Reason,
+		Lease: v.Lease, Identity: v.Identity, Proxy: v.Proxy,
+		Incarnation: v.Incarnation, Sequence: v.Sequence, Revival: v.Revival,
+	}
+	record := registry.Record{Instance: i}
+	for ending, word := range endings {
+		if v.Ended == word {
+			record.Ended = registry.Ending(ending)
+		}
+	}
+	switch {
+	case endings[record.Ended] != v.Ended:
+		return registry.Record{}, fmt.Errorf("entry %q: ended is %.20q: want lapsed or departed", e.Key, v.Ended)
+	case i.Incarnation.IsZero():
+		return registry.Record{}, fmt.Errorf("entry %q has no incarnation", e.Key)
+	case !sameVersion(record.Rank(), e.Rank):
+		return registry.Record{}, fmt.Errorf("entry %q has a rank that is not its value's", e.Key)
+	}
+	if record.Ended == registry.Present {
+		if found := i.Problems(); len(found) > 0 {
+			return registry.Record{}, fmt.Errorf("entry %q: %w", e.Key, registry.Invalid(found))
+		}
+	}
+	return record, nil
+}
+
+// sameVersion compares ranks without the hash of the description: a later release may describe more.
+func sameVersion(a, b registry.Rank) bool {
+	return bytes.Equal(a[:registry.VersionSize], b[:registry.VersionSize])
+}
+
+// laterVersion reports whether a is of a later version than b, whatever the descriptions.
+func laterVersion(a, b registry.Rank) bool {
+	return bytes.Compare(a[:registry.VersionSize], b[:registry.VersionSize]) > 0
+}
+
+func parseKey(text string) (registry.Key, error) {
+	service, address, _ := strings.Cut(text, " ")
+	name, err := mesh.ParseServiceName(service)
+	at, err2 := netip.ParseAddrPort(address)
+	key := registry.Key{Service: name, Address: at}
+	if err := errors.Join(err, err2); err != nil {
+		return registry.Key{}, fmt.Errorf("entry %q: %w", text, err)
+	}
+	if keyOf(key) != text {
+		return registry.Key{}, fmt.Errorf("entry %q: want it written as %q", text, keyOf(key))
+	}
+	return key, nil
+}
+
+// shardOf is the shard of an instance's records.
+func shardOf(k registry.Key) int { return registry.Shard(k.Service, Shards) }
+
+// encodeRenewals returns an entry for the log of renewals: the server's name, and a line for each instance.
+func encodeRenewals(server string, renewals []registry.Renewal) []byte {
+	var text strings.Builder
+	text.WriteString(server)
+	for _, r := range renewals {
+		fmt.Fprintf(&text, "\n%s %v", keyOf(r.Key), r.Incarnation)
+	}
+	return []byte(text.String())
+}
+
+// decodeRenewals reads what encodeRenewals writes. Lines that are none are left out.
+func decodeRenewals(entry []byte) (server string, renewals []registry.Renewal) {
+	if len(entry) > MaxRenewal {
+		return "", nil
+	}
+	server, rest, _ := strings.Cut(string(entry), "\n")
+	for line := range strings.Lines(rest) {
+		fields := strings.Fields(line)
+		if len(fields) != 3 {
+			continue
+		}
+		address, err := netip.ParseAddrPort(fields[1])
+		incarnation, err2 := registry.ParseIncarnation(fields[2])
+		if err == nil && err2 == nil {
+			renewals = append(renewals, registry.Renewal{Key: registry.Key{Service: mesh.ServiceName(fields[0]), Address: address}, Incarnation: incarnation})
+		}
+	}
+	return server, renewals
+}
