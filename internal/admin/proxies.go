@@ -14,7 +14,6 @@ import (
 	"github.com/doyen-mesh/doyen/internal/control"
 	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
-	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/xds"
 )
 
@@ -108,7 +107,7 @@ func (v proxyView) expected() map[string]bool {
 	}
 	for _, service := range v.state.Instances.Services() {
 		for _, i := range v.state.Instances.Instances(service) {
-			if i.Proxy != "" && i.State != registry.Starting && i.State != registry.Draining {
+			if control.IsExpected(i) {
 				expected[i.Proxy] = true
 			}
 		}

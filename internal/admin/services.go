@@ -20,7 +20,7 @@ func (a *admin) services(w http.ResponseWriter, _ *http.Request) {
 	state := a.Control.State()
 	all := api.Services{Services: []api.Service{}}
 	for _, name := range slices.Sorted(state.Documents.Documents.Services.Keys()) {
-		all.Services = append(all.Services, service(state, state.Documents.Documents.Services.Get(name)))
+		all.Services = append(all.Services, service(state, state.Documents.Documents.Services.Get(name), a.Control.ProxyGone))
 	}
 	httpapi.Write(w, http.StatusOK, all)
 }
@@ -35,7 +35,7 @@ func (a *admin) service(w http.ResponseWriter, r *http.Request) {
 		})
 		return
 	}
-	httpapi.Write(w, http.StatusOK, service(state, s))
+	httpapi.Write(w, http.StatusOK, service(state, s, a.Control.ProxyGone))
 }
 
 // names are the names of documents, sorted.
@@ -49,11 +49,11 @@ func names[K ~string](documents iter.Seq[K]) []string {
 }
 
 // service is a manifest as the agent and people need it, with the instances that there are.
-func service(state *control.State, s *config.Service) api.Service {
+func service(state *control.State, s *config.Service, gone proxyGone) api.Service {
 	shown := api.Service{
 		Name: s.Name, Owner: s.Owner, Origin: s.Origin.String(),
 		Ports: []api.Port{}, Health: health(s), Calls: []api.Call{},
-		Instances: count(state.Instances.Instances(mesh.ServiceName(s.Name))),
+		Instances: count(state.Instances.Instances(mesh.ServiceName(s.Name)), gone),
 	}
 	for _, p := range s.Ports {
 		shown.Ports = append(shown.Ports, api.Port{Name: string(p.Name), Protocol: string(p.Protocol), Port: p.Port})
@@ -81,19 +81,26 @@ func call(docs *config.Documents, c config.Call) api.Call {
 	return api.Call{To: string(c.To), Protocol: string(protocol), LocalPort: docs.LocalPort(c)}
 }
 
-func count(instances []*registry.Instance) api.Instances {
+// count counts instances by state. Those whose proxy is gone, by what gone says, are counted apart: what their agents
+// said last means nothing.
+func count(instances []*registry.Instance, gone proxyGone) api.Instances {
 	var n api.Instances
 	for _, i := range instances {
-		switch i.State {
-		case registry.Healthy:
+		switch {
+		case !gone(i).IsZero():
+			n.Disconnected++
+		case i.State == registry.Healthy:
 			n.Healthy++
-		case registry.Starting:
+		case i.State == registry.Starting:
 			n.Starting++
-		case registry.Unhealthy:
+		case i.State == registry.Unhealthy:
 			n.Unhealthy++
-		case registry.Draining:
+		case i.State == registry.Draining:
 			n.Draining++
 		}
 	}
 	return n
 }
+
+// proxyGone returns since when the proxy of an instance has not been connected, as [control.Control.ProxyGone] does.
+type proxyGone func(*registry.Instance) time.Time

@@ -24,34 +24,37 @@ func (a *admin) status(w http.ResponseWriter, _ *http.Request) {
 		status.Server.Revision = string(state.Documents.Revision)
 	}
 	seen := proxyView{started: a.Started, views: a.Control, state: state, connected: a.XDS.Status(), left: a.Control.Gone()}
-	status.Summary.Instances = countAll(state)
+	status.Summary.Instances = countAll(state, a.Control.ProxyGone)
 	status.Proxies, status.Summary.Proxies = seen.proxies()
 	status.Findings = findings(status, unhealthy(state), seen.missingEdges(status.Proxies), time.Now())
 	httpapi.Write(w, http.StatusOK, status)
 }
 
-func countAll(state *control.State) api.Instances {
+func countAll(state *control.State, gone proxyGone) api.Instances {
 	var all api.Instances
 	if state.Instances == nil {
 		return all
 	}
 	for _, service := range state.Instances.Services() {
-		n := count(state.Instances.Instances(service))
+		n := count(state.Instances.Instances(service), gone)
 		all.Healthy, all.Unhealthy = all.Healthy+n.Healthy, all.Unhealthy+n.Unhealthy
 		all.Starting, all.Draining = all.Starting+n.Starting, all.Draining+n.Draining
+		all.Disconnected += n.Disconnected
 	}
 	return all
 }
 
+func nothingGone(*registry.Instance) time.Time { return time.Time{} }
+
 // unhealthy are the services all of whose instances fail their checks, by name, with the number of instances.
-// Instances that start or drain do not count.
+// Instances that start or drain do not count. Those whose proxy is gone count by what callers are told of them.
 func unhealthy(state *control.State) []serviceCount {
 	if state.Instances == nil {
 		return nil
 	}
 	var all []serviceCount
 	for _, service := range state.Instances.Services() {
-		if n := count(state.Instances.Instances(service)); n.Healthy == 0 && n.Unhealthy > 0 {
+		if n := count(state.Instances.Instances(service), nothingGone); n.Healthy == 0 && n.Unhealthy > 0 {
 			all = append(all, serviceCount{service, n.Unhealthy})
 		}
 	}

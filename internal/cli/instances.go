@@ -106,7 +106,7 @@ func (i Invocation) printInstances(o output, service mesh.ServiceName, instances
 	p.table(header, rows)
 	for _, in := range instances {
 		if !in.ProxyGone.IsZero() {
-			p.add("%s at %s is disconnected: its proxy left %s ago and the instance said no goodbye; its agent said %s", in.Service, in.Address, span(now.Sub(in.ProxyGone)), in.State)
+			p.add("%s at %s is disconnected: its proxy has not been connected for %s, and the instance did not leave the registry; its agent said %s", in.Service, in.Address, span(now.Sub(in.ProxyGone)), in.State)
 		}
 		if in.Reason != "" {
 			p.add("%s at %s is %s: %s", in.Service, in.Address, in.State, in.Reason)

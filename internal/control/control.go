@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/doyen-mesh/doyen/internal/compile"
 	"github.com/doyen-mesh/doyen/internal/config"
@@ -42,6 +43,7 @@ type Control struct {
 	caches    *caches
 	views     *views
 	ready     chan struct{}
+	started   time.Time
 
 	current atomic.Pointer[State]
 }
@@ -54,6 +56,7 @@ func New(inputs Inputs, log *slog.Logger) *Control {
 		caches:    &caches{compile.NewCache(), envoy.NewCache()},
 		views:     newViews(),
 		ready:     make(chan struct{}),
+		started:   time.Now(),
 	}
 	c.snapshots = xds.NewSnapshotCache(xds.SnapshotCacheOptions{View: c.views.keyOf})
 	c.source = xds.NewMux(xds.MuxOptions{
@@ -118,7 +121,8 @@ func (c *Control) Origins(node *xds.Node) map[xds.Ref][]mesh.Origin {
 // Failed returns the number of views that keep an earlier revision because the current one cannot be compiled for them.
 func (c *Control) Failed() int { return c.views.failed() }
 
-// Gone returns the nodes that disconnected a short while ago.
+// Gone returns the nodes that disconnected within the last ten minutes, or earlier if they are the proxies of registered
+// instances.
 func (c *Control) Gone() []Gone { return c.views.left() }
 
 // Published waits until the service's instances as they are now are published, and returns the names of

@@ -305,14 +305,14 @@ func TestUnusedViewsAreForgotten(t *testing.T) {
 	if len(s.Gone()) != 0 {
 		t.Error("a node with another stream is gone")
 	}
-	if unused := s.views.sweep(time.Now().Add(time.Second)); len(unused) != 0 {
+	if unused := s.views.sweep(time.Now().Add(time.Second), nil); len(unused) != 0 {
 		t.Error("a view with a node was forgotten")
 	}
 	s.views.close(second)
 	if gone := s.Gone(); len(gone) != 1 || gone[0].Node.ID != second.ID {
 		t.Errorf("gone are %v: want the node", gone)
 	}
-	if unused := s.views.sweep(time.Now().Add(time.Second)); len(unused) != 1 || len(s.Gone()) != 0 {
+	if unused := s.views.sweep(time.Now().Add(time.Second), nil); len(unused) != 1 || len(s.Gone()) != 0 {
 		t.Error("a view without nodes is kept")
 	}
 }
@@ -350,7 +350,7 @@ func TestFetchHoldsNoView(t *testing.T) {
 	if status := fetch(); status != http.StatusOK {
 		t.Errorf("the fetch is answered with status %d", status)
 	}
-	if unused := s.views.sweep(time.Now().Add(time.Second)); len(unused) != 1 {
+	if unused := s.views.sweep(time.Now().Add(time.Second), nil); len(unused) != 1 {
 		t.Error("the view of a client that only fetched is kept for ever")
 	}
 }

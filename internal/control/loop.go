@@ -154,7 +154,7 @@ func (l *loop) takeViews() {
 }
 
 func (l *loop) sweep(before time.Time) {
-	for _, u := range l.views.sweep(before) {
+	for _, u := range l.views.sweep(before, expectedProxies(l.instances)) {
 		l.compiler.forget(u)
 	}
 }

@@ -96,7 +96,7 @@ type views struct {
 // maxGone bounds the nodes that are remembered after they left: anybody can connect under many node IDs.
 const maxGone = 10_000
 
-// Gone is a node that was connected a short while ago and is not now.
+// Gone is a node that was connected and is not now.
 type Gone struct {
 	Node     *xds.Node
 	At       time.Time
@@ -264,11 +264,11 @@ func (v *views) takeAdded() []*use {
 }
 
 // sweep forgets the views that nobody has had, and the nodes that have been gone, since before. It returns the
-// views.
-func (v *views) sweep(before time.Time) []*use {
+// views. Nodes that are expected, by ID, are not forgotten.
+func (v *views) sweep(before time.Time, expected map[string]bool) []*use {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	maps.DeleteFunc(v.gone, func(_ string, g Gone) bool { return g.At.Before(before) })
+	maps.DeleteFunc(v.gone, func(id string, g Gone) bool { return g.At.Before(before) && !expected[id] })
 	var unused []*use
 	for key, u := range v.uses {
 		if u.streams == 0 && u.awaited == 0 && u.since.Before(before) {

@@ -110,22 +110,13 @@ func (s *server) handler() http.Handler {
 		Documents: s.documents, Registry: s.registry, Control: s.control, XDS: s.xds,
 		Metrics: s.metricsPage(),
 		Instances: api.Handler(api.Options{
-			Registry:    s.registry,
-			Known:       s.known,
-			Manifest:    s.manifest,
-			ProxiesGone: s.proxiesGone,
-			Settled:     s.settled,
+			Registry:  s.registry,
+			Known:     s.known,
+			Manifest:  s.manifest,
+			ProxyGone: func(i *registry.Instance) time.Time { return s.control.ProxyGone(i).UTC() },
+			Settled:   s.settled,
 		}),
 	})
-}
-
-// proxiesGone is when proxies left that were connected a short while ago, by node ID.
-func (s *server) proxiesGone() map[string]time.Time {
-	gone := map[string]time.Time{}
-	for _, g := range s.control.Gone() {
-		gone[g.Node.ID] = g.At.UTC()
-	}
-	return gone
 }
 
 // known reports whether a service has a manifest.

@@ -71,15 +71,20 @@ func (c *meshCollector) Collect(metrics chan<- prometheus.Metric) {
 
 func (c *meshCollector) collectInstances(gauge func(*prometheus.Desc, float64, ...string)) {
 	snapshot := c.server.registry.Snapshot()
-	byState := map[registry.State]int{}
+	byState, disconnected := map[registry.State]int{}, 0
 	for _, service := range snapshot.Services() {
 		for _, i := range snapshot.Instances(service) {
-			byState[i.State]++
+			if c.server.control.ProxyGone(i).IsZero() {
+				byState[i.State]++
+			} else {
+				disconnected++
+			}
 		}
 	}
 	for _, state := range registry.States {
 		gauge(c.instances, float64(byState[state]), string(state))
 	}
+	gauge(c.instances, float64(disconnected), "disconnected")
 	gauge(c.services, float64(len(snapshot.Services())))
 	paused, resume := 0, time.Duration(0)
 	for _, doubt := range c.server.registry.Doubts() {

@@ -26,6 +26,7 @@ func TestMetrics(t *testing.T) {
 		`doyen_instances{state="healthy"} 2`,
 		`doyen_instances{state="draining"} 1`,
 		`doyen_instances{state="starting"} 0`,
+		`doyen_instances{state="disconnected"} 0`,
 		`doyen_services_with_instances 2`,
 		`doyen_expiry_paused_instances 0`,
 		`doyen_expiry_resume_seconds 0`,

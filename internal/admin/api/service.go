@@ -49,4 +49,6 @@ type Instances struct {
 	Starting  int `json:"starting"`
 	Unhealthy int `json:"unhealthy"`
 	Draining  int `json:"draining"`
+	// Disconnected are those whose proxy is gone, whatever their state is.
+	Disconnected int `json:"disconnected"`
 }

@@ -118,7 +118,12 @@ func TestCheckInThenList(t *testing.T) {
 // TestProxyGone: an instance whose proxy has left is shown so, and others are not.
 func TestProxyGone(t *testing.T) {
 	since := time.Date(2026, 11, 21, 9, 40, 0, 0, time.UTC)
-	s := serve(t, api.Options{ProxiesGone: func() map[string]time.Time { return map[string]time.Time{"sidecar/users/1": since, "": since} }}, nil)
+	s := serve(t, api.Options{ProxyGone: func(i *registry.Instance) time.Time {
+		if i.Proxy == "sidecar/users/1" {
+			return since
+		}
+		return time.Time{}
+	}}, nil)
 	s.want(http.StatusCreated, nil, "PUT", "/v1/instances/users/10.0.0.1:80", `{"proxy":"sidecar/users/1"}`)
 	s.want(http.StatusCreated, nil, "PUT", "/v1/instances/users/10.0.0.2:80", `{"proxy":"sidecar/users/2"}`)
 	s.want(http.StatusCreated, nil, "PUT", "/v1/instances/users/10.0.0.3:80", `{}`)

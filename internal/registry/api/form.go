@@ -28,8 +28,9 @@ type Instance struct {
 	Incarnation registry.Incarnation `json:"incarnation"`
 	Sequence    uint64               `json:"sequence"`
 	Expires     time.Time            `json:"expires"` // when the lease lapses unless it is renewed
-	// ProxyGone is since when the proxy in front of the instance is not connected to this server any more; absent
-	// when it is, or never was. Such an instance is probably dead, whatever its state says.
+	// ProxyGone is since when the proxy in front of the instance has not been connected to this server, at the
+	// earliest since the server's start; absent if it is connected, or if nothing is known. Such an instance is
+	// probably dead, whatever its state says.
 	ProxyGone time.Time `json:"proxyGone,omitzero"`
 }
 

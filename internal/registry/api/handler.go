@@ -19,9 +19,9 @@ type Options struct {
 	// Manifest returns a text that changes with the service's manifest, "" when it has none, and a channel
 	// that closes when that may not be the latest any more. nil: nobody knows.
 	Manifest func(mesh.ServiceName) (version string, changed <-chan struct{})
-	// ProxiesGone returns when proxies left that were connected a short while ago and are not now, by node ID.
-	// nil: nobody knows.
-	ProxiesGone func() map[string]time.Time
+	// ProxyGone returns since when the proxy in front of an instance has not been connected; zero if it is connected
+	// or nothing is known. nil: it never is.
+	ProxyGone func(*registry.Instance) time.Time
 	// Settled returns nil when every proxy that calls service has acknowledged what the
 	// registry's snapshot says at the time of the call, and an error when ctx ends or that
 	// cannot be known. nil: it never can.

@@ -84,10 +84,6 @@ func (h *handler) versionOf(what listing, s *registry.Snapshot) string {
 // collect lists the instances with their leases as they are now.
 func (h *handler) collect(what listing, s *registry.Snapshot) []Instance {
 	found := []Instance{}
-	var gone map[string]time.Time
-	if h.ProxiesGone != nil {
-		gone = h.ProxiesGone()
-	}
 	for _, service := range what.services(s) {
 		for _, i := range s.Instances(service) {
 			lease, ok := h.Registry.Lease(i.Key)
@@ -95,8 +91,8 @@ func (h *handler) collect(what listing, s *registry.Snapshot) []Instance {
 				continue // it left a moment ago
 			}
 			shown := form(registry.Lease{Instance: i, Expires: lease.Expires})
-			if i.Proxy != "" {
-				shown.ProxyGone = gone[i.Proxy]
+			if h.ProxyGone != nil {
+				shown.ProxyGone = h.ProxyGone(i)
 			}
 			found = append(found, shown)
 		}

@@ -1,0 +1,52 @@
+package control
+
+import (
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/registry"
+)
+
+// IsExpected reports whether the proxy of an instance should be connected: it has one, and the instance takes traffic.
+// An instance that starts or leaves may be without its proxy.
+func IsExpected(i *registry.Instance) bool {
+	return i.Proxy != "" && i.State != registry.Starting && i.State != registry.Draining
+}
+
+// expectedProxies are the node IDs of all proxies that should be connected.
+func expectedProxies(instances *registry.Snapshot) map[string]bool {
+	expected := map[string]bool{}
+	for _, service := range instances.Services() {
+		for _, i := range instances.Instances(service) {
+			if IsExpected(i) {
+				expected[i.Proxy] = true
+			}
+		}
+	}
+	return expected
+}
+
+// ProxyGone returns since when the proxy in front of a registered instance has not been connected; zero if it is
+// connected or nothing is known. An instance without its proxy is probably dead, whatever it was checked in with.
+//
+// This server sees proxies leave. It also expects those of instances that it knows from before its start: one that has
+// not come back within recoveryTime counts as gone since the start.
+func (c *Control) ProxyGone(i *registry.Instance) time.Time {
+	if i.Proxy == "" {
+		return time.Time{}
+	}
+	connected, left := c.views.connection(i.Proxy)
+	switch {
+	case connected, !left.IsZero():
+		return left
+	case IsExpected(i) && time.Since(c.started) >= recoveryTime:
+		return c.started
+	}
+	return time.Time{}
+}
+
+// connection reports whether a node is connected, and if not when it left, zero if that is not known.
+func (v *views) connection(id string) (connected bool, left time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.streams[id] > 0, v.gone[id].At
+}
