@@ -34,13 +34,22 @@ func (f Files) Texts() (t Texts) {
 
 // Read reads all files of a folder that may hold documents; see [Walk].
 func Read(fsys fs.FS) (Files, error) {
-	files := Files{}
-	err := Walk(fsys, func(name string, _ fs.FileInfo) (err error) {
-		files[name], err = ReadFile(fsys, name)
-		return err
+	var names []string
+	err := Walk(fsys, func(name string, _ fs.FileInfo) error {
+		names = append(names, name)
+		return nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	texts, failed := make([][]byte, len(names)), make([]error, len(names))
+	concurrently(len(names), func(i int) { texts[i], failed[i] = ReadFile(fsys, names[i]) })
+	files := Files{}
+	for i, name := range names {
+		if failed[i] != nil {
+			return nil, failed[i]
+		}
+		files[name] = texts[i]
 	}
 	return files, nil
 }

@@ -40,31 +40,45 @@ func (p *Parser) Parse(texts Texts) (*Snapshot, Problems) {
 	return &Snapshot{docs, p.index.sum.revision(), Counts{docs.Services.Len(), docs.Edges.Len(), docs.Externals.Len()}}, nil
 }
 
-// take decodes the files that have changed. It decodes several at once: each by itself, so that their order does not
+// take decodes the files that have changed. Several are decoded at once, each by itself, so that their order does not
 // matter.
 func (p *Parser) take(texts Texts) {
+	if p.index == nil {
+		p.index = newIndex()
+	}
 	changed := slices.Collect(texts.Changes(p.texts))
-	fresh := make([]*file, len(changed))
-	var at atomic.Int64
+	type decodedFile struct {
+		name string
+		now  *file // nil when it is gone
+	}
+	fresh := make(chan decodedFile, len(changed))
+	go concurrently(len(changed), func(i int) {
+		f := decodedFile{name: changed[i]}
+		if text, found := texts.Lookup(f.name); found {
+			f.now = parseFile(f.name, []byte(text))
+		}
+		fresh <- f
+	})
+	for range changed {
+		f := <-fresh
+		p.index.set(f.name, f.now)
+	}
+	p.texts = texts
+	p.work.decoded += len(changed)
+}
+
+// concurrently calls do with each number below n, on all processors, and returns when all calls have.
+func concurrently(n int, do func(i int)) {
+	var next atomic.Int64
 	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(changed)) {
+	for range min(runtime.GOMAXPROCS(0), n) {
 		workers.Go(func() {
-			for i := at.Add(1) - 1; i < int64(len(changed)); i = at.Add(1) - 1 {
-				if text, found := texts.Lookup(changed[i]); found {
-					fresh[i] = parseFile(changed[i], []byte(text))
-				}
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
 			}
 		})
 	}
 	workers.Wait()
-	if p.index == nil {
-		p.index = newIndex()
-	}
-	for i, name := range changed {
-		p.index.set(name, fresh[i])
-	}
-	p.texts = texts
-	p.work.decoded += len(changed)
 }
 
 // parseFile decodes the documents of one file. It is pure.

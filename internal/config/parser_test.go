@@ -53,3 +53,11 @@ func TestParserDecodesOnlyChangedFiles(t *testing.T) {
 		}
 	}
 }
+
+// What is written in a document is hashed without sorting its fields each time.
+func TestDigestAllocatesLittle(t *testing.T) {
+	s := mustParse(t, shopFiles(10)).Documents.Services.Get("s3")
+	if got := testing.AllocsPerRun(100, func() { reader.Written(s) }); got > 20 {
+		t.Errorf("%v allocations: want at most 20", got)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -15,13 +17,14 @@ type Rule func(text string) *Problem
 type Reader struct {
 	formats map[string]Rule
 	fields  map[reflect.Type][]field    // of all structs that the reader has met; read-only
+	sorted  map[reflect.Type][]field    // the same by name
 	names   map[reflect.Type]fieldNames // of the same structs; read-only
 }
 
 // NewReader returns a reader for the types of kinds, which are structs, and the structs inside of them.
 // formats are the rules that format tags can name. A tag that is wrong is a panic.
 func NewReader(formats map[string]Rule, kinds ...reflect.Type) *Reader {
-	r := &Reader{formats, map[reflect.Type][]field{}, map[reflect.Type]fieldNames{}}
+	r := &Reader{formats, map[reflect.Type][]field{}, map[reflect.Type][]field{}, map[reflect.Type]fieldNames{}}
 	for _, t := range kinds {
 		r.learn(t)
 	}
@@ -33,6 +36,7 @@ func (r *Reader) learn(t reflect.Type) {
 		return
 	}
 	r.fields[t], r.names[t] = fieldsOf(t), fieldNamesOf(t)
+	r.sorted[t] = slices.SortedFunc(slices.Values(r.fields[t]), func(a, b field) int { return strings.Compare(a.name, b.name) })
 	for _, f := range r.fields[t] {
 		if _, ok := r.formats[f.format]; f.format != "" && !ok {
 			panic(fmt.Sprintf("yamldoc: %s.%s: there is no format %q", t, f.name, f.format))

@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // Written returns a canonical form of the fields that are set in the struct that v points to. Fields that are
@@ -38,10 +37,10 @@ func (r *Reader) appendWritten(b []byte, v reflect.Value) []byte {
 
 // appendFields appends the fields that are set, by name, and an empty name.
 func (r *Reader) appendFields(b []byte, v reflect.Value) []byte {
-	fields := slices.SortedFunc(slices.Values(r.fields[v.Type()]), func(a, b field) int { return strings.Compare(a.name, b.name) })
-	for _, f := range fields {
-		if at := v.FieldByIndex(f.Index); !r.absent(at) {
-			b = r.appendWritten(appendText(b, f.name), at)
+	fields := r.sorted[v.Type()]
+	for i := range fields {
+		if at := v.FieldByIndex(fields[i].Index); !r.absent(at) {
+			b = r.appendWritten(appendText(b, fields[i].name), at)
 		}
 	}
 	return appendText(b, "")
