@@ -1,6 +1,8 @@
 package xds
 
 import (
+	"encoding/binary"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -140,10 +142,12 @@ func appendStringField(b []byte, number protowire.Number, s string) []byte {
 // appendResource appends the field of a response that holds r.
 func appendResource(b []byte, r *Resource, v variant) []byte {
 	if v.delta() {
-		return appendMessage(b, fieldResources, wrapped(r, v.ttl(), true))
+		b = protowire.AppendTag(b, fieldResources, protowire.BytesType)
+		start := len(b)
+		return insertSize(appendWrapped(b, r, v.ttl(), true), start)
 	}
 	if v.ttl() && r.ttl > 0 {
-		return appendMessage(b, fieldResources, anyOf(wrapperType, wrapped(r, true, true)))
+		return appendMessage(b, fieldResources, anyOf(wrapperType, appendWrapped(nil, r, true, true)))
 	}
 	return append(b, r.wire...)
 }
@@ -151,9 +155,14 @@ func appendResource(b []byte, r *Resource, v variant) []byte {
 // wrapperType is the type of the message that carries a resource's name, version and TTL.
 const wrapperType = typePrefix + "envoy.service.discovery.v3.Resource"
 
-// wrapped is r as an envoy.service.discovery.v3.Resource.
-func wrapped(r *Resource, ttl, withBody bool) []byte {
-	b := make([]byte, 0, len(r.wire)+len(r.name)+resourceOverhead)
+// insertSize puts the size of what b has from start on before it, as a message in a field has it.
+func insertSize(b []byte, start int) []byte {
+	var size [binary.MaxVarintLen64]byte
+	return slices.Insert(b, start, protowire.AppendVarint(size[:0], uint64(len(b)-start))...)
+}
+
+// appendWrapped appends r as an envoy.service.discovery.v3.Resource.
+func appendWrapped(b []byte, r *Resource, ttl, withBody bool) []byte {
 	b = appendStringField(b, fieldResourceVersion, r.version)
 	if withBody {
 		b = append(b, r.wire...)

@@ -68,3 +68,33 @@ func newTestStream(t *testing.T, server *Server, g grpc.ServerStream, first *req
 	t.Cleanup(st.finish)
 	return st
 }
+
+// A stream looks at what is published when it is woken or asks for something. An ACK, and the end of a response,
+// do not make it look: there are far more of them than of publications.
+func TestAcksDoNotLookAtPools(t *testing.T) {
+	cache := NewLinearCache(ClusterType)
+	cache.Put(NewResource(ClusterType, "a", []byte("1"), ResourceOptions{}))
+	server := NewServer(cache, ServerOptions{})
+	t.Cleanup(server.Shutdown)
+	sent := &countingStream{}
+	st := newTestStream(t, server, sent, &request{delta: true, typeURL: ClusterType, node: &corev3.Node{Id: "n"}})
+	if err := st.handle(&request{delta: true, typeURL: ClusterType}); err != nil {
+		t.Fatal(err)
+	}
+	seen := st.session.watches[0].want
+	put := NewResource(ClusterType, "a", []byte("2"), ResourceOptions{})
+	cache.pool.mu.Lock() // a publication that has not woken anybody yet
+	cache.pool.collections[ClusterType].replace(emptyTable.with([]change{{name: "a", new: put}}), nil)
+	cache.pool.mu.Unlock()
+	if err := st.handle(&request{delta: true, typeURL: ClusterType, nonce: sent.sent[0].nonce}); err != nil {
+		t.Fatal(err)
+	}
+	if got := st.session.watches[0]; got.want != seen || got.acked.count != 1 {
+		t.Error("the ACK made the stream look at what is published")
+	}
+	st.woken.Store(true)
+	st.push(false)
+	if len(sent.sent) != 2 {
+		t.Errorf("%d responses after the stream was woken, want 2", len(sent.sent))
+	}
+}

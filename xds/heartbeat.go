@@ -118,7 +118,7 @@ func (p *watch) heartbeatOf(beats []*Resource) *response {
 	r := &response{session: s, watch: p, delta: s.delta, nonce: s.newNonce(), version: p.sent.sum.version(), list: &difference{}}
 	b := appendHeader(nil, r.version, p.typeURL)
 	for _, resource := range beats {
-		message := wrapped(resource, true, false)
+		message := appendWrapped(nil, resource, true, false)
 		if !s.delta {
 			message = anyOf(wrapperType, message)
 		}

@@ -35,12 +35,16 @@ func (st *stream) push(mayBlock bool) {
 func (st *stream) pushLocked(mayBlock bool) {
 	g := st.session.group
 	for !st.closed {
-		st.woken.Store(false)
-		st.rerun = false
+		// Whoever publishes wakes the streams that this concerns, so others need not look.
+		look := st.woken.Swap(false) || st.unseen
+		st.rerun, st.unseen = false, false
 		if st.moved.CompareAndSwap(true, false) {
 			st.session.relocate()
+			look = true
 		}
-		g.load()
+		if look {
+			g.load()
+		}
 		r := st.session.next(time.Now())
 		if r == nil {
 			if st.rerun || st.woken.Load() {

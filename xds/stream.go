@@ -32,6 +32,7 @@ type stream struct {
 	sending   bool          // somebody is pushing
 	quiet     chan struct{} // closed when nobody is any more; nil unless the handler waits for it
 	rerun     bool          // and has to look again
+	unseen    bool          // a request may have asked for what the session has not looked at
 	closed    bool
 	expired   bool // to be ended after the next response
 	responses int
@@ -190,6 +191,7 @@ func (st *stream) handle(r *request) error {
 	if !st.closed {
 		st.window.received(r.nonce)
 		err = st.session.receive(time.Now(), r)
+		st.unseen = st.unseen || !r.onlyAcknowledges()
 	}
 	g.mu.Unlock()
 	if err != nil {
