@@ -37,12 +37,14 @@ type RequestInfo struct {
 	// Names are all names asked for (state-of-the-world), or those to subscribe to (delta).
 	Names, Unsubscribed Names
 	Error               string // the client's words; "" unless it refuses the response
+	Size                int    // of the message in bytes
 }
 
 // ResponseInfo is what is sent.
 type ResponseInfo struct {
 	Type, Nonce, Version string
 	Resources, Removed   Names
+	Size                 int // of the message in bytes
 }
 
 // Rejection is a response that a client refused (NACK).
@@ -81,7 +83,7 @@ func namesOf(list []string) Names { return Names{len(list), slices.Values(list)}
 
 // requestInfo tells of a request to the watch of its type, which is nil at the first.
 func requestInfo(r *request, p *watch) RequestInfo {
-	info := RequestInfo{Type: r.typeURL, Nonce: r.nonce, Names: namesOf(r.names), Unsubscribed: namesOf(r.drop), Error: r.message}
+	info := RequestInfo{Type: r.typeURL, Nonce: r.nonce, Names: namesOf(r.names), Unsubscribed: namesOf(r.drop), Error: r.message, Size: r.size}
 	if r.refused && r.message == "" {
 		info.Error = "refused without a message"
 	}
@@ -105,7 +107,7 @@ func namesAsked(names []string, wildcard bool) Names {
 }
 
 func responseInfo(r *response) ResponseInfo {
-	info := ResponseInfo{Type: r.watch.typeURL, Nonce: r.nonce, Version: r.version}
+	info := ResponseInfo{Type: r.watch.typeURL, Nonce: r.nonce, Version: r.version, Size: r.size()}
 	if whole := r.whole; whole != nil {
 		info.Resources = Names{whole.count, func(yield func(string) bool) {
 			for resource := range whole.all() {

@@ -20,8 +20,8 @@ func TestCallbackCost(t *testing.T) {
 	total := 0
 	for name, tell := range map[string]func(){
 		"request": func() { total += requestInfo(&request{sameNames: true}, p).Names.Len() },
-		"whole":   func() { total += responseInfo(&response{watch: p, whole: all}).Resources.Len() },
-		"changes": func() { total += responseInfo(&response{watch: p, list: list}).Resources.Len() },
+		"whole":   func() { total += responseInfo(&response{watch: p, whole: all, body: newBody(nil)}).Resources.Len() },
+		"changes": func() { total += responseInfo(&response{watch: p, list: list, body: newBody(nil)}).Resources.Len() },
 	} {
 		if cost := testing.AllocsPerRun(100, tell); cost > 5 {
 			t.Errorf("%s: %v allocations", name, cost)

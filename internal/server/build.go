@@ -76,7 +76,7 @@ func (s *server) build(ctx context.Context) error {
 		MaxStreamsPerPeer: 50_000,
 		MaxSubscriptions:  200_000,
 	})
-	s.grpc = grpc.NewServer(append(xds.GRPCOptions(), grpc.StatsHandler(s.metrics.StatsHandler()))...)
+	s.grpc = grpc.NewServer(xds.GRPCOptions()...)
 	s.xds.Register(s.grpc)
 	csds.Register(s.grpc, s.xds)
 	healthv1.RegisterHealthServer(s.grpc, health.NewServer())

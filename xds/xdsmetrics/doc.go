@@ -2,11 +2,9 @@
 //
 //	metrics := xdsmetrics.New()
 //	server := xds.NewServer(source, xds.ServerOptions{Callbacks: metrics.Callbacks(xds.Callbacks{})})
-//	g := grpc.NewServer(append(xds.GRPCOptions(), grpc.StatsHandler(metrics.StatsHandler()))...)
-//	server.Register(g)
 //	registry.MustRegister(metrics, xdsmetrics.Status(server))
 //
-// Counters come from the server's callbacks and from gRPC. What is true at one moment, such as how many
+// Counters come from the server's callbacks. What is true at one moment, such as how many
 // changes wait, is read from the server's status when Prometheus asks.
 //
 // Labels are bounded: method is one of the server's, type the name of a resource type. Since clients may ask

@@ -2,6 +2,7 @@ package xdsmetrics
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,8 +12,11 @@ import (
 
 // Metrics counts what happens on the streams of one server. It is a prometheus.Collector.
 type Metrics struct {
-	types   typeNames
-	pending pending
+	types typeNames
+	open  openStreams
+
+	mu       sync.Mutex
+	counters map[methodType]*typeCounters // of the types that have a label of their own
 
 	streams                  *prometheus.GaugeVec   // method
 	opened                   *prometheus.CounterVec // method
@@ -28,7 +32,7 @@ var ackBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.
 
 // New returns metrics that have counted nothing yet.
 func New() *Metrics {
-	m := &Metrics{}
+	m := &Metrics{counters: map[methodType]*typeCounters{}}
 	m.streams = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "xds_streams", Help: "Open streams."}, []string{"method"})
 	m.acknowledged = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "xds_ack_seconds", Help: "Time from sending a response to its ACK.", Buckets: ackBuckets,
@@ -40,8 +44,8 @@ func New() *Metrics {
 	m.removed = m.counter("xds_resources_removed_total", "Removals in responses.", "method", "type")
 	m.acks = m.counter("xds_acks_total", "Responses that clients accepted.", "method", "type")
 	m.nacks = m.counter("xds_nacks_total", "Responses that clients refused.", "method", "type")
-	m.sentBytes = m.counter("xds_sent_bytes_total", "Bytes of responses, as they go over the wire.", "method")
-	m.receivedBytes = m.counter("xds_received_bytes_total", "Bytes of requests, as they come over the wire.", "method")
+	m.sentBytes = m.counter("xds_sent_bytes_total", "Bytes of responses, without what HTTP/2 adds.", "method")
+	m.receivedBytes = m.counter("xds_received_bytes_total", "Bytes of requests, without what HTTP/2 adds.", "method")
 	return m
 }
 
@@ -78,18 +82,20 @@ func (m *Metrics) Callbacks(own xds.Callbacks) xds.Callbacks {
 			}
 			m.streams.WithLabelValues(s.Method).Inc()
 			m.opened.WithLabelValues(s.Method).Inc()
-			m.pending.open(s.ID)
+			m.open.open(s.ID, &openStream{
+				sentBytes: m.sentBytes.WithLabelValues(s.Method), receivedBytes: m.receivedBytes.WithLabelValues(s.Method),
+			})
 			return nil
 		},
 		StreamClose: func(s xds.StreamInfo, err error) {
 			m.streams.WithLabelValues(s.Method).Dec()
-			m.pending.forget(s.ID)
+			m.open.close(s.ID)
 			if own.StreamClose != nil {
 				own.StreamClose(s, err)
 			}
 		},
 		Request: func(s xds.StreamInfo, r xds.RequestInfo) error {
-			m.answered(s, r, time.Now())
+			m.requested(s, r, time.Now())
 			if own.Request != nil {
 				return own.Request(s, r)
 			}
@@ -106,27 +112,60 @@ func (m *Metrics) Callbacks(own xds.Callbacks) xds.Callbacks {
 }
 
 func (m *Metrics) responded(s xds.StreamInfo, r xds.ResponseInfo, now time.Time) {
-	name := m.types.of(r.Type)
-	m.responses.WithLabelValues(s.Method, name).Inc()
-	m.sent.WithLabelValues(s.Method, name).Add(float64(r.Resources.Len()))
-	m.removed.WithLabelValues(s.Method, name).Add(float64(r.Removed.Len()))
-	m.pending.sent(s.ID, r.Type, r.Nonce, now)
+	of := m.open.of(s.ID)
+	if of == nil {
+		return
+	}
+	t := of.responded(r.Type, r.Nonce, now, func() *typeCounters { return m.countersOf(s.Method, r.Type) })
+	of.sentBytes.Add(float64(r.Size))
+	t.responses.Inc()
+	t.sent.Add(float64(r.Resources.Len()))
+	t.removed.Add(float64(r.Removed.Len()))
 }
 
-// answered counts a request that answers a response; others, and late ones, do not.
-func (m *Metrics) answered(s xds.StreamInfo, r xds.RequestInfo, now time.Time) {
+// methodType names what typeCounters count.
+type methodType struct{ method, typeURL string }
+
+// countersOf returns the counters of a type on streams of a method, the same ones for all. Only those are
+// kept whose type has a label of its own, for clients make types up.
+func (m *Metrics) countersOf(method, typeURL string) *typeCounters {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := methodType{method, typeURL}
+	if known := m.counters[key]; known != nil {
+		return known
+	}
+	name := m.types.of(typeURL)
+	t := &typeCounters{
+		typeURL:   typeURL,
+		responses: m.responses.WithLabelValues(method, name),
+		sent:      m.sent.WithLabelValues(method, name), removed: m.removed.WithLabelValues(method, name),
+		acks: m.acks.WithLabelValues(method, name), nacks: m.nacks.WithLabelValues(method, name),
+		acknowledged: m.acknowledged.WithLabelValues(name),
+	}
+	if name != otherTypes {
+		m.counters[key] = t
+	}
+	return t
+}
+
+// requested counts a request, and as an answer if it answers a response; late answers are none.
+func (m *Metrics) requested(s xds.StreamInfo, r xds.RequestInfo, now time.Time) {
+	of := m.open.of(s.ID)
+	if of == nil {
+		return
+	}
+	of.receivedBytes.Add(float64(r.Size))
 	if r.Nonce == "" {
 		return
 	}
-	sent, ok := m.pending.answered(s.ID, r.Type, r.Nonce)
-	if !ok {
-		return
+	t, sent := of.answered(r.Type, r.Nonce)
+	switch {
+	case t == nil:
+	case r.Error != "":
+		t.nacks.Inc()
+	default:
+		t.acks.Inc()
+		t.acknowledged.Observe(now.Sub(sent).Seconds())
 	}
-	name := m.types.of(r.Type)
-	if r.Error != "" {
-		m.nacks.WithLabelValues(s.Method, name).Inc()
-		return
-	}
-	m.acks.WithLabelValues(s.Method, name).Inc()
-	m.acknowledged.WithLabelValues(name).Observe(now.Sub(sent).Seconds())
 }

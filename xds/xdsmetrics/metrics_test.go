@@ -168,7 +168,7 @@ func serve(t *testing.T, source xds.Source, own xds.Callbacks, protocol client.P
 	t.Helper()
 	metrics := xdsmetrics.New()
 	server := xds.NewServer(source, xds.ServerOptions{Callbacks: metrics.Callbacks(own)})
-	g := grpc.NewServer(append(xds.GRPCOptions(), grpc.StatsHandler(metrics.StatsHandler()))...)
+	g := grpc.NewServer(xds.GRPCOptions()...)
 	server.Register(g)
 	f := &fixture{t: t, registry: prometheus.NewPedanticRegistry(), updates: make(chan *client.Update, 1000)}
 	f.registry.MustRegister(metrics, xdsmetrics.Status(server))
@@ -256,4 +256,22 @@ func (f *fixture) expect(want ...string) {
 		}
 	}
 	f.t.Errorf("metrics:\n%s\nthere are\n%s", strings.Join(missing, "\n"), strings.Join(f.lines(), "\n"))
+}
+
+// A response and its ACK look no counter up by its labels: that is done once for a stream and type.
+func TestCountingCost(t *testing.T) {
+	c := xdsmetrics.New().Callbacks(xds.Callbacks{})
+	stream := xds.StreamInfo{ID: 1000, Method: "delta-ads"}
+	if err := c.StreamOpen(t.Context(), stream); err != nil {
+		t.Fatal(err)
+	}
+	cost := testing.AllocsPerRun(100, func() {
+		c.Response(stream, xds.ResponseInfo{Type: xds.ClusterType, Nonce: "1"})
+		if err := c.Request(stream, xds.RequestInfo{Type: xds.ClusterType, Nonce: "1"}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if cost > 3 { // two for the stream's ID and one for what makes counters
+		t.Errorf("%v allocations for a response and its ACK", cost)
+	}
 }
