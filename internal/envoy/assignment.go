@@ -16,17 +16,16 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// Assignment encodes the endpoints of one target, for Envoy and gRPC clients alike. Of an empty set it
-// makes an empty assignment and never silence: a cluster is warmed only by an answer (C056). For endpoints that
-// change there is AssignmentEncoder.
+// Assignment encodes the endpoints of one target, for Envoy and gRPC clients alike. An empty set gives an empty
+// assignment, because a cluster finishes warming only when it gets an answer (C056). For endpoints that change, use
+// AssignmentEncoder.
 //
-// All zones have one priority. Draining endpoints stay in it, marked: requests that they already have
-// are finished, and no new ones come. gRPC clients drop marked endpoints and let their calls end.
+// All zones have one priority. Draining endpoints stay in the assignment and are marked: Envoy finishes their
+// requests and sends no new ones. gRPC clients drop marked endpoints and let their calls finish.
 //
-// Unhealthy endpoints are marked too. When no endpoint is healthy, the mark says more about the check
-// than about the endpoints, and they are UNKNOWN: gRPC clients drop everything but HEALTHY and UNKNOWN
-// and would have nobody left to call (gRFC A27), and Envoy treats UNKNOWN as healthy, where its panic mode
-// would also send requests to endpoints that drain.
+// Unhealthy endpoints are marked, too. If no endpoint is healthy, the health check is a more likely cause than the
+// endpoints, so they are all UNKNOWN. Otherwise gRPC clients, which drop everything but HEALTHY and UNKNOWN, would
+// have no endpoint left (gRFC A27), and Envoy's panic mode would also send requests to draining endpoints.
 func Assignment(set ir.EndpointSet) (*xds.Resource, error) {
 	name := AssignmentName(set.Target)
 	return part{
@@ -49,8 +48,8 @@ func assignment(name string, endpoints []ir.Endpoint) *endpointv3.ClusterLoadAss
 	return cla
 }
 
-// distinct sorts endpoints by address and leaves one of each: gRPC clients refuse an assignment that
-// has an address twice.
+// distinct sorts endpoints by address and keeps one of each: gRPC clients refuse an assignment that has an address
+// twice.
 func distinct(endpoints []ir.Endpoint) []ir.Endpoint {
 	if isDistinct(endpoints) {
 		return endpoints
@@ -60,7 +59,8 @@ func distinct(endpoints []ir.Endpoint) []ir.Endpoint {
 	return slices.CompactFunc(sorted, func(a, b ir.Endpoint) bool { return a.Address == b.Address })
 }
 
-// isDistinct reports whether endpoints are sorted by address with no address twice, as a registry mostly has them.
+// isDistinct reports whether endpoints are sorted by address and have no address twice. Those of a registry usually
+// are.
 func isDistinct(endpoints []ir.Endpoint) bool {
 	for i := 1; i < len(endpoints); i++ {
 		if endpoints[i-1].Address.Compare(endpoints[i].Address) >= 0 {
@@ -70,8 +70,9 @@ func isDistinct(endpoints []ir.Endpoint) bool {
 	return true
 }
 
-// locality is the endpoints of one zone. The locality is always set, even where no zone is known, and its
-// weight is never 0: gRPC clients refuse the one and ignore the other. Endpoints that get no requests take no share.
+// locality encodes the endpoints of one zone. It always sets the locality, even if the zone is unknown, and a weight
+// above 0: gRPC clients refuse an endpoint without a locality and ignore a locality of weight 0. Endpoints that get
+// no requests do not count for the weight.
 func locality(zone mesh.ZoneName, endpoints []ir.Endpoint, unhealthy corev3.HealthStatus) *endpointv3.LocalityLbEndpoints {
 	l := &endpointv3.LocalityLbEndpoints{Locality: &corev3.Locality{Zone: string(zone)}}
 	var total weightSum
@@ -84,7 +85,7 @@ func locality(zone mesh.ZoneName, endpoints []ir.Endpoint, unhealthy corev3.Heal
 	return l
 }
 
-// weightSum is the weight of a locality.
+// weightSum returns the weight of a locality.
 type weightSum uint64
 
 func (s *weightSum) add(e ir.Endpoint, status corev3.HealthStatus) {
@@ -97,7 +98,7 @@ func (s weightSum) value() *wrapperspb.UInt32Value {
 	return wrapperspb.UInt32(uint32(min(max(s, 1), math.MaxUint32)))
 }
 
-// unhealthyStatus is the status of those of endpoints that are unhealthy.
+// unhealthyStatus returns the status of the unhealthy ones among endpoints.
 func unhealthyStatus(endpoints []ir.Endpoint) corev3.HealthStatus {
 	for _, e := range endpoints {
 		if !e.Draining && !e.Unhealthy {
@@ -107,7 +108,7 @@ func unhealthyStatus(endpoints []ir.Endpoint) corev3.HealthStatus {
 	return corev3.HealthStatus_UNKNOWN
 }
 
-// healthStatus is the status of e; unhealthy is that of endpoints that are.
+// healthStatus returns the status of e. unhealthy is the status of unhealthy endpoints.
 func healthStatus(e ir.Endpoint, unhealthy corev3.HealthStatus) corev3.HealthStatus {
 	switch {
 	case e.Draining:

@@ -14,15 +14,15 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// AssignmentEncoder encodes one target's endpoints again and again as they change. It keeps the bytes of each
-// endpoint, so that a change costs the encoding of what has changed and a copy of the rest. It must not be used
-// by two goroutines at a time.
+// AssignmentEncoder encodes the endpoints of one target each time that they change. It keeps the encoded bytes of
+// each endpoint, so a change costs the encoding of what changed and a copy of the rest. It is not safe for concurrent
+// use.
 type AssignmentEncoder struct {
 	name string
 	last []*encodedEndpoint // by address
 }
 
-// encodedEndpoint is an endpoint and its field of LocalityLbEndpoints, tag and length included.
+// encodedEndpoint is an endpoint with its encoded field of LocalityLbEndpoints, including tag and length.
 type encodedEndpoint struct {
 	ir.Endpoint
 	status corev3.HealthStatus // it depends on the other endpoints
@@ -36,13 +36,13 @@ const (
 	localityEndpointsField   = 2
 )
 
-// NewAssignmentEncoder returns an encoder for a target that has not had endpoints yet.
+// NewAssignmentEncoder returns an encoder for a target that has no endpoints yet.
 func NewAssignmentEncoder(target ir.Target) *AssignmentEncoder {
 	return &AssignmentEncoder{name: AssignmentName(target)}
 }
 
-// Encode returns what Assignment does, with the same bytes. After an error the encoder stays as it was. It does not
-// keep endpoints.
+// Encode returns the same bytes as Assignment. After an error the encoder is unchanged. Encode does not keep the
+// slice endpoints.
 func (a *AssignmentEncoder) Encode(endpoints []ir.Endpoint) (*xds.Resource, error) {
 	encoded, err := a.encodeEndpoints(distinct(endpoints))
 	if err != nil {
@@ -56,7 +56,7 @@ func (a *AssignmentEncoder) Encode(endpoints []ir.Endpoint) (*xds.Resource, erro
 	return xds.NewResource(xds.EndpointType, a.name, body, xds.ResourceOptions{}), nil
 }
 
-// encodeEndpoints encodes the endpoints that are not as they were. Both lists are in the order of addresses.
+// encodeEndpoints encodes the endpoints that have changed. Both lists are sorted by address.
 func (a *AssignmentEncoder) encodeEndpoints(endpoints []ir.Endpoint) ([]*encodedEndpoint, error) {
 	last, unhealthy := a.last, unhealthyStatus(endpoints)
 	encoded := make([]*encodedEndpoint, len(endpoints))
@@ -79,7 +79,7 @@ func (a *AssignmentEncoder) encodeEndpoints(endpoints []ir.Endpoint) ([]*encoded
 	return encoded, nil
 }
 
-// zoneFields are the endpoints of one zone, and what the fields of its message take.
+// zoneFields holds the endpoints of one zone and the sizes of the fields of its message.
 type zoneFields struct {
 	endpoints   []*encodedEndpoint
 	first, last []byte // the fields before and after those of the endpoints
@@ -125,7 +125,7 @@ func (a *AssignmentEncoder) assemble(endpoints []*encodedEndpoint) ([]byte, erro
 	return body, nil
 }
 
-// frame encodes what a zone's message has beside its endpoints.
+// frame encodes the fields of a zone's message other than its endpoints.
 func (z *zoneFields) frame(name mesh.ZoneName) error {
 	var total weightSum
 	for _, e := range z.endpoints {

@@ -10,23 +10,23 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// Cache encodes proxies and shares equal resources between them: most callers of a service treat it alike, so
-// that of the clusters of a fleet few are distinct. A resource stays in the cache as long as somebody else
-// holds it. A Cache may be used from any goroutine.
+// Cache encodes proxies and shares equal resources between them. Most callers of a service use the same settings, so
+// few of the clusters of a fleet are distinct. A resource stays in the cache while anyone else holds it. A Cache is
+// safe for concurrent use.
 type Cache struct {
 	mu        sync.Mutex
 	resources map[cacheKey]weak.Pointer[xds.Resource]
 	encoded   int // how many resources were encoded since the start; only tests read it
 }
 
-// cacheKey is a hash of everything that decides a resource. Parts of it come from outside, so it has to be a
-// cryptographic one.
+// cacheKey is a hash of everything that determines a resource. It is cryptographic because parts of the input come
+// from outside.
 type cacheKey [sha256.Size]byte
 
 // NewCache returns an empty cache.
 func NewCache() *Cache { return &Cache{resources: map[cacheKey]weak.Pointer[xds.Resource]{}} }
 
-// Resources is the function Resources with this cache.
+// Resources does what the function Resources does, with this cache.
 func (c *Cache) Resources(p ir.Proxy) ([]Resource, error) {
 	all := parts(p)
 	resources := make([]Resource, len(all))
@@ -50,8 +50,8 @@ func (p part) appendKey(b []byte) []byte {
 	return b
 }
 
-// resource returns the resource of a part, encoded if nobody holds it. Two goroutines may encode the same one;
-// then both get the one that was put into the cache first.
+// resource returns the resource of a part, and encodes it if nobody holds it. If two goroutines encode the same one,
+// both get the one that was put into the cache first.
 func (c *Cache) resource(key cacheKey, p part) (*xds.Resource, error) {
 	if r := c.get(key); r != nil {
 		return r, nil
@@ -81,7 +81,7 @@ func (c *Cache) put(key cacheKey, r *xds.Resource) *xds.Resource {
 	return r
 }
 
-// forget drops a resource that nobody holds any more, unless another one has taken its key.
+// forget removes a resource that nobody holds any more, unless another one has its key by now.
 func (c *Cache) forget(key cacheKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

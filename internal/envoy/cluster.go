@@ -16,20 +16,20 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// panicPercent is the share of healthy endpoints below which Envoy doubts its judgement and sends to all
-// endpoints. Envoy's own 50 would send a third of the requests to dead instances when one of
-// three is left. Below 1 % nobody is healthy: then a wrong health check is as likely as the death of
-// all, and trying costs nothing.
+// panicPercent is the share of healthy endpoints below which Envoy ignores health and sends to all endpoints. With
+// Envoy's default of 50, a third of the requests would go to dead instances when one of three is left. Below 1 % no
+// endpoint is healthy: then a wrong health check is as likely as the death of all instances, and trying costs
+// nothing.
 const panicPercent = 1
 
-// TCP keepalive notices the death of a connection on which streams stay quiet for long.
+// TCP keepalive detects dead connections whose streams are idle for a long time.
 const (
 	keepaliveIdle     = 60 // seconds
 	keepaliveInterval = 10 // seconds
 	keepaliveProbes   = 3
 )
 
-// clusters are all clusters of the proxy.
+// clusters returns all clusters of the proxy.
 func (e encoder) clusters() []part {
 	kind := "sidecar"
 	if e.proxy.Edge != nil {
@@ -45,7 +45,7 @@ func (e encoder) clusters() []part {
 	return all
 }
 
-// clusterReferences is the assignment of a cluster whose endpoints come by discovery.
+// clusterReferences returns the assignment of a cluster that uses EDS.
 func clusterReferences(u ir.Upstream) []xds.Ref {
 	if u.DNS != nil || len(u.Addresses) > 0 {
 		return nil
@@ -65,10 +65,11 @@ func (e encoder) cluster(u ir.Upstream) *clusterv3.Cluster {
 		TransportSocket:               upstreamTLS(u),
 		CommonLbConfig: &clusterv3.Cluster_CommonLbConfig{
 			HealthyPanicThreshold: &typev3.Percent{Value: panicPercent},
-			// An endpoint that begins to drain is avoided at once, not at the end of Envoy's window of 1 s.
+			// An endpoint that starts to drain is avoided immediately, not at the end of Envoy's update window of 1
+			// s.
 			UpdateMergeWindow: durationpb.New(0),
 		},
-		// An endpoint that the registry has let go leaves at once; its requests under way are finished.
+		// An endpoint that was removed from the registry leaves immediately. Its requests in flight finish.
 		IgnoreHealthOnHostRemoval: true,
 	}
 	if stat := StatName(c.Name); stat != c.Name {
@@ -87,7 +88,7 @@ func (e encoder) cluster(u ir.Upstream) *clusterv3.Cluster {
 	return c
 }
 
-// slowStart lets the share of a new endpoint grow evenly over a window, from Envoy's own minimum of 10 %.
+// slowStart increases the share of a new endpoint linearly over a window, from Envoy's own minimum of 10 %.
 func slowStart(window time.Duration) *clusterv3.Cluster_LeastRequestLbConfig_ {
 	return &clusterv3.Cluster_LeastRequestLbConfig_{LeastRequestLbConfig: &clusterv3.Cluster_LeastRequestLbConfig{
 		SlowStartConfig: &clusterv3.Cluster_SlowStartConfig{SlowStartWindow: durationpb.New(window)},
@@ -102,7 +103,8 @@ func tcpKeepalive() *clusterv3.UpstreamConnectionOptions {
 	}}
 }
 
-// circuitBreakers limit what is under way; without limits Envoy's own of 1024 must be lifted.
+// circuitBreakers limits what is in flight. Without limits in the documents, Envoy's own limit of 1024 must be
+// raised.
 func circuitBreakers(l *ir.Limits) *clusterv3.CircuitBreakers {
 	if l == nil {
 		l = &ir.Limits{Connections: math.MaxInt32, PendingRequests: math.MaxInt32, Requests: math.MaxInt32, Retries: math.MaxInt32}
@@ -115,9 +117,9 @@ func circuitBreakers(l *ir.Limits) *clusterv3.CircuitBreakers {
 	}}}
 }
 
-// envoyOutliers ejects an endpoint after so many errors in a row, those that it answered and those where no
-// answer came counted apart: a killed instance is out after a handful of refused connections. A passed health
-// check does not end an ejection, since an instance can pass its check and fail its requests.
+// envoyOutliers ejects an endpoint after a number of consecutive errors. Errors in responses and connection errors
+// are counted separately, so a killed instance is ejected after a few refused connections. A passed health check does
+// not end an ejection, since an instance can pass its check and fail its requests.
 func envoyOutliers(o *ir.Outliers) *clusterv3.OutlierDetection {
 	if o == nil {
 		return nil
@@ -137,5 +139,5 @@ func envoyOutliers(o *ir.Outliers) *clusterv3.OutlierDetection {
 	}
 }
 
-// maxEjection bounds how long an endpoint that fails again and again is left out.
+// maxEjection limits how long an endpoint that fails repeatedly is ejected.
 const maxEjection = 5 * time.Minute

@@ -12,8 +12,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/ir"
 )
 
-// How often a DNS name is looked up: as its TTL says, but not more often than each second, and after a failure
-// soon again.
+// How often a DNS name is resolved: by its TTL, at most once per second, and sooner after a failure.
 const (
 	dnsRefresh        = 30 * time.Second // where the answer has no TTL
 	dnsMinRefresh     = time.Second
@@ -21,7 +20,7 @@ const (
 	dnsMaxFailure     = 10 * time.Second
 )
 
-// setEndpoints says where c finds its endpoints.
+// setEndpoints sets where c gets its endpoints.
 func (e encoder) setEndpoints(c *clusterv3.Cluster, u ir.Upstream) {
 	switch {
 	case u.DNS != nil:
@@ -35,8 +34,8 @@ func (e encoder) setEndpoints(c *clusterv3.Cluster, u ir.Upstream) {
 	}
 }
 
-// setDiscovery has endpoints come by EDS. The name of the assignment is always set: gRPC clients and
-// Envoy fall back to the cluster's name, and the two need not stay equal.
+// setDiscovery makes the cluster use EDS. It always sets the name of the assignment: gRPC clients and Envoy fall back
+// to the cluster's name, which may become a different one.
 func setDiscovery(c *clusterv3.Cluster, t ir.Target) {
 	c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
 	c.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: ADS(), ServiceName: AssignmentName(t)}
@@ -55,8 +54,8 @@ func addressEndpoints(u ir.Upstream) []ir.Endpoint {
 	return all
 }
 
-// setDNS has every address that the name resolves to as an endpoint. IPv4 addresses are preferred: a host
-// without IPv6 may well get IPv6 answers.
+// setDNS makes every address of a DNS name an endpoint. It prefers IPv4 addresses, because a host without IPv6
+// connectivity may still resolve IPv6 addresses.
 func setDNS(c *clusterv3.Cluster, at ir.HostPort) {
 	c.ClusterDiscoveryType = &clusterv3.Cluster_ClusterType{ClusterType: &clusterv3.Cluster_CustomClusterType{
 		Name: "envoy.cluster.dns",
@@ -74,7 +73,7 @@ func setDNS(c *clusterv3.Cluster, at ir.HostPort) {
 	c.LoadAssignment = hostAssignment(c.Name, at)
 }
 
-// hostAssignment is a DNS name in the place of an endpoint's address.
+// hostAssignment returns an assignment whose endpoint is a DNS name.
 func hostAssignment(name string, at ir.HostPort) *endpointv3.ClusterLoadAssignment {
 	endpoint := &endpointv3.Endpoint{Address: hostAddress(at.Host, uint16(at.Port))}
 	return &endpointv3.ClusterLoadAssignment{

@@ -11,7 +11,7 @@ import (
 	"github.com/doyen-mesh/doyen/test/machine"
 )
 
-// hostDocuments is an edge with these routes, each host=service, and the services that they lead to.
+// hostDocuments returns an edge with these routes, each written as host=service, and the services that they lead to.
 func hostDocuments(routes ...string) string {
 	var edge, services strings.Builder
 	edge.WriteString("kind: Edge\nname: public\nlisteners: [{name: plain, port: 8000, address: 127.0.0.1}]\nroutes:\n")
@@ -28,7 +28,7 @@ func hostDocuments(routes ...string) string {
 }
 
 // TestHostsChangeWithoutLoss adds, changes and removes virtual hosts of a real edge while others are under load. Each
-// step sends only the hosts that it changes, and one that leads to a new service never comes before it.
+// step sends only the hosts that it changes. A host that leads to a new service is never sent before that service.
 func TestHostsChangeWithoutLoss(t *testing.T) {
 	port := machine.FreePorts(t, 1)[0]
 	s := serve(t, mesh.Node{Role: mesh.EdgeProxy, Edge: "public", Ports: mesh.Ports{Edge: map[string]int{"plain": port}}, VHDS: true})
@@ -87,7 +87,7 @@ func TestHostsChangeWithoutLoss(t *testing.T) {
 		t.Errorf("Envoy was sent its routes again: %q", routes)
 	}
 
-	// The hosts that changed while the edge was away are told when it is back, and no others.
+	// When the edge comes back, it gets the hosts that changed meanwhile, and no others.
 	s.disconnect()
 	s.publish(t, hostDocuments("steady.example.com=blue", "back.example.com=green"))
 	leads("back.example.com", "green")

@@ -33,7 +33,7 @@ func (s *server) runEnvoy(t *testing.T) {
 	waitFor(t, "Envoy has accepted everything", s.accepted)
 }
 
-// stats are Envoy's counters and gauges whose names match a regular expression, and are not 0.
+// stats returns Envoy's counters and gauges whose names match a regular expression and whose values are not 0.
 func (s *server) stats(t *testing.T, pattern string) string {
 	t.Helper()
 	url := fmt.Sprintf("http://127.0.0.1:%d/stats?usedonly&filter=%s", s.bootstrap.AdminPort, pattern)
@@ -50,7 +50,8 @@ func (s *server) stats(t *testing.T, pattern string) string {
 	return strings.Join(nonzero, "\n")
 }
 
-// TestEnvoyTakesEverything serves each golden case to a real Envoy by discovery: nothing is rejected, deprecated or unknown.
+// TestEnvoyTakesEverything serves each golden case to a real Envoy by discovery. Envoy rejects nothing, and reports
+// no deprecated or unknown field.
 func TestEnvoyTakesEverything(t *testing.T) {
 	certificates := certificateFolder(t)
 	for _, file := range caseFiles(t) {
@@ -77,7 +78,8 @@ func TestEnvoyTakesEverything(t *testing.T) {
 	}
 }
 
-// TestCertificateIsReplaced moves other files into the place of an edge's certificate: new connections get the new one.
+// TestCertificateIsReplaced replaces the certificate files of an edge by renaming others over them: new connections
+// get the new certificate.
 func TestCertificateIsReplaced(t *testing.T) {
 	certificates := certificateFolder(t)
 	port := machine.FreePorts(t, 1)[0]
@@ -102,7 +104,7 @@ func TestCertificateIsReplaced(t *testing.T) {
 	})
 }
 
-// servedCertificate is the certificate at address, as bytes.
+// servedCertificate returns the certificate that is served at address, as bytes.
 func servedCertificate(t *testing.T, address string) string {
 	t.Helper()
 	var conn *tls.Conn
@@ -134,9 +136,9 @@ health: /health
 traffic: {retries: 0}
 `
 
-// TestRouteMovesWithoutLoss moves a route between services under load, again and again, each time to a cluster that the
-// proxy does not have yet and whose health it must find out first. Envoy acknowledges clusters only
-// when they are warm, and the route waits for that.
+// TestRouteMovesWithoutLoss moves a route between services repeatedly under load, each time to a cluster that the
+// proxy does not have yet and must check for health first. Envoy acknowledges clusters only when they are warm, and
+// the route waits for that.
 func TestRouteMovesWithoutLoss(t *testing.T) {
 	port := machine.FreePorts(t, 1)[0]
 	s := serve(t, mesh.Node{Role: mesh.EdgeProxy, Edge: "public", Ports: mesh.Ports{Edge: map[string]int{"plain": port}}, VHDS: true})
@@ -168,7 +170,7 @@ func TestRouteMovesWithoutLoss(t *testing.T) {
 	}
 }
 
-// load is a client that sends a request each few milliseconds.
+// load is a client that sends a request every few milliseconds.
 type load struct {
 	end    chan struct{}
 	wait   sync.WaitGroup
@@ -179,7 +181,7 @@ type load struct {
 
 func startLoad(url string) *load { return startLoadOf(url, "", "") }
 
-// startLoadOf has a client for each host.
+// startLoadOf starts a client for each host.
 func startLoadOf(url string, hosts ...string) *load {
 	l := &load{end: make(chan struct{})}
 	for _, host := range hosts {

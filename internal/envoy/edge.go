@@ -13,9 +13,8 @@ import (
 	"github.com/doyen-mesh/doyen/internal/ir"
 )
 
-// Limits of an edge, which faces clients that nobody vouches for. They are those of Envoy's guide to
-// running at the edge, but for the time limit on whole requests, which would cut long uploads
-// and gRPC streams.
+// Limits of an edge, whose clients are not trusted. They follow Envoy's guide for edge proxies, except for its time
+// limit on whole requests, which would cut off long uploads and gRPC streams.
 const (
 	edgeBufferBytes       = 32 << 10 // per connection, on either side
 	edgeStreams           = 100      // at once on one HTTP/2 connection
@@ -42,9 +41,8 @@ func (e encoder) edgeListener(l ir.EdgeListener) *listenerv3.Listener {
 	}
 }
 
-// edgeManager handles HTTP from outside: it takes the client's address from the connection, believes
-// no x-envoy header, makes paths unambiguous before routes see them, and refuses header names that
-// differ only in '_' and '-'.
+// edgeManager handles HTTP from outside. It takes the client's address from the connection, removes x-envoy headers,
+// normalizes paths before they are matched, and rejects header names that differ only in '_' and '-'.
 func edgeManager(name string) *hcmv3.HttpConnectionManager {
 	return &hcmv3.HttpConnectionManager{
 		StatPrefix:                   StatName(name),

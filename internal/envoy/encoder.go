@@ -9,18 +9,18 @@ import (
 	"github.com/doyen-mesh/doyen/internal/ir"
 )
 
-// encoder encodes one proxy for Envoy. Its two switches say where the parts of a configuration find
-// each other: by discovery, as a server sends them, or in one file.
+// encoder encodes one proxy for Envoy. Its two fields select how parts of a configuration refer to each other: by
+// discovery, as a server sends them, or in one file.
 type encoder struct {
 	proxy ir.Proxy
-	// inline puts routes into their listeners and certificates' file names into their contexts.
+	// inline puts routes into their listeners, and the file names of certificates into their TLS contexts.
 	inline bool
-	// endpoints are the assignments to put into clusters; nil leaves them to discovery.
+	// endpoints are the assignments to put into clusters; nil makes clusters use EDS.
 	endpoints map[ir.Target][]ir.Endpoint
 }
 
-// typed wraps a message that an extension point takes. That it cannot be marshalled is our bug: strings
-// in ir are valid UTF-8.
+// typed packs a message for an extension point. A message that cannot be marshalled is a bug of doyen: strings in ir
+// are valid UTF-8.
 func typed(m proto.Message) *anypb.Any {
 	a := &anypb.Any{}
 	if err := anypb.MarshalFrom(a, m, proto.MarshalOptions{Deterministic: true}); err != nil {

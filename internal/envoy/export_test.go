@@ -1,13 +1,13 @@
 package envoy
 
-// Encoded is how many resources c has encoded.
+// Encoded returns how many resources c has encoded.
 func (c *Cache) Encoded() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.encoded
 }
 
-// Len is how many resources are in c.
+// Len returns how many resources are in c.
 func (c *Cache) Len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

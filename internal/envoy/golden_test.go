@@ -66,7 +66,7 @@ func TestSameInputSameBytes(t *testing.T) {
 	}
 }
 
-// TestEveryOrigin checks that each resource of each case leads back to a line of a document.
+// TestEveryOrigin checks that each resource of each case has an origin in a document.
 func TestEveryOrigin(t *testing.T) {
 	for _, file := range caseFiles(t) {
 		p, err := readCase(t, file).proxy(t)
@@ -86,8 +86,8 @@ func TestEveryOrigin(t *testing.T) {
 	}
 }
 
-// TestNobodyIsPinged: a gRPC server ends a connection that is pinged more often than every five minutes, and
-// with it streams that are quiet for long (gRFC A8).
+// TestNobodyIsPinged checks that no upstream gets HTTP/2 pings: a gRPC server closes connections that are pinged more
+// often than every five minutes, and with them their idle streams (gRFC A8).
 func TestNobodyIsPinged(t *testing.T) {
 	http2 := 0
 	for _, file := range caseFiles(t) {
@@ -134,7 +134,7 @@ func isOutput(name string) bool {
 	return name == "ir.json" || name == "resources.json" || name == "error"
 }
 
-// documents are the case's YAML files, which must be right.
+// documents parses the case's YAML files, which must be valid.
 func (c goldenCase) documents(t *testing.T) *config.Documents {
 	t.Helper()
 	files := config.Files{}
@@ -154,7 +154,7 @@ func (c goldenCase) documents(t *testing.T) *config.Documents {
 	return &snapshot.Documents
 }
 
-// yaml is all documents of the case in one stream.
+// yaml returns all documents of the case in one stream.
 func (c goldenCase) yaml() string {
 	var all []string
 	for _, f := range c.archive.Files {
@@ -165,7 +165,7 @@ func (c goldenCase) yaml() string {
 	return strings.Join(all, "---\n")
 }
 
-// decode reads one of the case's JSON files into v; an absent one leaves v alone.
+// decode reads one of the case's JSON files into v. If there is no such file, v stays as it is.
 func (c goldenCase) decode(t *testing.T, name string, v any) {
 	t.Helper()
 	for _, f := range c.archive.Files {
@@ -191,7 +191,7 @@ func (c goldenCase) endpoints(t *testing.T) []ir.EndpointSet {
 	return sets
 }
 
-// compile is the case's output, by file name.
+// compile returns the case's output by file name.
 func (c goldenCase) compile(t *testing.T) map[string]string {
 	t.Helper()
 	p, err := c.proxy(t)
@@ -201,7 +201,7 @@ func (c goldenCase) compile(t *testing.T) map[string]string {
 	return map[string]string{"ir.json": readable(t, p), "resources.json": c.resources(t, p)}
 }
 
-// readable is ir as JSON, with times and origins as people write them.
+// readable returns ir as JSON, with durations and origins in readable form.
 func readable(t *testing.T, p ir.Proxy) string {
 	t.Helper()
 	text, err := json.Marshal(p)
@@ -219,7 +219,7 @@ func readable(t *testing.T, p ir.Proxy) string {
 	return string(text) + "\n"
 }
 
-// shorten replaces the times and origins in v, which is the value of key.
+// shorten replaces the durations and origins in v, which is the value of key.
 func shorten(key string, v any) any {
 	switch v := v.(type) {
 	case []any:
@@ -241,7 +241,7 @@ func shorten(key string, v any) any {
 	return v
 }
 
-// isDuration reports whether the values of key are durations: those of settings, and of health checks.
+// isDuration reports whether the values of key are durations, as in settings and health checks.
 func isDuration(key string) bool {
 	resolved := config.Resolve()
 	for _, s := range config.Settings() {
@@ -253,7 +253,7 @@ func isDuration(key string) bool {
 	return key == "interval" || key == "timeout"
 }
 
-// resources are all resources of p and the assignments of the case, as JSON.
+// resources returns all resources of p and the assignments of the case, as JSON.
 func (c goldenCase) resources(t *testing.T, p ir.Proxy) string {
 	t.Helper()
 	type shown struct {
@@ -320,7 +320,7 @@ func mustResources(t *testing.T, p ir.Proxy) []envoy.Resource {
 	return all
 }
 
-// asJSON shows a resource with the types of what is in it.
+// asJSON returns a resource as JSON, including the types of the messages in it.
 func asJSON(t *testing.T, typeURL string, body []byte) json.RawMessage {
 	t.Helper()
 	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(&anypb.Any{TypeUrl: typeURL, Value: body})

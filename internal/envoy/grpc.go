@@ -15,8 +15,9 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// grpcParts are the resources of a gRPC program: only what the xDS clients of grpc-go, grpc-java, grpc-js and
-// grpcio all take. They refuse a cluster for one field they cannot honour, and silently ignore others.
+// grpcParts returns the resources of a gRPC program. They have only what the xDS clients of grpc-go, grpc-java,
+// grpc-js and grpcio all support: those clients reject a cluster for one field that they do not support, and silently
+// ignore others.
 func grpcParts(p ir.Proxy) []part {
 	var all []part
 	add := func(typeURL, name string, from any, origin mesh.Origin, build func() (proto.Message, []xds.Ref)) {
@@ -41,7 +42,8 @@ func grpcParts(p ir.Proxy) []part {
 	return all
 }
 
-// grpcListener is an API listener: it has no address, and a gRPC program finds it under the name it dials (gRFC A27).
+// grpcListener returns an API listener. It has no address: a gRPC program finds it by the name that it dials (gRFC
+// A27).
 func grpcListener(host string, c ir.Channel) *listenerv3.Listener {
 	manager := &hcmv3.HttpConnectionManager{
 		RouteSpecifier: discoveredRoutes(ChannelName(c.Target)),
@@ -50,8 +52,8 @@ func grpcListener(host string, c ir.Channel) *listenerv3.Listener {
 	return &listenerv3.Listener{Name: host, ApiListener: &listenerv3.ApiListener{ApiListener: typed(manager)}}
 }
 
-// grpcRoutes lead every call of a channel to one cluster, whatever authority the program gives it. The limit on a
-// call's time is that of the stream, because gRPC ignores a route's timeout (gRFC A31).
+// grpcRoutes sends every call of a channel to one cluster, whatever the call's authority is. The timeout is that of
+// the stream, because gRPC ignores a route's timeout (gRFC A31).
 func grpcRoutes(name string, r ir.Route) *routev3.RouteConfiguration {
 	action := &routev3.RouteAction{
 		ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: ClusterName(r.Target)},
@@ -70,8 +72,8 @@ func grpcRoutes(name string, r ir.Route) *routev3.RouteConfiguration {
 	}}}
 }
 
-// grpcCluster has no health checks and no protocol options, which gRPC does not read, and round robin, the one policy
-// that all clients have.
+// grpcCluster has no health checks and no protocol options, which gRPC ignores, and uses round robin, the only policy
+// that all clients support.
 func grpcCluster(u ir.Upstream) *clusterv3.Cluster {
 	c := &clusterv3.Cluster{
 		Name:             ClusterName(u.Target),
@@ -88,7 +90,7 @@ func grpcCluster(u ir.Upstream) *clusterv3.Cluster {
 	return c
 }
 
-// grpcCircuitBreakers has the one limit that gRPC knows (gRFC A32).
+// grpcCircuitBreakers sets the only limit that gRPC supports (gRFC A32).
 func grpcCircuitBreakers(l *ir.Limits) *clusterv3.CircuitBreakers {
 	if l == nil {
 		return nil
@@ -98,12 +100,12 @@ func grpcCircuitBreakers(l *ir.Limits) *clusterv3.CircuitBreakers {
 	}}}
 }
 
-// grpcOutlierPercent is the share of failed calls that ejects an endpoint. gRPC counts shares and not
-// consecutive errors (gRFC A50); so many failures in a row are this share of a small number of calls.
+// grpcOutlierPercent is the percentage of failed calls at which an endpoint is ejected. gRPC uses percentages and not
+// consecutive errors (gRFC A50).
 const grpcOutlierPercent = 85
 
-// grpcOutliers ejects an endpoint when most of its calls in an interval fail and there were at least as many calls
-// as errors are allowed.
+// grpcOutliers ejects an endpoint if most of its calls in an interval fail, and if there were at least as many calls
+// as the setting allows errors.
 func grpcOutliers(o *ir.Outliers) *clusterv3.OutlierDetection {
 	if o == nil {
 		return nil

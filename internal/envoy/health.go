@@ -11,21 +11,21 @@ import (
 	"github.com/doyen-mesh/doyen/internal/ir"
 )
 
-// One passed check makes an endpoint healthy, so that a new one takes part at once; it takes two
-// failed ones to lose that, so that a lost packet costs nothing.
+// One passed check makes an endpoint healthy, so that a new one gets requests soon. Two failed checks make it
+// unhealthy, so that one lost packet has no effect.
 const (
 	healthyThreshold   = 1
 	unhealthyThreshold = 2
 )
 
-// healthJitterShare is the part of the interval by which checks of many proxies are spread.
+// healthJitterShare is the percentage of the interval by which the checks of many proxies are spread.
 const healthJitterShare = 10
 
-// unhealthyEdgeInterval is how soon an endpoint is checked again that has just failed one check.
+// unhealthyEdgeInterval is the time until an endpoint that has just failed a check is checked again.
 const unhealthyEdgeInterval = time.Second
 
-// healthChecks are the checks that this proxy makes itself. They go on at the same pace where
-// there is no traffic: Envoy would otherwise look each minute only, and the first requests meet the dead.
+// healthChecks returns the checks that this proxy makes itself. Their interval is the same without traffic: otherwise
+// Envoy would check only once per minute, and the first requests could reach dead instances.
 func healthChecks(h *ir.Health) []*corev3.HealthCheck {
 	if h == nil {
 		return nil

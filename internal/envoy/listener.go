@@ -16,7 +16,7 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// listeners are all listeners of the proxy.
+// listeners returns all listeners of the proxy.
 func (e encoder) listeners() []part {
 	var all []part
 	add := func(name, kind string, from any, origin mesh.Origin, references []xds.Ref, build func() *listenerv3.Listener) {
@@ -52,7 +52,7 @@ func clusterReference(t ir.Target) []xds.Ref {
 
 func routeReference(name string) []xds.Ref { return []xds.Ref{{Type: xds.RouteType, Name: name}} }
 
-// edgeListenerReferences are the routes that all listeners of an edge share, and the listener's certificate.
+// edgeListenerReferences returns the routes that all listeners of an edge share, and the listener's certificate.
 func edgeListenerReferences(l ir.EdgeListener) []xds.Ref {
 	references := routeReference(EdgeName)
 	if l.TLS != nil {
@@ -64,7 +64,7 @@ func edgeListenerReferences(l ir.EdgeListener) []xds.Ref {
 func (e encoder) egressListener(egress ir.Egress) *listenerv3.Listener {
 	manager := sidecarManager(EgressName)
 	manager.StripTrailingHostDot = true
-	// Applications call http://NAME; where the sidecar encrypts for them, servers of HTTP/2 expect https.
+	// Applications call http://NAME. If the sidecar encrypts for them, HTTP/2 servers expect the scheme https.
 	manager.SchemeHeaderTransformation = &corev3.SchemeHeaderTransformation{
 		MatchUpstream: true,
 	}
@@ -77,7 +77,7 @@ func tunnelListener(t ir.Tunnel) *listenerv3.Listener {
 	return sidecarListener(name, t.Bind, corev3.TrafficDirection_OUTBOUND, tcpFilter(name, t.Target))
 }
 
-// ingressListener has its routes in it: there is one, and it changes only with the listener.
+// ingressListener contains its routes: there is one, and it changes only with the listener.
 func ingressListener(in ir.Ingress) *listenerv3.Listener {
 	name := IngressName(in.Port)
 	if in.Protocol == mesh.TCP {
@@ -89,8 +89,8 @@ func ingressListener(in ir.Ingress) *listenerv3.Listener {
 	return sidecarListener(name, in.Bind, corev3.TrafficDirection_INBOUND, httpFilter(manager))
 }
 
-// sidecarListener is a listener without SO_REUSEPORT: with it, a second proxy that is started with the same
-// ports by mistake would quietly take half of the connections instead of being told.
+// sidecarListener returns a listener without SO_REUSEPORT. With it, a second proxy that was started with the same
+// ports by mistake would get half of the connections, instead of an error.
 func sidecarListener(name string, at netip.AddrPort, direction corev3.TrafficDirection, filter *listenerv3.Filter) *listenerv3.Listener {
 	return &listenerv3.Listener{
 		Name:             name,
@@ -102,8 +102,8 @@ func sidecarListener(name string, at netip.AddrPort, direction corev3.TrafficDir
 	}
 }
 
-// tcpFilter passes connections on as they are, for as long as both sides hold them: pools of database
-// connections stay idle for hours.
+// tcpFilter forwards connections unchanged, without an idle timeout: connections in database pools stay idle for
+// hours.
 func tcpFilter(name string, to ir.Target) *listenerv3.Filter {
 	return filter("envoy.filters.network.tcp_proxy", &tcpproxyv3.TcpProxy{
 		StatPrefix:       StatName(name),

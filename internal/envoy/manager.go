@@ -10,9 +10,9 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// sidecarManager handles HTTP on a sidecar, which must not be noticed: it adds no hop to
-// x-forwarded-for, keeps request IDs and the application's server header, lets WebSockets through and
-// ends no idle stream, since the edge and the application already decide about that.
+// sidecarManager handles HTTP on a sidecar, which must be transparent. It adds nothing to x-forwarded-for, keeps
+// request IDs and the application's server header, allows WebSockets, and has no idle timeout for streams, since the
+// edge and the application already have theirs.
 func sidecarManager(name string) *hcmv3.HttpConnectionManager {
 	return &hcmv3.HttpConnectionManager{
 		StatPrefix:                 StatName(name),
@@ -24,13 +24,13 @@ func sidecarManager(name string) *hcmv3.HttpConnectionManager {
 	}
 }
 
-// http1Options accept HTTP/1.0, which old load balancers and their checks speak: Envoy answers it with 426
-// unless told otherwise.
+// http1Options accepts HTTP/1.0, which old load balancers and their health checks use. By default Envoy answers it
+// with 426.
 func http1Options() *corev3.Http1ProtocolOptions {
 	return &corev3.Http1ProtocolOptions{AcceptHttp_10: true}
 }
 
-// setRoutes lets manager find its routes by discovery, or in itself in a static file.
+// setRoutes makes manager find its routes by discovery, or puts them into it for a static file.
 func (e encoder) setRoutes(manager *hcmv3.HttpConnectionManager, routes *routev3.RouteConfiguration) {
 	if e.inline {
 		manager.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: routes}
@@ -39,12 +39,12 @@ func (e encoder) setRoutes(manager *hcmv3.HttpConnectionManager, routes *routev3
 	manager.RouteSpecifier = discoveredRoutes(routes.Name)
 }
 
-// discoveredRoutes leads to a route configuration on the stream that the listener came on.
+// discoveredRoutes refers to a route configuration on the stream from which the listener came.
 func discoveredRoutes(name string) *hcmv3.HttpConnectionManager_Rds {
 	return &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{RouteConfigName: name, ConfigSource: ADS()}}
 }
 
-// router is the filter that must end every list of HTTP filters.
+// router returns the filter with which every list of HTTP filters must end.
 func router(config *routerv3.Router) *hcmv3.HttpFilter {
 	return &hcmv3.HttpFilter{
 		Name:       "envoy.filters.http.router",

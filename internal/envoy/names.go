@@ -7,21 +7,21 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// The names in this file are an interface: dashboards, alerts and scripts hang on them. They are
-// described for users in docs/reference/names.md; a change here is a change there, and breaks people.
+// The names in this file are an interface: dashboards, alerts and scripts depend on them. docs/reference/names.md
+// describes them for users. Change both together; a change breaks users.
 //
 // Names of services and ports are DNS labels, so a '.', '/' or '_' in a name never comes from one.
 
-// Names of what there is at most one of.
+// Names of what exists at most once.
 const (
 	EgressName = "egress" // a sidecar's listener for HTTP calls, its routes and its statistics
 	EdgeName   = "edge"   // the routes of an edge, shared by its listeners
 
-	// SystemCAName is the secret with the operating system's authorities, which a bootstrap defines: only
-	// the proxy's own host knows in which file they are.
+	// SystemCAName is the secret with the operating system's certificate authorities. A bootstrap defines it, because
+	// only the proxy's own host knows in which file they are.
 	SystemCAName = "system-ca"
 
-	// ServerClusterName is the cluster by which a bootstrap finds the doyen server.
+	// ServerClusterName is the cluster that leads to the doyen server. A bootstrap defines it.
 	ServerClusterName = "doyen/server"
 )
 
@@ -41,8 +41,8 @@ func ClusterName(t ir.Target) string {
 // AssignmentName names the endpoints of t. It is the cluster's name.
 func AssignmentName(t ir.Target) string { return ClusterName(t) }
 
-// StatName is what a listener or cluster is called in statistics: its name with '_' for '.' and '/',
-// because Envoy and the systems behind it cut names at dots.
+// StatName returns the name of a listener or cluster in statistics. It has '_' in place of '.' and '/', because Envoy
+// and metrics systems split names at dots.
 func StatName(name string) string { return strings.NewReplacer(".", "_", "/", "_").Replace(name) }
 
 // TunnelName names the listener of a tcp target's local port: egress/ledger.
@@ -54,19 +54,19 @@ func IngressName(port mesh.PortName) string { return "ingress/" + string(port) }
 // EdgeListenerName names a listener of an edge: edge/public.
 func EdgeListenerName(name string) string { return EdgeName + "/" + name }
 
-// EdgeHostName names a virtual host of an edge: edge/shop.example.com. What comes before the '/' is the name of its
-// routes, as VHDS needs it.
+// EdgeHostName names a virtual host of an edge: edge/shop.example.com. The part before the '/' is the name of its
+// route configuration, as VHDS requires.
 func EdgeHostName(host string) string { return EdgeName + "/" + host }
 
 // CertificateName names the secret of an edge's listener. It holds file names and no key.
 func CertificateName(listener string) string { return EdgeListenerName(listener) }
 
-// ChannelName names the routes of a gRPC program's channel. Its listeners are named after the target's
-// hosts, since a gRPC program asks for the listener that is named like what it dials.
+// ChannelName names the routes of a gRPC program's channel. Its listeners have the names of the target's hosts, since
+// a gRPC program requests the listener with the name that it dials.
 func ChannelName(t ir.Target) string { return ClusterName(t) }
 
-// NodeID names a node: sidecar/users/10.0.0.7:9211, edge/public/host1, proxyless/reports/host1-4711.
-// instance tells apart the nodes of one service or edge.
+// NodeID names a node: sidecar/users/10.0.0.7:9211, edge/public/host1, proxyless/reports/host1-4711. instance
+// distinguishes the nodes of one service or edge.
 func NodeID(n mesh.Node, instance string) string {
 	return string(n.Role) + "/" + NodeCluster(n) + "/" + instance
 }

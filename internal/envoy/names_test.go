@@ -10,7 +10,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// TestNames fixes the names that dashboards hang on, and finds each on the reference page that promises them.
+// TestNames checks the names that dashboards depend on, and that the reference page has each of them.
 func TestNames(t *testing.T) {
 	page, err := os.ReadFile("../../docs/reference/names.md")
 	if err != nil {

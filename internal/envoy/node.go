@@ -14,10 +14,11 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// errNoMetadata is what a client is told that was not started with a bootstrap of ours.
+// errNoMetadata is the error for a client that was not started with a bootstrap of doyen.
 var errNoMetadata = fmt.Errorf("metadata has no %q: start it with what `doyen bootstrap envoy` or `doyen bootstrap grpc` prints", mesh.MetadataKey)
 
-// NodeProto is how n names itself to a server. instance tells apart the nodes of one service or edge.
+// NodeProto returns the message by which n identifies itself to a server. instance distinguishes the nodes of one
+// service or edge.
 func NodeProto(n mesh.Node, instance string) (*corev3.Node, error) {
 	text, err := json.Marshal(n)
 	if err != nil {
@@ -35,8 +36,8 @@ func NodeProto(n mesh.Node, instance string) (*corev3.Node, error) {
 	}, nil
 }
 
-// NodeFromMetadata is what an xDS client says of itself. Its error is for the person who started the client.
-// Fields that this server does not know are left out, since newer agents may send them.
+// NodeFromMetadata decodes how an xDS client identifies itself. Its errors are for the person who started the client.
+// It ignores fields that this server does not know, since newer agents may send them.
 func NodeFromMetadata(node *corev3.Node) (mesh.Node, error) {
 	n, err := decodeNode(node)
 	if err == nil {
@@ -67,7 +68,7 @@ func decodeNode(node *corev3.Node) (mesh.Node, error) {
 	return n, nil
 }
 
-// checkNode makes sure that n is what its types promise, and that its role's fields are there.
+// checkNode checks that n is valid and has the fields of its role.
 func checkNode(n mesh.Node) error {
 	var errs []error
 	switch n.Role {
@@ -87,8 +88,8 @@ func checkNode(n mesh.Node) error {
 	return errors.Join(errs...)
 }
 
-// checkAgent finds a bootstrap that was given to the wrong kind of client, which could use nothing of
-// what it would be sent. Other user agents, such as relays and tests, may be anything.
+// checkAgent detects a bootstrap that was given to the wrong kind of client, which could use nothing that it would be
+// sent. Other user agents, such as relays and tests, are accepted.
 func checkAgent(n mesh.Node, agent string) error {
 	isGRPC := strings.HasPrefix(strings.ToLower(agent), "grpc")
 	switch {
@@ -112,7 +113,7 @@ func checkPorts[K ~string](what string, ports map[K]int) error {
 	return errors.Join(errs...)
 }
 
-// checkPort accepts 0 as the absent port.
+// checkPort accepts 0, which means that there is no port.
 func checkPort(what string, port int) error {
 	if port < 0 || port > 65535 {
 		return fmt.Errorf("ports.%s: %d is not in 1-65535", what, port)

@@ -44,7 +44,7 @@ func TestNodeRoundTrip(t *testing.T) {
 	}
 }
 
-// TestNodeFromMetadata is about what other clients than our own send.
+// TestNodeFromMetadata tests metadata that clients other than our own send.
 func TestNodeFromMetadata(t *testing.T) {
 	for _, test := range []struct{ name, node, want string }{
 		{"nothing", `{"id": "x"}`, `node "x": metadata has no "doyen"`},
@@ -82,7 +82,8 @@ func TestNodeFromMetadata(t *testing.T) {
 	}
 }
 
-// TestNodeZone takes the zone of the locality where the metadata has none, and only if it is one of ours.
+// TestNodeZone checks that the zone of the locality counts if the metadata has none, and only if it is a valid zone
+// name.
 func TestNodeZone(t *testing.T) {
 	for zone, want := range map[string]mesh.ZoneName{"a": "a", "": "", "us-East-1": ""} {
 		node, err := envoy.NodeProto(mesh.Node{Role: mesh.Sidecar, Service: "users"}, "1")
@@ -97,8 +98,8 @@ func TestNodeZone(t *testing.T) {
 	}
 }
 
-// FuzzNodeFromMetadata looks for metadata that is accepted though it is not a valid node, or that makes the reader
-// fail; and sends what was accepted once more.
+// FuzzNodeFromMetadata looks for metadata that is accepted but is no valid node, or that makes the decoder panic. It
+// also encodes what was accepted and decodes it again.
 func FuzzNodeFromMetadata(f *testing.F) {
 	f.Add(`{"role": "sidecar", "service": "users", "zone": "a", "ports": {"egress": 9001, "ingress": {"http": 9211}}}`)
 	f.Add(`{"role": "edge", "edge": "public", "address": "::", "ports": {"edge": {"https": 8443}}}`)

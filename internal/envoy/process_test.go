@@ -21,10 +21,10 @@ import (
 	"github.com/doyen-mesh/doyen/test/machine"
 )
 
-// patience is how long these tests wait for a condition before they call it a failure.
+// patience is how long these tests wait for a condition before they fail.
 const patience = 20 * time.Second
 
-// runStatic starts a real Envoy on the complete static file of node, and waits until it takes traffic.
+// runStatic starts a real Envoy with the complete static file of node, and waits until it is ready.
 func runStatic(t *testing.T, documents string, node mesh.Node, ca string, sets ...ir.EndpointSet) {
 	t.Helper()
 	binary := machine.Envoy(t)
@@ -51,7 +51,7 @@ func runStatic(t *testing.T, documents string, node mesh.Node, ca string, sets .
 	})
 }
 
-// startEnvoy runs cmd until the test ends; what it says is shown if the test fails.
+// startEnvoy runs cmd until the test ends. It shows the output if the test fails.
 func startEnvoy(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	var said output
@@ -68,7 +68,7 @@ func startEnvoy(t *testing.T, cmd *exec.Cmd) {
 	})
 }
 
-// output may be written while it is read.
+// output is a buffer that can be read while it is written.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -86,7 +86,7 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// waitFor tries until check has no error.
+// waitFor calls check repeatedly until it returns no error.
 func waitFor(t *testing.T, what string, check func() error) {
 	t.Helper()
 	var err error
@@ -98,14 +98,14 @@ func waitFor(t *testing.T, what string, check func() error) {
 	t.Fatalf("%s: not within %s: %v", what, patience, err)
 }
 
-// An answer is what came back for a request.
+// An answer is the response to a request.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// get asks url, with the host in its header where that is given. Any status but 200 is an error too.
+// get requests url, with host in the Host header unless it is empty. Any status but 200 is an error.
 func get(client *http.Client, url string, header http.Header) (answer, error) {
 	request, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
@@ -130,10 +130,10 @@ func get(client *http.Client, url string, header http.Header) (answer, error) {
 	return a, err
 }
 
-// hostHeader is a header with only a host.
+// hostHeader returns a header with only a host.
 func hostHeader(host string) http.Header { return http.Header{"Host": {host}} }
 
-// addressOf is the host and port of a URL or of "host:port".
+// addressOf returns the host and port of a URL or of "host:port".
 func addressOf(t *testing.T, url string) netip.AddrPort {
 	t.Helper()
 	_, address, found := strings.Cut(url, "://")
@@ -147,7 +147,7 @@ func addressOf(t *testing.T, url string) netip.AddrPort {
 	return parsed
 }
 
-// endpointsOf is the set of a service's main port at the given URLs.
+// endpointsOf returns the endpoints of a service's main port at the given URLs.
 func endpointsOf(t *testing.T, service mesh.ServiceName, urls ...string) ir.EndpointSet {
 	t.Helper()
 	set := ir.EndpointSet{Target: ir.Target{Kind: ir.Service, Name: service}}

@@ -11,9 +11,9 @@ import (
 	"github.com/doyen-mesh/doyen/internal/ir"
 )
 
-// How long an unused connection is kept. It must be less than on the other side, or a request is sent
-// into a connection that is just being closed, and fails: applications close theirs commonly after 5 s,
-// web servers after 60 s, and sidecars after Envoy's hour.
+// How long an unused connection is kept. It must be shorter than on the other side, or else a request may be sent on
+// a connection that is being closed, and fails. Applications often close idle connections after 5 s, web servers
+// after 60 s, and sidecars after Envoy's default of an hour.
 const (
 	localIdleTimeout    = 4 * time.Second
 	externalIdleTimeout = 50 * time.Second
@@ -22,7 +22,7 @@ const (
 
 const protocolOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
-// protocolOptions say which HTTP an upstream speaks; for tcp there are none.
+// protocolOptions returns the HTTP options of an upstream; none for TCP.
 func protocolOptions(u ir.Upstream) map[string]*anypb.Any {
 	if !u.Protocol.IsHTTP() {
 		return nil
@@ -32,8 +32,8 @@ func protocolOptions(u ir.Upstream) map[string]*anypb.Any {
 	return map[string]*anypb.Any{protocolOptionsKey: typed(options)}
 }
 
-// httpOptions are those of HTTP/1 or HTTP/2. HTTP/2 connections are not pinged: a gRPC server closes a connection
-// that is pinged more often than every five minutes (gRFC A8), and with it every stream.
+// httpOptions returns the options for HTTP/1 or HTTP/2. HTTP/2 connections are not pinged: a gRPC server closes
+// connections that are pinged more often than every five minutes (gRFC A8), and with them their streams.
 func httpOptions(http2 bool) *upstreamhttpv3.HttpProtocolOptions {
 	explicit := &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig{}
 	if http2 {

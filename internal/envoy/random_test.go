@@ -23,9 +23,9 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// TestValidDocumentsCompile writes random documents, out of few names, ports and paths, so that they often clash. What
-// validation accepts must compile for every proxy of every role, without two that listen on one socket, two hosts or
-// routes of one name, or a message that breaks the rules of its type.
+// TestValidDocumentsCompile generates random documents from few names, ports and paths, so that they often collide.
+// Documents that are valid must compile for every proxy of every role. No two listeners of a proxy may use one
+// socket, no two hosts or routes one name, and no message may break the rules of its type.
 func TestValidDocumentsCompile(t *testing.T) {
 	valid := 0
 	const folders = 1000
@@ -51,7 +51,7 @@ func TestValidDocumentsCompile(t *testing.T) {
 	}
 }
 
-// TestRealEnvoyAcceptsValidDocuments has a real Envoy validate a sample of them.
+// TestRealEnvoyAcceptsValidDocuments validates a sample of them with a real Envoy.
 func TestRealEnvoyAcceptsValidDocuments(t *testing.T) {
 	binary := machine.Envoy(t)
 	certificates := certificateFolder(t)
@@ -83,7 +83,7 @@ func TestRealEnvoyAcceptsValidDocuments(t *testing.T) {
 	}
 }
 
-// nodesOf are the nodes of every role that documents have, all with default ports.
+// nodesOf returns a node of every role that the documents have, all with default ports.
 func nodesOf(docs *config.Documents) (nodes []mesh.Node) {
 	for name := range docs.Services.Keys() {
 		nodes = append(nodes, mesh.Node{Role: mesh.Sidecar, Service: name}, mesh.Node{Role: mesh.Proxyless, Service: name})
@@ -94,7 +94,7 @@ func nodesOf(docs *config.Documents) (nodes []mesh.Node) {
 	return nodes
 }
 
-// checkProxy returns the first thing about a proxy that a client would refuse, or that could have no effect.
+// checkProxy returns the first thing in a proxy that a client would refuse, or that could have no effect.
 func checkProxy(p ir.Proxy) error {
 	resources, err := envoy.Resources(p)
 	if err != nil {
@@ -114,7 +114,7 @@ func checkProxy(p ir.Proxy) error {
 	return checkSockets(p)
 }
 
-// checkMessage checks a resource by the rules in its message's definition, and the hosts of routes.
+// checkMessage checks a resource by the validation rules of its message, and the hosts of routes.
 func checkMessage(r envoy.Resource) error {
 	messages := map[string]interface {
 		proto.Message
@@ -197,7 +197,7 @@ type documentWriter struct {
 	strings.Builder
 }
 
-// randomDocuments is a folder of random documents: always the same for one seed.
+// randomDocuments returns a folder of random documents, the same for the same seed.
 func randomDocuments(seed uint64) string {
 	w := &documentWriter{Rand: rand.New(rand.NewPCG(seed, 1))}
 	names := []string{"users", "admin", "http", "grpc", "web", "local", "egress", "edge", "mesh", "a-b"}
@@ -296,7 +296,7 @@ func (w *documentWriter) edge(services []string) {
 	w.WriteString("---\n")
 }
 
-// traffic sets one or two settings; for a Mesh also those that its bounds ask for.
+// traffic sets one or two settings. For a Mesh it also sets those that its bounds require.
 func (w *documentWriter) traffic(bounded bool) string {
 	fields := map[string]string{}
 	for range 1 + w.IntN(2) {

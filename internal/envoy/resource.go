@@ -17,14 +17,14 @@ type Resource struct {
 	DecidedAt []mesh.Origin // what decided its content, where that is known and elsewhere
 }
 
-// Resources encodes a proxy for the kind of client that its role says. Assignments of services are not
-// among them: each is made by Assignment and shared by all views. A server uses a Cache instead.
+// Resources encodes a proxy for the kind of client of its role. The assignments of services are not included:
+// Assignment encodes each of them, and all views share them. A server uses a Cache instead.
 //
-// An error means that ir holds what no message can say; it is our bug and not a person's.
+// An error means that ir holds a value that no message can hold, which is a bug of doyen.
 func Resources(p ir.Proxy) ([]Resource, error) { return NewCache().Resources(p) }
 
-// Origins are the places in the documents that caused the resources of a proxy, and the assignments that it
-// uses. The first place of each says why the proxy has it, the others what decided its content.
+// Origins returns the places in the documents that caused the resources of a proxy and the assignments that it uses.
+// The first place of each shows why the proxy has it, and the others what determined its content.
 func Origins(p ir.Proxy) map[xds.Ref][]mesh.Origin {
 	all := map[xds.Ref][]mesh.Origin{}
 	for _, part := range parts(p) {
@@ -43,14 +43,14 @@ type part struct {
 	xds.Ref
 	origin    mesh.Origin
 	decidedAt []mesh.Origin
-	// from is everything of ir that decides the bytes. Parts of one kind with equal values of from are the
-	// same resource, on whatever proxy.
+	// from is everything in ir that determines the bytes. Parts of one kind with equal values of from are the same
+	// resource, in whichever proxy they are.
 	kind  string
 	from  []any
 	build func() (proto.Message, []xds.Ref) // the message and what it refers to
 }
 
-// parts are the resources that p has, by discovery.
+// parts returns the resources that p gets by discovery.
 func parts(p ir.Proxy) []part {
 	if p.Node.Role == mesh.Proxyless {
 		return grpcParts(p)
@@ -63,7 +63,7 @@ func parts(p ir.Proxy) []part {
 	return append(all, e.certificates()...)
 }
 
-// encode makes the resource of a part.
+// encode encodes a part as a resource.
 func (p part) encode() (*xds.Resource, error) {
 	m, references := p.build()
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)

@@ -12,16 +12,17 @@ import (
 	"github.com/doyen-mesh/doyen/internal/ir"
 )
 
-// The time before the first retry, and the longest: between them it doubles, with jitter.
+// The pause before the first retry, and the longest pause. It doubles from one to the other, with jitter.
 const (
 	retryBackOff    = 25 * time.Millisecond
 	maxRetryBackOff = 250 * time.Millisecond
 )
 
-// otherHostAttempts is how often a retry looks for an instance that has not failed this request yet.
+// otherHostAttempts is how many times a retry tries to select an instance that has not failed this request.
 const otherHostAttempts = 5
 
-// envoyRetries is a retry policy that prefers instances not tried before. The documents' words are Envoy's.
+// envoyRetries returns a retry policy that prefers instances that were not tried before. The documents use Envoy's
+// names for conditions.
 func envoyRetries(r *ir.Retries) *routev3.RetryPolicy {
 	if r == nil {
 		return nil
@@ -40,7 +41,7 @@ func envoyRetries(r *ir.Retries) *routev3.RetryPolicy {
 	return policy
 }
 
-// grpcRetries is a retry policy. Its conditions are those that gRPC programs know.
+// grpcRetries returns a retry policy. Its conditions are ones that gRPC programs support.
 func grpcRetries(r *ir.Retries) *routev3.RetryPolicy {
 	if r == nil {
 		return nil

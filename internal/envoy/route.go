@@ -14,7 +14,7 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// routes are all route configurations that listeners find by discovery.
+// routes returns all route configurations that listeners find by discovery.
 func (e encoder) routes() []part {
 	switch {
 	case e.proxy.Egress != nil:
@@ -37,10 +37,10 @@ func (e encoder) routes() []part {
 	}
 }
 
-// edgeRoutesByHost are the routes of an edge whose virtual hosts come one by one (VHDS), so that a change sends the
-// host that changed and not all routes. An edge without any virtual host would wait for one.
+// edgeRoutesByHost returns the routes of an edge that gets its virtual hosts by VHDS, so that a change sends only the
+// host that changed. An edge without any virtual host would wait for one.
 func edgeRoutesByHost(edge ir.Edge) part {
-	const byHost = "vhds" // tells it from the resource of this name with all hosts
+	const byHost = "vhds" // distinguishes it from the resource of this name with all hosts
 	return part{
 		Ref: xds.Ref{Type: xds.RouteType, Name: EdgeName}, origin: edge.Origin, from: []any{byHost},
 		build: func() (proto.Message, []xds.Ref) {
@@ -51,7 +51,7 @@ func edgeRoutesByHost(edge ir.Edge) part {
 	}
 }
 
-// edgeHosts are the virtual hosts of an edge, each a resource.
+// edgeHosts returns the virtual hosts of an edge, each as a resource.
 func edgeHosts(edge ir.Edge) []part {
 	var all []part
 	for _, h := range edge.Hosts {
@@ -63,14 +63,14 @@ func edgeHosts(edge ir.Edge) []part {
 	return all
 }
 
-// edgeHost is a virtual host of an edge. It is called as its resource is, since Envoy removes it by that name.
+// edgeHost returns a virtual host of an edge. It has the name of its resource, because Envoy removes it by that name.
 func edgeHost(h ir.VirtualHost) *routev3.VirtualHost {
 	v := virtualHost(h)
 	v.Name = EdgeHostName(h.Hosts[0])
 	return v
 }
 
-// hostReferences are the clusters that routes lead to, by name, each once.
+// hostReferences returns the clusters that the routes lead to, sorted by name, without duplicates.
 func hostReferences(hosts []ir.VirtualHost) []xds.Ref {
 	var all []xds.Ref
 	for _, h := range hosts {
@@ -82,7 +82,7 @@ func hostReferences(hosts []ir.VirtualHost) []xds.Ref {
 	return slices.Compact(all)
 }
 
-// egressRoutes are a sidecar's routes by host, and the answer for every other host.
+// egressRoutes returns a sidecar's routes by host, and the answer for every other host.
 func egressRoutes(egress ir.Egress) *routev3.RouteConfiguration {
 	c := &routev3.RouteConfiguration{Name: EgressName, IgnorePortInHostMatching: true}
 	for _, h := range egress.Hosts {
@@ -92,7 +92,7 @@ func egressRoutes(egress ir.Egress) *routev3.RouteConfiguration {
 	return c
 }
 
-// edgeRoutes are an edge's routes. A request that none takes is answered with 404.
+// edgeRoutes returns an edge's routes. A request that matches none is answered with 404.
 func edgeRoutes(edge ir.Edge) *routev3.RouteConfiguration {
 	c := &routev3.RouteConfiguration{Name: EdgeName, IgnorePortInHostMatching: true}
 	for _, h := range edge.Hosts {
@@ -101,7 +101,7 @@ func edgeRoutes(edge ir.Edge) *routev3.RouteConfiguration {
 	return c
 }
 
-// ingressRoutes lead everything to the application, without limits: those are the callers' to set.
+// ingressRoutes sends everything to the application, without timeouts or limits: those are set by the callers.
 func ingressRoutes(in ir.Ingress) *routev3.RouteConfiguration {
 	name := IngressName(in.Port)
 	to := ir.Route{Path: "/", Target: in.Target}
@@ -119,8 +119,7 @@ func virtualHost(h ir.VirtualHost) *routev3.VirtualHost {
 	return v
 }
 
-// noRoute answers requests for hosts that no other entry has. The host that was asked for is put into
-// the text by Envoy.
+// noRoute answers requests for hosts that match no other entry. Envoy puts the requested host into the text.
 func noRoute(n ir.NoRoute) *routev3.VirtualHost {
 	literal := func(s string) string { return strings.ReplaceAll(s, "%", "%%") }
 	text := literal(n.Before) + "%REQ(:AUTHORITY)%" + literal(n.After)
@@ -150,9 +149,9 @@ func pathMatch(path string) *routev3.RouteMatch {
 	return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: path}}
 }
 
-// envoyRoute is one route as Envoy takes it. The time of a gRPC call is limited as a whole stream: then the
-// called program learns the deadline, and the caller reads DEADLINE_EXCEEDED, where a route's timeout would
-// say UNAVAILABLE, which means that another try may help.
+// envoyRoute encodes one route for Envoy. A gRPC call's timeout is set for the whole stream: then the called program
+// learns the deadline, and the caller gets DEADLINE_EXCEEDED. With a route's timeout it would get UNAVAILABLE, which
+// suggests that a retry may help.
 func envoyRoute(r ir.Route) *routev3.Route {
 	action := &routev3.RouteAction{
 		ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: ClusterName(r.Target)},

@@ -19,7 +19,7 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// A server has the resources of one node and, apart, the assignments of all services.
+// A server has the resources of one node and, separately, the assignments of all services.
 type server struct {
 	*xds.Server
 	views     *xds.SnapshotCache
@@ -28,7 +28,7 @@ type server struct {
 	accepting *listener
 }
 
-// A listener can end the connections that it accepted.
+// A listener can close the connections that it accepted.
 type listener struct {
 	net.Listener
 	mu   sync.Mutex
@@ -43,7 +43,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// disconnect ends the connections of all clients, which come back.
+// disconnect closes the connections of all clients, which then reconnect.
 func (s *server) disconnect() {
 	s.accepting.mu.Lock()
 	defer s.accepting.mu.Unlock()
@@ -55,7 +55,7 @@ func (s *server) disconnect() {
 
 const onlyView = "view"
 
-// serve starts a server for node. Nothing is published yet.
+// serve starts a server for node. It has published nothing yet.
 func serve(t *testing.T, node mesh.Node) *server {
 	t.Helper()
 	views := xds.NewSnapshotCache(xds.SnapshotCacheOptions{View: func(*xds.Node) string { return onlyView }})
@@ -85,7 +85,7 @@ func serve(t *testing.T, node mesh.Node) *server {
 	}, accepting}
 }
 
-// publish compiles documents for the server's node and serves what comes out.
+// publish compiles documents for the server's node and publishes the result.
 func (s *server) publish(t *testing.T, documents string, sets ...ir.EndpointSet) {
 	t.Helper()
 	snapshot, problems := config.Parse(config.Files{"mesh.yaml": []byte(documents)})
@@ -110,7 +110,7 @@ func (s *server) publish(t *testing.T, documents string, sets ...ir.EndpointSet)
 	s.views.Publish(onlyView, xds.NewSnapshot(all...))
 }
 
-// withFreePorts is the node of p with ports that nobody has.
+// withFreePorts returns the node of p with free ports.
 func withFreePorts(t *testing.T, p ir.Proxy) mesh.Node {
 	t.Helper()
 	n := p.Node
@@ -131,7 +131,7 @@ func withFreePorts(t *testing.T, p ir.Proxy) mesh.Node {
 	return n
 }
 
-// emptySets are sets without endpoints for all services that p sends to.
+// emptySets returns sets without endpoints for all services that p sends to.
 func emptySets(p ir.Proxy) []ir.EndpointSet {
 	var sets []ir.EndpointSet
 	for _, u := range p.Upstreams {
@@ -144,7 +144,7 @@ func emptySets(p ir.Proxy) []ir.EndpointSet {
 
 var errNobody = errors.New("no client is connected")
 
-// accepted is an error unless every client has acknowledged everything and rejected nothing.
+// accepted returns an error unless every client has acknowledged everything and rejected nothing.
 func (s *server) accepted() error {
 	nodes := s.Status()
 	if len(nodes) == 0 {
@@ -162,7 +162,7 @@ func (s *server) accepted() error {
 	return nil
 }
 
-// notAccepted says what a client did not take.
+// notAccepted returns what a client has not accepted.
 type notAccepted struct {
 	typeURL string
 	status  xds.TypeStatus

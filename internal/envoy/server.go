@@ -13,17 +13,18 @@ import (
 	"github.com/doyen-mesh/doyen/internal/ir"
 )
 
-// serverConnectTimeout is how long a proxy tries to reach the doyen server before it tries again.
+// serverConnectTimeout is how long a proxy tries to connect to the doyen server before it tries again.
 const serverConnectTimeout = 5 * time.Second
 
-// The connection to the server is pinged, so that a dead host is noticed before TCP does.
+// HTTP/2 pings on the connection to the server detect a dead host before TCP does.
 const (
 	serverPingInterval = 30 * time.Second
 	serverPingTimeout  = 5 * time.Second
 )
 
-// ServerCluster is the cluster by which an Envoy finds the doyen server, a DNS name or an IP address. It is in
-// the bootstrap. Pings find out when the server's host is gone, which no request would: the stream is quiet for hours.
+// ServerCluster returns the cluster that leads to the doyen server, whose host is a DNS name or an IP address. It is
+// part of the bootstrap. Pings detect that the server's host is gone. No request would, because the stream can be
+// idle for hours.
 func ServerCluster(host string, port int) *clusterv3.Cluster {
 	c := serverCluster()
 	if address, err := netip.ParseAddr(host); err == nil {
@@ -34,8 +35,8 @@ func ServerCluster(host string, port int) *clusterv3.Cluster {
 	return c
 }
 
-// RelayCluster is the cluster by which an Envoy finds the relay of its host, which stands in for the server,
-// at a Unix domain socket.
+// RelayCluster returns the cluster that leads to the relay on the same host, which takes the place of the server, at
+// a Unix domain socket.
 func RelayCluster(socket string) *clusterv3.Cluster {
 	c := serverCluster()
 	address := &corev3.Address{Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{Path: socket}}}
@@ -62,7 +63,7 @@ func serverCluster() *clusterv3.Cluster {
 	}
 }
 
-// ADS is the aggregated stream, as a source of configuration.
+// ADS returns the config source for the aggregated stream.
 func ADS() *corev3.ConfigSource {
 	return &corev3.ConfigSource{
 		ConfigSourceSpecifier: &corev3.ConfigSource_Ads{Ads: &corev3.AggregatedConfigSource{}},

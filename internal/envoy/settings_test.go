@@ -13,9 +13,9 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// TestEverySettingIsAppliedOrReported sets each setting of the documents, one at a time, to the example of the
-// reference. For each kind of client, the resources change or the setting is reported as not applied, so that an
-// encoder that leaves out a new setting has to say so.
+// TestEverySettingIsAppliedOrReported sets each setting of the documents, one at a time, to its example in the
+// reference. For each kind of client, either the resources change or the setting is reported as not applied. So an
+// encoder that ignores a new setting has to say so.
 func TestEverySettingIsAppliedOrReported(t *testing.T) {
 	examples := settingExamples(reflect.TypeFor[config.Traffic](), "")
 	for _, node := range []mesh.Node{
@@ -41,7 +41,7 @@ func TestEverySettingIsAppliedOrReported(t *testing.T) {
 	}
 }
 
-// settingExamples are the examples of all settings in a group of fields, by path.
+// settingExamples returns the examples of all settings in a group of fields, by path.
 func settingExamples(group reflect.Type, path string) map[string]string {
 	examples := map[string]string{}
 	for f := range group.Fields() {
@@ -57,8 +57,8 @@ func settingExamples(group reflect.Type, path string) map[string]string {
 	return examples
 }
 
-// resourcesWith compiles a small mesh in which the called service sets traffic. Retries by gRPC statuses are the
-// default there, so that a gRPC program has any.
+// resourcesWith compiles a small mesh in which the called service sets traffic. Its default is to retry by gRPC
+// status, so that gRPC programs have retries, too.
 func resourcesWith(t *testing.T, node mesh.Node, traffic string) (versions, notApplied map[string]string) {
 	t.Helper()
 	snapshot, problems := config.Parse(config.Files{"mesh.yaml": []byte(`

@@ -10,15 +10,15 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// Static is the configuration of an Envoy that gets no listeners and clusters from a server: routes stand
-// in the listeners that use them, and certificates by file name.
+// Static returns the configuration of an Envoy that gets no listeners and clusters from a server: routes are inside
+// the listeners that use them, and certificates are given by file name.
 type Static struct {
 	Listeners []*listenerv3.Listener
 	Clusters  []*clusterv3.Cluster
 }
 
-// StaticWithEndpoints has the endpoints of services in the clusters too, so that no server is needed. A service
-// that is not in sets has none.
+// StaticWithEndpoints puts the endpoints of services into the clusters, too, so that no server is needed. A service
+// that is not in sets has no endpoints.
 func StaticWithEndpoints(p ir.Proxy, sets []ir.EndpointSet) (Static, error) {
 	endpoints := map[ir.Target][]ir.Endpoint{}
 	for _, set := range sets {
@@ -27,7 +27,7 @@ func StaticWithEndpoints(p ir.Proxy, sets []ir.EndpointSet) (Static, error) {
 	return static(encoder{proxy: p, inline: true, endpoints: endpoints})
 }
 
-// StaticButEndpoints leaves only the endpoints of services to a server.
+// StaticButEndpoints gets only the endpoints of services from a server.
 func StaticButEndpoints(p ir.Proxy) (Static, error) {
 	return static(encoder{proxy: p, inline: true})
 }

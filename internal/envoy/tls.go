@@ -13,8 +13,8 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// certificates are the secrets of an edge's listeners. They hold the names of files on the edge's host: keys never
-// travel. Envoy reads the files, and reads them again when another is moved into their place.
+// certificates returns the secrets of an edge's listeners. They contain the names of files on the edge's host, so
+// private keys are never sent. Envoy reads the files, and reads them again when other files are renamed over them.
 func (e encoder) certificates() []part {
 	if e.proxy.Edge == nil {
 		return nil
@@ -46,7 +46,7 @@ func file(name string) *corev3.DataSource {
 	return &corev3.DataSource{Specifier: &corev3.DataSource_Filename{Filename: name}}
 }
 
-// downstreamTLS is how an edge's listener answers, nil for plain text.
+// downstreamTLS returns the TLS context of an edge's listener, nil for plain text.
 func (e encoder) downstreamTLS(l ir.EdgeListener) *corev3.TransportSocket {
 	if l.TLS == nil {
 		return nil
@@ -60,7 +60,7 @@ func (e encoder) downstreamTLS(l ir.EdgeListener) *corev3.TransportSocket {
 	return tlsSocket(&tlsv3.DownstreamTlsContext{CommonTlsContext: common})
 }
 
-// upstreamTLS is how connections to u are encrypted and its certificate is checked, nil for plain text.
+// upstreamTLS returns the TLS context for connections to u, nil for plain text.
 func upstreamTLS(u ir.Upstream) *corev3.TransportSocket {
 	if u.TLS == nil {
 		return nil
@@ -74,8 +74,8 @@ func upstreamTLS(u ir.Upstream) *corev3.TransportSocket {
 	return tlsSocket(context)
 }
 
-// setTrust sets the authorities, from a file or from the secret that the bootstrap defines, and the name
-// that a certificate must hold.
+// setTrust sets the certificate authorities, from a file or from the secret that the bootstrap defines, and the name
+// that a certificate must contain.
 func setTrust(common *tlsv3.CommonTlsContext, t ir.UpstreamTLS) {
 	name := &tlsv3.CertificateValidationContext{MatchTypedSubjectAltNames: []*tlsv3.SubjectAltNameMatcher{{
 		SanType: sanType(t.ServerName),

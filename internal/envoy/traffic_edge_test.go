@@ -33,7 +33,7 @@ name: users
 ports: [8081]
 `
 
-// runEdge starts an edge and returns its plain and its encrypted address.
+// runEdge starts an edge and returns its plain-text and its TLS address.
 func runEdge(t *testing.T, certificates string) (plain, secure string) {
 	t.Helper()
 	web, users := echo(t, "web"), echo(t, "users")
@@ -44,7 +44,8 @@ func runEdge(t *testing.T, certificates string) (plain, secure string) {
 	return fmt.Sprintf("http://127.0.0.1:%d", ports["plain"]), fmt.Sprintf("https://127.0.0.1:%d", ports["secure"])
 }
 
-// TestEdgeRoutes sends requests by host and path. Paths end at segments, and are made plain before they are compared.
+// TestEdgeRoutes sends requests by host and path. Paths match whole segments, and are normalized before they are
+// compared.
 func TestEdgeRoutes(t *testing.T) {
 	plain, _ := runEdge(t, certificateFolder(t))
 	for _, test := range []struct{ host, path, want string }{
@@ -69,7 +70,7 @@ func TestEdgeRoutes(t *testing.T) {
 	checkEdgeHeaders(t, plain)
 }
 
-// checkEdgeHeaders is about what an edge does not believe and does not tell.
+// checkEdgeHeaders checks which headers an edge does not trust, and which it does not send.
 func checkEdgeHeaders(t *testing.T, plain string) {
 	t.Helper()
 	header := hostHeader("shop.example.com")
@@ -97,7 +98,7 @@ func checkEdgeHeaders(t *testing.T, plain string) {
 	}
 }
 
-// TestEdgeTLS checks that an edge answers with the certificate of its files, and chooses HTTP/2 where the client can.
+// TestEdgeTLS checks that an edge serves the certificate of its files, and selects HTTP/2 if the client supports it.
 func TestEdgeTLS(t *testing.T) {
 	certificates := certificateFolder(t)
 	_, secure := runEdge(t, certificates)

@@ -42,7 +42,7 @@ tls: {serverName: shop.example.com}
 `
 
 // TestExternalTLS calls an external over TLS: the sidecar sends its name, checks its certificate against the file or
-// the system's authorities, and refuses one with another name.
+// the system's authorities, and refuses one with a different name.
 func TestExternalTLS(t *testing.T) {
 	certificates := certificateFolder(t)
 	ca := filepath.Join(certificates, "shop.pem")

@@ -29,8 +29,8 @@ health: tcp
 traffic: {timeout: 300ms}
 `
 
-// silent is an HTTP/2 server that never answers. It does not read grpc-timeout: servers that do give up at
-// the same moment as the sidecar, and then either may be first.
+// silent is an HTTP/2 server that never answers. It ignores grpc-timeout: a server that honors it gives up at the
+// same moment as the sidecar, and either of them could be first.
 func silent(t *testing.T) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
@@ -42,7 +42,7 @@ func silent(t *testing.T) *httptest.Server {
 }
 
 // TestGRPCDeadline makes a call that takes longer than the manifest allows. It ends with DEADLINE_EXCEEDED and not
-// with UNAVAILABLE, which invites another try.
+// with UNAVAILABLE, which suggests a retry.
 func TestGRPCDeadline(t *testing.T) {
 	egress := machine.FreePorts(t, 1)[0]
 	runStatic(t, grpcDocuments, mesh.Node{Role: mesh.Sidecar, Service: "web", Ports: mesh.Ports{Egress: egress}}, "",

@@ -13,7 +13,7 @@ import (
 	"github.com/doyen-mesh/doyen/test/machine"
 )
 
-// TestHTTP10 asks in the way of old load balancers and their checks, which need not name a host of an ingress.
+// TestHTTP10 sends requests like old load balancers and their health checks do, which may have no Host header.
 func TestHTTP10(t *testing.T) {
 	app := echo(t, "app")
 	ingress, egress, edge := machine.FreePorts(t, 1)[0], machine.FreePorts(t, 1)[0], machine.FreePorts(t, 1)[0]

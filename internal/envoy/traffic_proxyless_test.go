@@ -35,8 +35,8 @@ ports: [9092/grpc]
 traffic: {timeout: 300ms}
 `
 
-// TestProxyless has a real gRPC client find services by each of their names, keep away from an endpoint that drains,
-// and end a call when the manifest says so. It must accept everything it is sent.
+// TestProxyless runs a real gRPC client that finds services by each of their names, avoids an endpoint that drains,
+// and ends a call at the manifest's timeout. It must accept everything that it is sent.
 func TestProxyless(t *testing.T) {
 	s := serve(t, mesh.Node{Role: mesh.Proxyless, Service: "reports"})
 	payments, draining, admin := healthServer(t), healthServer(t), healthServer(t)
@@ -67,7 +67,7 @@ func TestProxyless(t *testing.T) {
 	waitFor(t, "the client has accepted everything", s.accepted)
 }
 
-// healthServer is a gRPC server; it returns its address.
+// healthServer starts a gRPC server and returns its address.
 func healthServer(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -85,7 +85,7 @@ func healthServer(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// dial is a client for xds:///name with the server's bootstrap.
+// dial returns a client for xds:///name with the server's bootstrap.
 func (s *server) dial(t *testing.T, name string) healthpb.HealthClient {
 	t.Helper()
 	config, err := bootstrap.GRPC(s.bootstrap)

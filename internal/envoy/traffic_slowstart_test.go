@@ -12,7 +12,7 @@ import (
 )
 
 // TestSlowStart adds an instance to a service with slowStart: at first it gets about a tenth of the share of the
-// other, where it would get the same share otherwise.
+// other instance. Otherwise it would get the same share.
 func TestSlowStart(t *testing.T) {
 	const documents = `
 kind: Edge

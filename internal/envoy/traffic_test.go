@@ -16,7 +16,7 @@ import (
 	"github.com/doyen-mesh/doyen/test/machine"
 )
 
-// echo is an application that says who it is and what it was asked.
+// echo starts an application that answers with its name and with what it was asked.
 func echo(t *testing.T, name string) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -48,8 +48,8 @@ name: orders
 ports: [8083]
 `
 
-// TestCallsLand sends requests from an application through its sidecar and the called service's sidecar to the
-// called application: each served port under each of its names, and nothing else.
+// TestCallsLand sends requests from an application through its sidecar and the called service's sidecar to the called
+// application. It tries each served port under each of its names, and checks that nothing else is reachable.
 func TestCallsLand(t *testing.T) {
 	users, admin := echo(t, "users"), echo(t, "admin")
 	served := mesh.Ports{
@@ -100,7 +100,7 @@ func TestCallsLand(t *testing.T) {
 	checkTCP(t, tcp)
 }
 
-// checkNoRoute asks for hosts that are not called, though one of them has a manifest.
+// checkNoRoute requests hosts that are not called, one of which has a manifest.
 func checkNoRoute(t *testing.T, url string) {
 	t.Helper()
 	for _, host := range []string{"orders", "127.0.0.1:9001", "other.users", "users.example.com"} {
@@ -112,7 +112,7 @@ func checkNoRoute(t *testing.T, url string) {
 	}
 }
 
-// tcpEcho is a server that gives back what it reads; it returns its address.
+// tcpEcho starts a server that sends back what it reads, and returns its address.
 func tcpEcho(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -164,7 +164,7 @@ health: {http: /health, interval: %s}
 traffic: {retries: 0, outliers: %d}
 `
 
-// caller runs a sidecar that calls users at the given endpoints and returns where to ask.
+// caller runs a sidecar that calls users at the given endpoints, and returns the address of its egress.
 func caller(t *testing.T, interval time.Duration, outliers int, set ir.EndpointSet) string {
 	t.Helper()
 	egress := machine.FreePorts(t, 1)[0]
@@ -173,7 +173,7 @@ func caller(t *testing.T, interval time.Duration, outliers int, set ir.EndpointS
 	return fmt.Sprintf("http://127.0.0.1:%d/", egress)
 }
 
-// TestDrainingGetsNothingNew has one of two endpoints drain.
+// TestDrainingGetsNothingNew drains one of two endpoints.
 func TestDrainingGetsNothingNew(t *testing.T) {
 	staying, leaving := echo(t, "staying"), echo(t, "leaving")
 	set := endpointsOf(t, "users", staying.URL, leaving.URL)
@@ -187,7 +187,7 @@ func TestDrainingGetsNothingNew(t *testing.T) {
 	}
 }
 
-// TestLastResort has all endpoints drain: they still serve, and being refused would help nobody.
+// TestLastResort drains all endpoints: they still get requests, since refusing them would help nobody.
 func TestLastResort(t *testing.T) {
 	set := endpointsOf(t, "users", echo(t, "leaving").URL)
 	set.Endpoints[0].Draining = true
@@ -197,8 +197,8 @@ func TestLastResort(t *testing.T) {
 	}
 }
 
-// TestDeadEndpointIsOutAfterAHandful has one of two endpoints refuse connections, and no health check and
-// no retry to help: outlier detection alone must keep the failures few.
+// TestDeadEndpointIsOutAfterAHandful makes one of two endpoints refuse connections, without health checks and
+// retries: outlier detection alone must keep the number of failures low.
 func TestDeadEndpointIsOutAfterAHandful(t *testing.T) {
 	const (
 		allowed = 3  // in a row
@@ -219,7 +219,7 @@ func TestDeadEndpointIsOutAfterAHandful(t *testing.T) {
 	}
 }
 
-// TestUnhealthyGetsNothing has one of two endpoints fail its health check while it answers requests.
+// TestUnhealthyGetsNothing makes one of two endpoints fail its health check while it still answers requests.
 func TestUnhealthyGetsNothing(t *testing.T) {
 	var asked atomic.Int64
 	sick := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// TestWebSocket upgrades a connection through a sidecar, and is answered on it.
+// TestWebSocket upgrades a connection through a sidecar and gets an answer on it.
 func TestWebSocket(t *testing.T) {
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") != "websocket" {

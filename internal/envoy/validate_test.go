@@ -21,8 +21,8 @@ import (
 	"github.com/doyen-mesh/doyen/test/machine"
 )
 
-// TestRealEnvoyAccepts has a real Envoy validate, for each case, the complete static file and the one that leaves
-// endpoints to a server. Unknown and deprecated fields are errors.
+// TestRealEnvoyAccepts validates, with a real Envoy, the complete static file of each case and the one that gets
+// endpoints from a server. Unknown and deprecated fields are errors.
 func TestRealEnvoyAccepts(t *testing.T) {
 	binary := machine.Envoy(t)
 	certificates := certificateFolder(t)
@@ -50,7 +50,8 @@ func TestRealEnvoyAccepts(t *testing.T) {
 	}
 }
 
-// TestRealEnvoyAcceptsBootstrap has a real Envoy validate bootstraps, with a server by name and by each kind of address.
+// TestRealEnvoyAcceptsBootstrap validates bootstraps with a real Envoy, with a server given by name and by each kind
+// of address.
 func TestRealEnvoyAcceptsBootstrap(t *testing.T) {
 	binary := machine.Envoy(t)
 	for _, server := range []string{"doyen.example.com:18000", "10.0.0.1:18000", "[2001:db8::1]:18000"} {
@@ -64,7 +65,8 @@ func TestRealEnvoyAcceptsBootstrap(t *testing.T) {
 	}
 }
 
-// TestRealEnvoyRefuses shows that the tests above can fail: a deprecated field, a field that does not exist.
+// TestRealEnvoyRefuses shows that the tests above can fail: it has a deprecated field and a field that does not
+// exist.
 func TestRealEnvoyRefuses(t *testing.T) {
 	binary := machine.Envoy(t)
 	for _, bad := range []string{
@@ -77,7 +79,7 @@ func TestRealEnvoyRefuses(t *testing.T) {
 	}
 }
 
-// validate replaces the folder of certificates that the cases name with one that there is.
+// validate replaces the folder of certificates that the cases name with an existing one.
 func validate(t *testing.T, binary, certificates string, text []byte) {
 	t.Helper()
 	text = bytes.ReplaceAll(text, []byte("/etc/doyen/tls"), []byte(certificates))
@@ -86,7 +88,7 @@ func validate(t *testing.T, binary, certificates string, text []byte) {
 	}
 }
 
-// runValidate is an error if Envoy has any objection; it only warns of deprecated fields.
+// runValidate returns an error if Envoy has any objection. Envoy only warns of deprecated fields.
 func runValidate(t *testing.T, binary string, text []byte) error {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "envoy.yaml")

@@ -19,7 +19,7 @@ import (
 
 var update = flag.Bool("update", false, "write what comes out into the golden files")
 
-// proxy is a small sidecar, whose name and zone YAML 1.1 would take for truth values.
+// proxy is a small sidecar whose name and zone are boolean values in YAML 1.1.
 var (
 	node  = mesh.Node{Role: mesh.Sidecar, Service: "n", Zone: "y", Ports: mesh.Ports{TCP: map[mesh.ServiceName]int{"on": 5432}}}
 	proxy = ir.Proxy{
@@ -33,7 +33,7 @@ var (
 	sets = []ir.EndpointSet{{Target: on, Endpoints: []ir.Endpoint{{Address: netip.MustParseAddrPort("10.0.0.1:5432"), Weight: 1}}}}
 )
 
-// TestGolden compares each kind of file with the one in testdata. A real Envoy reads them in package envoy's tests.
+// TestGolden compares each kind of file with the one in testdata. Tests of package envoy give them to a real Envoy.
 func TestGolden(t *testing.T) {
 	o := bootstrap.Options{Node: node, Instance: "10.0.0.7:9211", Server: "doyen.example.com:18000", CA: "/etc/ssl/cert.pem"}
 	byAddress, byRelay := o, o
@@ -75,7 +75,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestYAMLStrings checks that every string is quoted, and every key that YAML 1.1 takes for something else.
+// TestYAMLStrings checks that every string is quoted, and every key that is not a string in YAML 1.1.
 func TestYAMLStrings(t *testing.T) {
 	text, err := bootstrap.Static(bootstrap.Options{Node: node, Instance: "1e3"}, proxy, sets)
 	if err != nil {
@@ -98,7 +98,7 @@ func TestYAMLStrings(t *testing.T) {
 	check(&document, false)
 }
 
-// TestGRPCIsJSON reads what gRPC libraries read.
+// TestGRPCIsJSON reads the file as gRPC libraries do.
 func TestGRPCIsJSON(t *testing.T) {
 	text, err := bootstrap.GRPC(bootstrap.Options{Node: mesh.Node{Role: mesh.Proxyless, Service: "reports"}, Instance: "1", Server: "127.0.0.1:18000"})
 	if err != nil {
@@ -143,7 +143,7 @@ func TestStaticIsForEnvoy(t *testing.T) {
 	}
 }
 
-// TestSystemCA only checks that what is found is there.
+// TestSystemCA only checks that the file that was found exists.
 func TestSystemCA(t *testing.T) {
 	if name := bootstrap.SystemCA(); name != "" {
 		if _, err := os.Stat(name); err != nil {

@@ -17,17 +17,17 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// maxConnections is how many connections one Envoy takes from clients, so that it refuses more before it runs out of
-// memory or file descriptors. The admin page is exempt.
+// maxConnections is how many connections one Envoy accepts from clients. It refuses more, so that it does not run out
+// of memory or file descriptors. The admin port is exempt.
 const maxConnections = 50_000
 
-// The wait before Envoy first tries to reach a server again, and the longest; both with jitter.
+// The shortest and the longest pause before Envoy connects to a server again, both with jitter.
 const (
 	reconnect    = 500 * time.Millisecond
 	maxReconnect = 5 * time.Second
 )
 
-// Envoy is the bootstrap of an Envoy that gets everything from the server, as YAML.
+// Envoy returns the bootstrap, as YAML, of an Envoy that gets its whole configuration from the server.
 func Envoy(o Options) ([]byte, error) {
 	o.Node.VHDS = o.Node.Role == mesh.EdgeProxy
 	b, err := connected(o)
@@ -38,7 +38,7 @@ func Envoy(o Options) ([]byte, error) {
 	return encode(b)
 }
 
-// StaticButEndpoints is a file for an Envoy that gets only the endpoints of services from the server, as YAML.
+// StaticButEndpoints returns a file, as YAML, for an Envoy that gets only the endpoints of services from the server.
 func StaticButEndpoints(o Options, p ir.Proxy) ([]byte, error) {
 	b, err := connected(o)
 	if err != nil {
@@ -52,7 +52,8 @@ func StaticButEndpoints(o Options, p ir.Proxy) ([]byte, error) {
 	return encode(b)
 }
 
-// Static is a complete file for an Envoy without a server, as YAML. The endpoints of services are those in sets.
+// Static returns a complete file, as YAML, for an Envoy without a server. The endpoints of services are those in
+// sets.
 func Static(o Options, p ir.Proxy, sets []ir.EndpointSet) ([]byte, error) {
 	b, err := basic(o)
 	if err != nil {
@@ -71,7 +72,8 @@ func add(b *bootstrapv3.Bootstrap, s envoy.Static) {
 	b.StaticResources.Clusters = append(b.StaticResources.Clusters, s.Clusters...)
 }
 
-// basic is what every Envoy has: a name, an admin page on loopback, a limit and its host's authorities.
+// basic returns what every Envoy has: a name, an admin port on loopback, a connection limit and the host's
+// certificate authorities.
 func basic(o Options) (*bootstrapv3.Bootstrap, error) {
 	node, err := envoy.NodeProto(o.Node, o.Instance)
 	if err != nil {
@@ -105,7 +107,7 @@ func overload() (*overloadv3.OverloadManager, error) {
 	}}}, nil
 }
 
-// authorities is the secret by which clusters find the host's authorities.
+// authorities returns the secret by which clusters refer to the host's certificate authorities.
 func authorities(file string) *tlsv3.Secret {
 	source := &corev3.DataSource{Specifier: &corev3.DataSource_Filename{Filename: file}}
 	return &tlsv3.Secret{
@@ -114,13 +116,13 @@ func authorities(file string) *tlsv3.Secret {
 	}
 }
 
-// Bounds of the pauses between tries to reach the server; each is drawn at random from 0 up.
+// Bounds of the pauses between attempts to reach the server. Each pause is drawn at random between 0 and a limit.
 const (
 	firstReconnect = 250 * time.Millisecond
 	lastReconnect  = time.Second
 )
 
-// connected is basic with a stream to the server: the aggregated one, incremental, over which everything comes.
+// connected is basic with the incremental aggregated stream to the server, over which all configuration comes.
 func connected(o Options) (*bootstrapv3.Bootstrap, error) {
 	cluster, err := o.cluster()
 	if err != nil {
@@ -140,14 +142,15 @@ func connected(o Options) (*bootstrapv3.Bootstrap, error) {
 	return b, nil
 }
 
-// server is the doyen server as a gRPC service. Envoy's own wait between attempts grows to half a minute, in which
-// a server that is back would not be noticed.
+// server returns the doyen server as a gRPC service. By default, Envoy's pause between attempts grows to half a
+// minute, so a proxy would notice late that the server is back.
 func server() *corev3.GrpcService {
 	return &corev3.GrpcService{
 		TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{
 			EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{
 				ClusterName: envoy.ServerClusterName,
-				// Envoy's own pauses grow to 30 s, for which a proxy that started without a server would do nothing.
+				// By default, Envoy's pauses grow to 30 s, and a proxy that started without a server would do nothing
+				// for that long.
 				RetryPolicy: &corev3.RetryPolicy{RetryBackOff: &corev3.BackoffStrategy{
 					BaseInterval: durationpb.New(firstReconnect), MaxInterval: durationpb.New(lastReconnect),
 				}},

@@ -25,7 +25,7 @@ type grpcCredential struct {
 	Type string `json:"type"`
 }
 
-// GRPC is the bootstrap of a gRPC program, as JSON: the content of the file that GRPC_XDS_BOOTSTRAP names, or of
+// GRPC returns the bootstrap of a gRPC program as JSON: the content of the file that GRPC_XDS_BOOTSTRAP names, or of
 // the variable GRPC_XDS_BOOTSTRAP_CONFIG.
 func GRPC(o Options) ([]byte, error) {
 	uri, err := o.uri()

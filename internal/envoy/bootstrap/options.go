@@ -13,10 +13,10 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// Options are what a bootstrap says.
+// Options are the content of a bootstrap.
 type Options struct {
 	Node     mesh.Node
-	Instance string // tells apart the nodes of one service or edge, such as its address and port
+	Instance string // distinguishes the nodes of one service or edge, such as its address and port
 	// Server is where the doyen server answers gRPC, as host:port.
 	Server string
 	// Socket is the Unix domain socket of the relay on this host, an absolute path. When it is set, the client
@@ -24,17 +24,17 @@ type Options struct {
 	Socket string
 	// AdminPort is Envoy's admin port, on 127.0.0.1; 0 is mesh.DefaultAdminPort.
 	AdminPort int
-	// CA is a PEM file with the operating system's authorities, by which externals over TLS are checked
-	// that have no authorities of their own. SystemCA finds it; without it those externals are refused.
+	// CA is a PEM file with the operating system's certificate authorities. They are used for externals over TLS that
+	// have no authorities of their own. SystemCA finds the file; without it, connections to those externals fail.
 	CA string
 }
 
-// NodeID is how the client names itself to the server.
+// NodeID returns the client's node ID.
 func (o Options) NodeID() string { return envoy.NodeID(o.Node, o.Instance) }
 
 func (o Options) adminPort() int { return cmp.Or(o.AdminPort, mesh.DefaultAdminPort) }
 
-// server splits Server, or says what is wrong with it.
+// server splits Server, or returns what is wrong with it.
 func (o Options) server() (host string, port int, err error) {
 	host, text, err := net.SplitHostPort(o.Server)
 	if err == nil {
@@ -46,7 +46,7 @@ func (o Options) server() (host string, port int, err error) {
 	return host, port, nil
 }
 
-// cluster is the static cluster by which an Envoy finds the relay or the server.
+// cluster returns the static cluster that leads to the relay or the server.
 func (o Options) cluster() (*clusterv3.Cluster, error) {
 	if o.Socket != "" {
 		return envoy.RelayCluster(o.Socket), nil
@@ -58,7 +58,7 @@ func (o Options) cluster() (*clusterv3.Cluster, error) {
 	return envoy.ServerCluster(host, port), nil
 }
 
-// uri is where a gRPC program finds the relay or the server, in gRPC's naming scheme.
+// uri returns the relay or the server in gRPC's naming scheme.
 func (o Options) uri() (string, error) {
 	if o.Socket != "" {
 		return "unix:" + o.Socket, nil
@@ -67,8 +67,8 @@ func (o Options) uri() (string, error) {
 	return o.Server, err
 }
 
-// systemCAs are where operating systems keep their authorities: Debian and Alpine, Fedora and Red Hat,
-// SUSE, macOS and the BSDs.
+// systemCAs are the files in which operating systems keep their certificate authorities: Debian and Alpine, Fedora
+// and Red Hat, SUSE, macOS and the BSDs.
 var systemCAs = [...]string{
 	"/etc/ssl/certs/ca-certificates.crt",
 	"/etc/pki/tls/certs/ca-bundle.crt",
@@ -76,7 +76,7 @@ var systemCAs = [...]string{
 	"/etc/ssl/cert.pem",
 }
 
-// SystemCA is the file of this host's authorities, "" if there is none where operating systems have it.
+// SystemCA returns the file of this host's certificate authorities, "" if it is in none of the usual places.
 func SystemCA() string {
 	for _, name := range systemCAs {
 		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {

@@ -9,8 +9,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// encode writes m as YAML with Envoy's own field names, always in the same bytes. Each string is quoted, because
-// Envoy reads YAML 1.1; so is each key that YAML 1.1 does not take as a string.
+// encode writes m as YAML with Envoy's own field names, and always as the same bytes. It quotes each string, because
+// Envoy reads YAML 1.1, and each key that is not a string in YAML 1.1.
 func encode(m proto.Message) ([]byte, error) {
 	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
 	if err != nil {
@@ -28,7 +28,7 @@ func encode(m proto.Message) ([]byte, error) {
 	return out, nil
 }
 
-// unfold turns the braces of JSON into lines, but for those with nothing between them.
+// unfold writes JSON objects as YAML blocks, except those that are empty.
 func unfold(n *yaml.Node) {
 	if len(n.Content) > 0 {
 		n.Style = 0
@@ -41,8 +41,7 @@ func unfold(n *yaml.Node) {
 	}
 }
 
-// plain reports whether key needs no quotes: it looks like a field's name, and is no word by which YAML 1.1
-// means a truth value or nothing.
+// plain reports whether key needs no quotes: it looks like a field's name, and is no boolean or null in YAML 1.1.
 func plain(key string) bool {
 	switch strings.ToLower(key) {
 	case "y", "n", "yes", "no", "on", "off", "true", "false", "null":
