@@ -1,8 +1,8 @@
-// Package admin is the server's HTTP face: the API under /v1, health and readiness, metrics, and
-// profiles when asked for.
+// Package admin is the server's HTTP interface: the API under /v1, health and readiness, metrics, and optionally
+// profiles.
 //
-// It shows and passes on; it decides nothing and keeps nothing. Its one invariant: nothing changes state
-// on GET, nor because a web page of another origin asks (see guard).
+// It shows and forwards, and keeps no state of its own. Its one invariant: nothing changes state on GET or by a
+// request from a web page of another origin (see guard).
 package admin
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// Options are what the API shows, all required but Hosts and Profiles.
+// Options are the parts that the API shows. All are required except Hosts and Profiles.
 type Options struct {
 	Version   string
 	Started   time.Time
@@ -37,7 +37,7 @@ type Options struct {
 
 type admin struct{ Options }
 
-// Handler serves all of it.
+// Handler returns the handler for all of it.
 func Handler(o Options) http.Handler {
 	a := &admin{o}
 	mux := http.NewServeMux()
@@ -65,8 +65,8 @@ func Handler(o Options) http.Handler {
 	return guard(o.Hosts, mux)
 }
 
-// nowhere answers what no other pattern of mux takes: 405 where the path has other methods (RFC 9110
-// section 15.5.6), else 404.
+// nowhere handles requests that no other pattern of mux matches: 405 if the path has other methods (RFC 9110 section
+// 15.5.6), else 404.
 func nowhere(mux *http.ServeMux) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var methods []string

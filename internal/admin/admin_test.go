@@ -31,14 +31,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var errTest = errors.New("test")
 
-// serve is the whole handler over parts that run, with a folder of documents.
+// serve returns the whole handler over running parts, and the folder of documents.
 func serve(t *testing.T, documents string) (handler http.Handler, folder string) {
 	t.Helper()
 	handler, folder, _ = serveAll(t, documents)
 	return handler, folder
 }
 
-// serveAll is serve with the xDS server.
+// serveAll is serve, and also returns the xDS server.
 func serveAll(t testing.TB, documents string) (handler http.Handler, folder string, engine *xds.Server) {
 	t.Helper()
 	folder = t.TempDir()
@@ -76,7 +76,7 @@ func write(t testing.TB, folder, documents string) {
 	}
 }
 
-// request makes one request and decodes the answer into out, which may be nil.
+// request sends one request and decodes the answer into out, which may be nil.
 func request(t testing.TB, h http.Handler, method, path, body string, out any) *http.Response {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, "http://127.0.0.1"+path, strings.NewReader(body))
@@ -93,7 +93,7 @@ func request(t testing.TB, h http.Handler, method, path, body string, out any) *
 	return w.Result()
 }
 
-// until asks for the status until it fits.
+// until requests the status until it fits.
 func until(t testing.TB, h http.Handler, what string, fits func(api.Status) bool) api.Status {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
@@ -157,7 +157,7 @@ func TestServices(t *testing.T) {
 	}
 }
 
-// TestRefusals makes one wrong call of each kind and wants it explained.
+// TestRefusals sends one wrong request of each kind and expects an explanation.
 func TestRefusals(t *testing.T) {
 	h, _ := serve(t, shop)
 	for _, test := range []struct {
@@ -192,7 +192,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestGuard keeps out what a page in a browser on this machine could send.
+// TestGuard sends what a page in a browser on this machine could send. All of it is refused.
 func TestGuard(t *testing.T) {
 	h, _ := serve(t, shop)
 	for _, test := range []struct {

@@ -18,7 +18,7 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// BenchmarkStatus asks for the status of 1,000 connected proxies, with 1,000 more that have left.
+// BenchmarkStatus requests the status of 1,000 connected proxies and 1,000 that have left.
 func BenchmarkStatus(b *testing.B) {
 	const many = 1000
 	h, _, engine := serveAll(b, shop)
@@ -42,14 +42,14 @@ func BenchmarkStatus(b *testing.B) {
 	}
 }
 
-// discard is a client that reads and forgets.
+// discard is a client that reads and discards.
 type discard struct{ header http.Header }
 
 func (d discard) Header() http.Header         { return d.header }
 func (d discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d discard) WriteHeader(int)             {}
 
-// connectTo is a connection to the engine.
+// connectTo returns a connection to the engine.
 func connectTo(b *testing.B, engine *xds.Server) *grpc.ClientConn {
 	b.Helper()
 	listener, g := bufconn.Listen(1<<20), grpc.NewServer(xds.GRPCOptions()...)
@@ -65,7 +65,7 @@ func connectTo(b *testing.B, engine *xds.Server) *grpc.ClientConn {
 	return connection
 }
 
-// subscribe opens a stream of a proxy that asks for all clusters and listeners, and acknowledges them.
+// subscribe opens a stream of a proxy that requests all clusters and listeners, and acknowledges them.
 func subscribe(b *testing.B, connection *grpc.ClientConn, n *xds.Node) discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesClient {
 	b.Helper()
 	stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(connection).DeltaAggregatedResources(b.Context())

@@ -21,7 +21,7 @@ func (a *admin) edges(w http.ResponseWriter, _ *http.Request) {
 	httpapi.Write(w, http.StatusOK, all)
 }
 
-// edge is what an agent must know before it runs an Envoy for an edge.
+// edge returns what an agent must know before it runs an Envoy for an edge.
 func (a *admin) edge(w http.ResponseWriter, r *http.Request) {
 	e := a.Control.State().Documents.Documents.Edges.Get(mesh.EdgeName(r.PathValue("name")))
 	if e == nil {

@@ -10,16 +10,16 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// How long something may last before it is a finding: what is shorter is an ordinary change under way.
+// How long something may last before it is a finding. Until then it is an ordinary change in progress.
 const (
-	// pendingGrace is for a proxy to acknowledge a change. Warming a cluster takes a few seconds.
+	// pendingGrace is the time for a proxy to acknowledge a change. Warming a cluster takes a few seconds.
 	pendingGrace = 30 * time.Second
-	// duplicateGrace is for a broken connection to be noticed, of a client that is back on another one: the
-	// server's keepalive takes up to two minutes.
+	// duplicateGrace is the time to detect the broken connection of a client that has reconnected: the server's
+	// keepalive takes up to two minutes.
 	duplicateGrace = 2*time.Minute + 10*time.Second
 )
 
-// findings are everything that is wrong by a status, in the order of the kinds.
+// findings returns everything that is wrong according to a status, in the order of the kinds.
 func findings(s api.Status, unhealthy []serviceCount, missingEdges []mesh.EdgeName, now time.Time) []api.Finding {
 	found := []api.Finding{}
 	found = append(found, documentFindings(s.Config)...)
@@ -67,7 +67,8 @@ func documentFindings(c api.Config) []api.Finding {
 	return found
 }
 
-// proxyKinds are the findings that a proxy's state is, in the order of the kinds; 0 where it is one at once.
+// proxyKinds are the findings for the states of proxies, in the order of the kinds. A grace of 0 makes the state a
+// finding immediately.
 var proxyKinds = []struct {
 	kind  api.FindingKind
 	state api.ProxyState
@@ -93,8 +94,8 @@ func proxyFindings(proxies []api.Proxy, now time.Time) []api.Finding {
 	return found
 }
 
-// duplicates are the node IDs that several clients have had for longer than a broken connection lasts.
-// The proxies are sorted by node.
+// duplicates returns the node IDs that several clients have had for longer than a broken connection can last. The
+// proxies are sorted by node.
 func duplicates(proxies []api.Proxy, now time.Time) []api.Finding {
 	var found []api.Finding
 	for i := 0; i < len(proxies); {

@@ -10,10 +10,10 @@ import (
 	"github.com/doyen-mesh/doyen/internal/httpapi"
 )
 
-// guard keeps web pages out. A browser on the same machine reaches loopback ports, so a page from
-// anywhere could call the API (DNS rebinding, cross-site forms). Requests must therefore name a host
-// that no attacker's DNS can point here: an IP address, localhost or one of hosts. Whatever changes
-// state must besides be JSON, which a page cannot send across origins without being asked first.
+// guard refuses requests from web pages. A browser on the same machine reaches loopback ports, so any page could call
+// the API (DNS rebinding, cross-site forms). Requests must therefore have a host that no attacker's DNS can point
+// here: an IP address, localhost or one of hosts. Requests that change state must also be JSON, which a page cannot
+// send to another origin without a preflight request.
 func guard(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !trustedHost(r.Host, hosts) {
@@ -50,8 +50,8 @@ func hostname(host string) string {
 	return host
 }
 
-// hasBody is true for every method that changes state but DELETE, which names all in its path and
-// which a page cannot send across origins unasked.
+// hasBody returns true for every method that changes state, except DELETE: its path says everything, and a page
+// cannot send it to another origin without a preflight request.
 func hasBody(r *http.Request) bool {
 	return r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodPatch
 }

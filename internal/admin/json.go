@@ -12,8 +12,8 @@ import (
 	"github.com/doyen-mesh/doyen/internal/httpapi"
 )
 
-// readJSON decodes the body, exactly one JSON value without unknown fields, into v. If it cannot, it has answered
-// with the hint.
+// readJSON decodes the body, exactly one JSON value without unknown fields, into v. If it cannot, it answers the
+// request with an error and the hint, and returns false.
 func readJSON(w http.ResponseWriter, r *http.Request, v any, hint string) bool {
 	body, ok := httpapi.Body(w, r)
 	if !ok {

@@ -17,13 +17,13 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// views know which view each node has, as control.Control does.
+// views knows the view of each node, as control.Control does.
 type views interface {
 	View(node *xds.Node) (n mesh.Node, view control.View, ok bool, err error)
 	Origins(node *xds.Node) map[xds.Ref][]mesh.Origin // costs what compiling the view does
 }
 
-// proxyView is everything that is known of proxies at one moment.
+// proxyView is everything that is known about proxies at one moment.
 type proxyView struct {
 	started   time.Time // of this server, which knows of no connection before that
 	views     views
@@ -32,8 +32,8 @@ type proxyView struct {
 	left      []control.Gone
 }
 
-// proxies are the connected clients, the proxies that are expected and not connected, and those that left a
-// short while ago, by node.
+// proxies returns the connected clients, the proxies that are expected and not connected, and those that left a short
+// while ago, by node.
 func (v proxyView) proxies() ([]api.Proxy, api.ProxySummary) {
 	var sum api.ProxySummary
 	shown := make([]api.Proxy, 0, len(v.connected)+len(v.left))
@@ -77,8 +77,8 @@ func (v proxyView) proxies() ([]api.Proxy, api.ProxySummary) {
 	return byNode(shown), sum
 }
 
-// byNode returns proxies by node and client. Connected ones come so from the engine. Others are moved once each, since
-// they are large.
+// byNode returns proxies sorted by node and client. The engine lists connected ones in that order already. Otherwise
+// each is moved only once, since they are large.
 func byNode(proxies []api.Proxy) []api.Proxy {
 	order := make([]*api.Proxy, len(proxies))
 	for i := range proxies {
@@ -98,8 +98,7 @@ func byNode(proxies []api.Proxy) []api.Proxy {
 	return sorted
 }
 
-// expected are the node IDs of the proxies of all instances that take traffic. Those that start or leave may
-// be without theirs.
+// expected returns the node IDs of the proxies that should be connected.
 func (v proxyView) expected() map[string]bool {
 	expected := map[string]bool{}
 	if v.state.Instances == nil {
@@ -115,7 +114,7 @@ func (v proxyView) expected() map[string]bool {
 	return expected
 }
 
-// missingEdges are the Edge documents that no connected proxy runs, by name.
+// missingEdges returns the Edge documents that no connected proxy runs, by name.
 func (v proxyView) missingEdges(shown []api.Proxy) []mesh.EdgeName {
 	if v.state.Documents == nil {
 		return nil
@@ -134,13 +133,13 @@ func (v proxyView) missingEdges(shown []api.Proxy) []mesh.EdgeName {
 	return missing
 }
 
-// neverSeen is an expected proxy that has not connected since the server started.
+// neverSeen returns an expected proxy that has not connected since the server started.
 func (v proxyView) neverSeen(id string) api.Proxy {
 	p := api.Proxy{
 		Node: id, State: api.Missing, StateSince: v.started, Kind: kind(""), Types: map[string]api.TypeStatus{},
 		Why: "its instance is registered, but it has not connected since this server started",
 	}
-	// The node ID is in the form that the agent gives it, unless somebody checks in by other means.
+	// The node ID has the form that the agent gives it, unless the instance was checked in by other means.
 	if role, rest, ok := strings.Cut(id, "/"); ok && mesh.Role(role) == mesh.Sidecar {
 		p.Role = role
 		p.Service, _, _ = strings.Cut(rest, "/")
@@ -148,10 +147,10 @@ func (v proxyView) neverSeen(id string) api.Proxy {
 	return p
 }
 
-// byClient splits the streams of a node by the client that opened them, in the order in which they connected.
-// Several clients have one node ID when a host's image, and with it a bootstrap, was copied. An Envoy opens its
-// streams on one connection, so another connection is another Envoy. A gRPC program opens a connection for
-// each channel, so only another host is another program.
+// byClient splits the streams of a node by the client that opened them, in the order in which they connected. Several
+// clients have one node ID if a host's image, and with it a bootstrap, was copied. An Envoy opens its streams on one
+// connection, so another connection is another Envoy. A gRPC program opens a connection for each channel, so only
+// another host means another program.
 func byClient(n xds.NodeStatus, wholeHost bool) [][]xds.StreamStatus {
 	type client struct {
 		process int    // of an Envoy
@@ -182,7 +181,7 @@ func clientAddress(peer string, wholeHost bool) string {
 	return peer
 }
 
-// describe says who a node is, and which view it has.
+// describe returns the identity of a node and the state of its view.
 func (v proxyView) describe(node *xds.Node) api.Proxy {
 	p := api.Proxy{Node: node.ID, Kind: kind(""), Types: map[string]api.TypeStatus{}}
 	n, view, known, err := v.views.View(node)
@@ -229,7 +228,7 @@ func kind(r mesh.Role) string {
 	return "envoy"
 }
 
-// connectedProxy is one client of a node that is described already, by its streams.
+// connectedProxy adds the streams of one client to the description of its node.
 func (v proxyView) connectedProxy(p api.Proxy, node *xds.Node, streams []xds.StreamStatus) api.Proxy {
 	p.Types = map[string]api.TypeStatus{}
 	p.Connected, p.Client = true, clientAddress(streams[0].Peer, p.Kind == kind(mesh.Proxyless))

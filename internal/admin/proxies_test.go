@@ -31,7 +31,7 @@ listeners: [8000]
 routes: [{to: users}]
 `
 
-// noon is when the tests look at a mesh, and started when its server was.
+// noon is when the tests look at a mesh, and started is when its server started.
 var (
 	noon    = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	started = noon.Add(-time.Hour)
@@ -48,7 +48,7 @@ func documentsOf(t *testing.T, text string) *config.Snapshot {
 	return s
 }
 
-// registered is a registry with instances of users, each with a proxy, by address.
+// registered returns a registry with instances of users, each with a proxy, by address.
 func registered(t *testing.T, states map[string]registry.State) *registry.Snapshot {
 	t.Helper()
 	r, err := registry.New(t.Context(), registry.Options{})
@@ -88,12 +88,12 @@ func edgeProxy(t *testing.T, instance string) *xds.Node {
 	return node(t, mesh.Node{Role: mesh.EdgeProxy, Edge: "public"}, instance)
 }
 
-// stream is an open stream with one type.
+// stream returns an open stream with one type.
 func stream(peer string, opened time.Time, t xds.TypeStatus) xds.StreamStatus {
 	return xds.StreamStatus{StreamInfo: xds.StreamInfo{Peer: peer}, Opened: opened, Types: map[string]xds.TypeStatus{xds.ListenerType: t}}
 }
 
-// process makes a stream that of one of a node's processes.
+// process changes a stream to one of the given process of a node.
 func process(n int, s xds.StreamStatus) xds.StreamStatus {
 	s.Process = n
 	return s
@@ -101,14 +101,14 @@ func process(n int, s xds.StreamStatus) xds.StreamStatus {
 
 var inSync = xds.TypeStatus{Sent: "a", Acknowledged: "a", InSync: true}
 
-// look is the mesh as it is seen at noon, with every connected node's view compiled.
+// look returns the mesh at noon, with every connected node's view compiled.
 func look(t *testing.T, instances *registry.Snapshot, connected []xds.NodeStatus, left ...control.Gone) proxyView {
 	t.Helper()
 	state := &control.State{Documents: documentsOf(t, shop), Instances: instances}
 	return proxyView{started: started, views: testViews{control.View{Revision: "r1"}, nil}, state: state, connected: connected, left: left}
 }
 
-// testViews gives every node that says who it is the same view.
+// testViews gives every node that identifies itself the same view.
 type testViews struct {
 	view    control.View
 	origins map[xds.Ref][]mesh.Origin
@@ -121,7 +121,7 @@ func (v testViews) View(node *xds.Node) (mesh.Node, control.View, bool, error) {
 
 func (v testViews) Origins(*xds.Node) map[xds.Ref][]mesh.Origin { return v.origins }
 
-// rows are proxies in short: "NODE STATE".
+// rows returns proxies in short form: "NODE STATE".
 func rows(proxies []api.Proxy) []string {
 	var rows []string
 	for _, p := range proxies {
@@ -130,7 +130,7 @@ func rows(proxies []api.Proxy) []string {
 	return rows
 }
 
-// kinds are findings in short: "KIND SUBJECT".
+// kinds returns findings in short form: "KIND SUBJECT".
 func kinds(found []api.Finding) []string {
 	var kinds []string
 	for _, f := range found {
@@ -139,7 +139,8 @@ func kinds(found []api.Finding) []string {
 	return kinds
 }
 
-// TestExpectedProxies restarts the server, in effect: the registry is warm, and only some proxies are back.
+// TestExpectedProxies has the state after a restart of the server: the registry knows all instances, and only some
+// proxies have returned.
 func TestExpectedProxies(t *testing.T) {
 	instances := registered(t, map[string]registry.State{
 		"10.0.0.1:9211": registry.Healthy,  // connected
@@ -177,7 +178,7 @@ func TestExpectedProxies(t *testing.T) {
 	}
 }
 
-// TestOneProxyServesAnEdge wants no finding when one of an edge's proxies stops in an orderly way.
+// TestOneProxyServesAnEdge checks that there is no finding when one of an edge's proxies stops in an orderly way.
 func TestOneProxyServesAnEdge(t *testing.T) {
 	v := look(t, registered(t, nil),
 		[]xds.NodeStatus{{Node: edgeProxy(t, "host1"), Streams: []xds.StreamStatus{stream("10.0.0.1:5000", ago(time.Minute), inSync)}}},
@@ -191,8 +192,8 @@ func TestOneProxyServesAnEdge(t *testing.T) {
 	}
 }
 
-// TestCopiedNodeID starts two Envoys from one bootstrap: both are shown, and once it is certain that the first
-// is no broken connection, the copy is a finding.
+// TestCopiedNodeID has two Envoys with one bootstrap. Both are shown. Once it is certain that the first one's
+// connection is not broken, the copy is a finding.
 func TestCopiedNodeID(t *testing.T) {
 	rejected := xds.TypeStatus{Sent: "b", Acknowledged: "a", Rejected: &xds.Rejection{Type: xds.ListenerType, Version: "b", Message: "cannot bind", Time: ago(time.Minute)}}
 	processes := map[bool]int{false: 1, true: 2} // another connection is another process
@@ -225,7 +226,7 @@ func TestCopiedNodeID(t *testing.T) {
 	}
 }
 
-// TestProxyStates shows each way of not being in sync.
+// TestProxyStates has each reason for not being in sync.
 func TestProxyStates(t *testing.T) {
 	users, other := sidecar(t, "1"), node(t, mesh.Node{Role: mesh.Sidecar, Service: "other"}, "1")
 	rejection := &xds.Rejection{Type: xds.ListenerType, Version: "b", Message: "cannot bind\n", Time: ago(time.Minute), Names: []string{"ingress"}}
@@ -272,7 +273,7 @@ func TestProxyStates(t *testing.T) {
 	}
 }
 
-// TestRejectionOutweighsWaiting wants the cause explained, not what waits for it.
+// TestRejectionOutweighsWaiting checks that the cause is explained, and not what waits for it.
 func TestRejectionOutweighsWaiting(t *testing.T) {
 	s := stream("10.0.0.1:5000", ago(time.Hour), xds.TypeStatus{Sent: "b", Acknowledged: "a", Rejected: &xds.Rejection{Type: xds.ListenerType, Message: "no", Time: ago(time.Minute)}})
 	s.Types[xds.ClusterType] = xds.TypeStatus{Sent: "b", Acknowledged: "a", SentAt: ago(2 * time.Minute)}
@@ -282,7 +283,7 @@ func TestRejectionOutweighsWaiting(t *testing.T) {
 	}
 }
 
-// TestRejectionNamesItsDocument leads from the rejected resource to the line that caused it.
+// TestRejectionNamesItsDocument checks that a rejected resource leads to the line that caused it.
 func TestRejectionNamesItsDocument(t *testing.T) {
 	s := stream("10.0.0.1:5000", ago(time.Hour), xds.TypeStatus{Rejected: &xds.Rejection{Type: xds.ListenerType, Names: []string{"ingress", "egress", "unknown"}, Time: noon}})
 	v := look(t, registered(t, nil), []xds.NodeStatus{{Node: sidecar(t, "1"), Streams: []xds.StreamStatus{s}}})

@@ -38,7 +38,7 @@ func (a *admin) service(w http.ResponseWriter, r *http.Request) {
 	httpapi.Write(w, http.StatusOK, service(state, s, a.Control.ProxyGone))
 }
 
-// names are the names of documents, sorted.
+// names returns the names of documents, sorted.
 func names[K ~string](documents iter.Seq[K]) []string {
 	var all []string
 	for name := range documents {
@@ -48,7 +48,7 @@ func names[K ~string](documents iter.Seq[K]) []string {
 	return all
 }
 
-// service is a manifest as the agent and people need it, with the instances that there are.
+// service returns a manifest in the form that the agent and people need, and counts its instances.
 func service(state *control.State, s *config.Service, gone proxyGone) api.Service {
 	shown := api.Service{
 		Name: s.Name, Owner: s.Owner, Origin: s.Origin.String(),
@@ -81,8 +81,8 @@ func call(docs *config.Documents, c config.Call) api.Call {
 	return api.Call{To: string(c.To), Protocol: string(protocol), LocalPort: docs.LocalPort(c)}
 }
 
-// count counts instances by state. Those whose proxy is gone, by what gone says, are counted apart: what their agents
-// said last means nothing.
+// count counts instances by state. Those whose proxy is gone are counted separately, because what their agents said
+// last does not hold any more.
 func count(instances []*registry.Instance, gone proxyGone) api.Instances {
 	var n api.Instances
 	for _, i := range instances {

@@ -46,8 +46,8 @@ func countAll(state *control.State, gone proxyGone) api.Instances {
 
 func nothingGone(*registry.Instance) time.Time { return time.Time{} }
 
-// unhealthy are the services all of whose instances fail their checks, by name, with the number of instances.
-// Instances that start or drain do not count. Those whose proxy is gone count by what callers are told of them.
+// unhealthy returns the services all of whose instances fail their checks, by name, with the number of instances.
+// Instances that start or drain do not count. Those whose proxy is gone count by the state that callers have.
 func unhealthy(state *control.State) []serviceCount {
 	if state.Instances == nil {
 		return nil

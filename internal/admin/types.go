@@ -12,8 +12,8 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// lag notes on p that one of its types is not in sync. A rejection outweighs what is only under way; of equals
-// the first is explained, and the oldest dates the state.
+// lag notes on p that one of its types is not in sync. A rejection is more important than a pending change. Of
+// several types in the same state, the first is explained, and the oldest gives the time.
 func lag(p *api.Proxy, name string, stream xds.StreamStatus, t xds.TypeStatus) {
 	state, since := api.Pending, pendingSince(stream, t)
 	if t.Rejected != nil {
@@ -27,7 +27,7 @@ func lag(p *api.Proxy, name string, stream xds.StreamStatus, t xds.TypeStatus) {
 	}
 }
 
-// pendingSince is since when a type has waited for its client, or for a change of another.
+// pendingSince returns since when a type has waited for its client, or for a change of another type.
 func pendingSince(stream xds.StreamStatus, t xds.TypeStatus) time.Time {
 	since := t.SentAt
 	for _, h := range t.Held {
@@ -44,7 +44,7 @@ func pendingSince(stream xds.StreamStatus, t xds.TypeStatus) time.Time {
 // maxNames is how many names of rejected resources are shown.
 const maxNames = 16
 
-// typeStatus describes one type. The origins are worked out only where something was rejected.
+// typeStatus describes one type. It computes origins only if something was rejected.
 func typeStatus(t xds.TypeStatus, origins func() map[xds.Ref][]mesh.Origin) api.TypeStatus {
 	s := api.TypeStatus{Sent: t.Sent, Acknowledged: t.Acknowledged}
 	if r := t.Rejected; r != nil {
@@ -74,7 +74,7 @@ func hold(h xds.Hold) api.Hold {
 	return shown
 }
 
-// why is one sentence on what keeps a type from being in sync.
+// why returns one sentence on why a type is not in sync.
 func why(name string, t xds.TypeStatus) string {
 	switch {
 	case t.Rejected != nil:
@@ -93,7 +93,7 @@ func why(name string, t xds.TypeStatus) string {
 	}
 }
 
-// typeNames are the words that people know for types of resources, by the last part of their URL.
+// typeNames are the common names of resource types, by the last part of their URL.
 var typeNames = map[string]string{
 	"Cluster":               "clusters",
 	"ClusterLoadAssignment": "endpoints",
@@ -104,11 +104,11 @@ var typeNames = map[string]string{
 	"Runtime":               "runtime",
 }
 
-// typeName is the word for a type; one that has none is called by the last part of its URL.
+// typeName returns the name of a type; without a common name, the last part of its URL.
 func typeName(typeURL string) string {
 	last := typeURL[strings.LastIndexByte(typeURL, '.')+1:]
 	return cmp.Or(typeNames[last], last)
 }
 
-// refName is "cluster users" for people.
+// refName returns a reference in the form "cluster users".
 func refName(r xds.Ref) string { return strings.TrimSuffix(typeName(r.Type), "s") + " " + r.Name }

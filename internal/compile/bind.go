@@ -8,7 +8,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// collisions is an error if two listeners of a proxy want one port: Envoy would refuse one of them.
+// collisions returns an error if two listeners of a proxy use one port: Envoy would refuse one of them.
 func collisions(p ir.Proxy) error {
 	var b binds
 	if p.Egress != nil {
@@ -28,7 +28,7 @@ func collisions(p ir.Proxy) error {
 	return b.err
 }
 
-// binds collects who listens where, and the first collision.
+// binds collects which part of a proxy listens where, and the first collision.
 type binds struct {
 	taken []bind
 	err   error

@@ -10,17 +10,15 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// Cache compiles and remembers what calls without settings of their own resolve to: most callers of a service
-// have none, so that one resolution serves them all. It keeps nothing of documents that nobody else holds. A Cache
-// may be used from any goroutine.
+// Cache compiles, and remembers what calls without settings of their own resolve to. Most callers of a service have
+// no settings, so they share one result. It keeps no document alive. A Cache is safe for concurrent use.
 type Cache struct {
 	mu       sync.Mutex
 	resolved map[weak.Pointer[config.Header]]resolvedCalls
 	misses   int // how often calls were resolved since the start; only tests read it
 }
 
-// resolvedCalls are calls of one document under one Mesh, without their callers' origins and local ports.
-// Immutable.
+// resolvedCalls are calls of one document under one Mesh, without their callers' origins and local ports. Immutable.
 type resolvedCalls struct {
 	mesh  *config.Mesh
 	calls []call
@@ -29,7 +27,7 @@ type resolvedCalls struct {
 // NewCache returns an empty cache.
 func NewCache() *Cache { return &Cache{resolved: map[weak.Pointer[config.Header]]resolvedCalls{}} }
 
-// Track is the function Track with this cache.
+// Track does what the function Track does, with this cache.
 func (c *Cache) Track(docs *config.Documents, view mesh.View) (ir.Proxy, Reads, error) {
 	tracked := &documents{set: docs, reads: map[config.Key]struct{}{}, cache: c}
 	p, err := resolve(tracked, view.Node)

@@ -15,7 +15,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// TestCache compiles many callers of a few services, before and after an edit. The results are those without a
+// TestCache compiles many callers of a few services, before and after an edit. The results are the same as without a
 // cache, and what most callers share is resolved once.
 func TestCache(t *testing.T) {
 	text := "kind: Mesh\nname: m\n---\nkind: External\nname: db\nprotocol: tcp\nhost: db.example.com\nport: 5432\n---\nkind: Service\nname: users\nports: [8080, {name: admin, port: 8081}]\n"

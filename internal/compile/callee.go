@@ -13,7 +13,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// callee is one target as its own document describes it, before anybody calls it: a port of a service, or an
+// callee is one target as its own document describes it, independent of its callers: a port of a service, or an
 // external.
 type callee struct {
 	upstream ir.Upstream     // without settings and without the caller's origin
@@ -21,8 +21,7 @@ type callee struct {
 	host     string          // that the target expects in requests; "" leaves the caller's
 }
 
-// calleesOf are the targets that a name stands for: every port of a service, in the order of its manifest, or one
-// external.
+// calleesOf returns the targets of a name: every port of a service, in the order of its manifest, or one external.
 func calleesOf(docs *documents, name mesh.ServiceName) ([]callee, error) {
 	if s := docs.service(name); s != nil {
 		var all []callee
@@ -38,12 +37,13 @@ func calleesOf(docs *documents, name mesh.ServiceName) ([]callee, error) {
 	return nil, ErrNoDocument
 }
 
-// settings resolves how a caller reaches the callee. The caller's scopes go before those of the document and the mesh.
+// settings resolves how a caller reaches the callee. The caller's settings override those of the document and the
+// mesh.
 func (c callee) settings(docs *documents, caller ...*config.Traffic) config.Traffic {
 	return config.Resolve(append(caller, c.traffic, docs.mesh().Defaults)...)
 }
 
-// upstreamOf is the one builder of upstreams: how a caller connects to the callee.
+// upstreamOf builds every upstream: how a caller connects to the callee.
 func (c callee) upstreamOf(t *config.Traffic, origin mesh.Origin) ir.Upstream {
 	u := c.upstream
 	u.Origin = origin
@@ -54,7 +54,7 @@ func (c callee) upstreamOf(t *config.Traffic, origin mesh.Origin) ir.Upstream {
 	return u
 }
 
-// routeOf is how requests below a path are sent to the callee.
+// routeOf returns the route by which requests below a path reach the callee.
 func (c callee) routeOf(path string, t *config.Traffic, origin mesh.Origin) ir.Route {
 	r := ir.Route{Path: path, Target: c.upstream.Target, Protocol: c.upstream.Protocol, Host: c.host, Origin: origin}
 	if r.Protocol == mesh.TCP {
@@ -67,7 +67,8 @@ func (c callee) routeOf(path string, t *config.Traffic, origin mesh.Origin) ir.R
 	return r
 }
 
-// distinct are the places in documents among origins, each once, in their order. A built-in value has none.
+// distinct returns the places in documents among origins, without duplicates, in their order. A built-in value has
+// none.
 func distinct(origins []mesh.Origin) []mesh.Origin {
 	var all []mesh.Origin
 	for _, origin := range origins {
@@ -78,7 +79,7 @@ func distinct(origins []mesh.Origin) []mesh.Origin {
 	return all
 }
 
-// servicePort is the i-th port of a service.
+// servicePort returns the i-th port of a service.
 func servicePort(s *config.Service, i int) callee {
 	port := s.Ports[i]
 	c := callee{
@@ -92,7 +93,7 @@ func servicePort(s *config.Service, i int) callee {
 	return c
 }
 
-// serviceTarget is the target of a service's i-th port.
+// serviceTarget returns the target of a service's i-th port.
 func serviceTarget(s *config.Service, i int) ir.Target {
 	target := ir.Target{Kind: ir.Service, Name: mesh.ServiceName(s.Name)}
 	if i > 0 {
@@ -101,8 +102,8 @@ func serviceTarget(s *config.Service, i int) ir.Target {
 	return target
 }
 
-// external is a host outside the mesh. Callers make no health checks, because its owner does not say which request
-// would pass one. Outliers are detected all the same.
+// external returns the callee for a host outside the mesh. Callers make no health checks, because its owner does not
+// say which request would pass one. Outlier detection still applies.
 func external(e *config.External) (callee, error) {
 	c := callee{
 		upstream: ir.Upstream{Target: ir.Target{Kind: ir.External, Name: mesh.ServiceName(e.Name)}, Protocol: e.Protocol},
@@ -129,8 +130,8 @@ func external(e *config.External) (callee, error) {
 	return c, nil
 }
 
-// externalHost is the host that an external expects in requests: its DNS name, or the name of its
-// certificate, with the port unless it is the scheme's own. It is "" when neither is known.
+// externalHost returns the host that an external expects in requests: its DNS name, or the name in its certificate,
+// with the port unless it is the default port of the scheme. It is "" if neither is known.
 func externalHost(e *config.External) string {
 	host, usual := e.Host, 80
 	if e.TLS != nil {

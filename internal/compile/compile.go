@@ -9,20 +9,20 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// ErrNoDocument is what a node gets whose service or edge is in no document of the revision.
+// ErrNoDocument is the error for a node whose service or edge has no document in the revision.
 var ErrNoDocument = errors.New("no document describes it")
 
-// Compile resolves what the nodes of view do. docs must be valid.
+// Compile resolves the configuration of the nodes of a view. docs must be valid.
 //
-// An error means that the node itself asks for something that cannot be: a service or edge that is in
-// no document (ErrNoDocument), or local ports that collide.
+// An error means that the node itself is wrong: its service or edge has no document (ErrNoDocument), or its local
+// ports collide.
 func Compile(docs *config.Documents, view mesh.View) (ir.Proxy, error) {
 	p, _, err := Track(docs, view)
 	return p, err
 }
 
-// Track is Compile. It also returns which documents decided the result, be it a proxy or an error. A server uses a
-// Cache instead.
+// Track does what Compile does, and returns which documents determined the result, whether it is a proxy or an error.
+// A server uses a Cache instead.
 func Track(docs *config.Documents, view mesh.View) (ir.Proxy, Reads, error) {
 	tracked := &documents{set: docs, reads: map[config.Key]struct{}{}}
 	p, err := resolve(tracked, view.Node)
@@ -42,7 +42,7 @@ func resolve(docs *documents, node mesh.Node) (ir.Proxy, error) {
 	}
 }
 
-// manifest is the document of the service that node runs.
+// manifest returns the document of the node's service.
 func manifest(docs *documents, node mesh.Node) (*config.Service, error) {
 	if s := docs.service(node.Service); s != nil {
 		return s, nil

@@ -14,8 +14,8 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// What documents become is in the golden cases of package envoy, from end to end. Here are the errors, and what
-// a node may not see.
+// The golden cases of package envoy test from end to end what documents result in. The tests here are about errors,
+// and about what a node may not see.
 
 const documents = `
 kind: Service

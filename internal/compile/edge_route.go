@@ -20,8 +20,8 @@ type destination struct {
 
 // edgeRoutes resolves the routes of an edge, by host, and everything that they lead to.
 //
-// A connection to a service serves all routes that lead there. So what is decided for the connection
-// and not for the request comes from the first route that asks for it.
+// A connection to a service serves all routes that lead to it. So settings of the connection, in contrast to those of
+// a request, come from the first route that has them.
 func edgeRoutes(docs *documents, doc *config.Edge) ([]ir.VirtualHost, []ir.Upstream, error) {
 	hosts := map[string]*ir.VirtualHost{}
 	destinations := map[ir.Target]*destination{}
@@ -68,7 +68,7 @@ func addRoute(hosts map[string]*ir.VirtualHost, r config.EdgeRoute, to ir.Route)
 	}
 }
 
-// sortedHosts orders hosts by name, and the routes of each so that the longest path comes first.
+// sortedHosts sorts hosts by name, and the routes of each so that longer paths come first.
 func sortedHosts(hosts map[string]*ir.VirtualHost) []ir.VirtualHost {
 	var all []ir.VirtualHost
 	for _, name := range slices.Sorted(maps.Keys(hosts)) {

@@ -1,13 +1,13 @@
 package compile
 
-// Misses is how often c has resolved calls.
+// Misses returns how many times c has resolved calls.
 func (c *Cache) Misses() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.misses
 }
 
-// Len is how many callees c knows.
+// Len returns how many callees c knows.
 func (c *Cache) Len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

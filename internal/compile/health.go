@@ -9,16 +9,16 @@ import (
 	"github.com/doyen-mesh/doyen/internal/ir"
 )
 
-// The health check of services whose manifests have none: a connection, as often and as patiently as
-// by the manifests' own defaults.
+// The health check of a service whose manifest has none: a TCP connection, with the defaults of manifests for
+// interval and timeout.
 const (
 	defaultHealthInterval = 5 * time.Second
 	defaultHealthTimeout  = time.Second
 )
 
-// health is how callers of a service's i-th port ask for its health. Without a word in the manifest
-// they see whether a connection can be made: an instance that was killed must not be tried again each
-// time its ejection ends, until its lease does.
+// health returns how callers of a service's i-th port check its health. If the manifest says nothing, they check
+// whether they can connect. Otherwise a killed instance would be tried again each time that its ejection ends, until
+// its lease ends.
 func health(s *config.Service, i int) *ir.Health {
 	if s.Health == nil {
 		return &ir.Health{TCP: true, Interval: defaultHealthInterval, Timeout: defaultHealthTimeout}
@@ -32,8 +32,8 @@ func health(s *config.Service, i int) *ir.Health {
 	case h.HTTP != "":
 		h.Host, h.HTTP2 = healthHost(s), asked.Protocol.IsHTTP2()
 	case h.GRPC != nil && !s.Ports[i].Protocol.IsHTTP2():
-		// Envoy makes health checks over the connections of the checked port's protocol, and a gRPC
-		// check needs HTTP/2. This port has none, so that only a connection can be asked for.
+		// Envoy makes health checks over connections with the protocol of the port, and a gRPC check needs HTTP/2.
+		// This port does not support it, so only a TCP check is possible.
 		h.GRPC, h.TCP = nil, true
 	case h.GRPC != nil:
 		h.Host = healthHost(s)
@@ -41,10 +41,10 @@ func health(s *config.Service, i int) *ir.Health {
 	return h
 }
 
-// healthHost is the host that health checks name: the same for callers and for the agent.
+// healthHost returns the host that health checks use, the same for callers and for the agent.
 func healthHost(s *config.Service) string { return cmp.Or(s.Health.Host, s.Name) }
 
-// healthPort is the index of the port that health checks go to.
+// healthPort returns the index of the port that is checked.
 func healthPort(s *config.Service) int {
 	if s.Health == nil || s.Health.Port == "" {
 		return 0

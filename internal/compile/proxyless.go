@@ -9,7 +9,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// proxyless resolves a gRPC program that is its own proxy: the names it may dial.
+// proxyless resolves a gRPC program that is its own proxy: the names that it may dial.
 func proxyless(docs *documents, node mesh.Node) (ir.Proxy, error) {
 	service, err := manifest(docs, node)
 	if err != nil {
@@ -34,8 +34,8 @@ func proxyless(docs *documents, node mesh.Node) (ir.Proxy, error) {
 	return p, nil
 }
 
-// beyondGRPC says why a gRPC program cannot reach u, or "". Clients take only endpoints by discovery
-// or one DNS name (gRFC A27, A37), and certificates only from providers of their own bootstrap (A29).
+// beyondGRPC returns why a gRPC program cannot reach u, or "". Clients support only endpoints by discovery or one DNS
+// name (gRFC A27, A37), and certificates only from providers in their own bootstrap (A29).
 func beyondGRPC(u ir.Upstream) string {
 	switch {
 	case !u.Protocol.IsHTTP2():
@@ -49,8 +49,8 @@ func beyondGRPC(u ir.Upstream) string {
 	}
 }
 
-// ignoredByGRPC are the settings that no gRPC program honors, with the reason. A setting that the encoder for gRPC
-// does not encode must be here.
+// ignoredByGRPC are the settings that no gRPC program supports, with the reason. It must list every setting that the
+// encoder for gRPC does not encode.
 var ignoredByGRPC = map[string]string{
 	"connectTimeout":                 "a gRPC program uses the connect timeout of its own channel",
 	"retries.perTryTimeout":          "gRPC has no time limit for one attempt (gRFC A44)",
@@ -63,7 +63,7 @@ var ignoredByGRPC = map[string]string{
 // grpcRetryWords are the conditions on which gRPC programs retry (gRFC A44).
 var grpcRetryWords = []string{"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"}
 
-// notAppliedByGRPC lists the settings of a call that a document decided and a gRPC program does not honor.
+// notAppliedByGRPC lists the settings of a call that come from a document and that gRPC programs do not support.
 func notAppliedByGRPC(c call) (all []ir.NotApplied) {
 	for _, s := range config.Settings() {
 		value, origin := s.Of(&c.traffic)
@@ -80,8 +80,8 @@ func notAppliedByGRPC(c call) (all []ir.NotApplied) {
 
 func unknownToGRPC(word string) bool { return !slices.Contains(grpcRetryWords, word) }
 
-// grpcRetries keeps the conditions that gRPC programs know; nil if none is left. Without them they still repeat
-// requests that no server has seen (gRFC A6, transparent retries).
+// grpcRetries keeps the conditions that gRPC programs support; nil if none is left. Without them, gRPC programs still
+// retry requests that no server has seen (gRFC A6, transparent retries).
 func grpcRetries(r *ir.Retries) *ir.Retries {
 	if r == nil {
 		return nil

@@ -8,8 +8,8 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// Reads are the documents that a compilation looked up, each once and in no order. Those that it did not
-// find are among them. As long as none of them changes, the result of the compilation is the same.
+// Reads are the documents that a compilation looked up, without duplicates and in no order, including those that do
+// not exist. While none of them changes, the result of the compilation stays the same.
 type Reads []config.Key
 
 // documents is the set that is compiled. Every lookup goes through it, so that it knows all reads.
@@ -29,7 +29,7 @@ func (d *documents) external(name mesh.ServiceName) *config.External {
 	return d.set.Externals.Get(name)
 }
 
-// header is the header of the Service or External of that name, nil when there is none.
+// header returns the header of the Service or External of that name, nil if there is none.
 func (d *documents) header(name mesh.ServiceName) *config.Header {
 	if s := d.service(name); s != nil {
 		return &s.Header
@@ -50,7 +50,7 @@ func (d *documents) mesh() *config.Mesh {
 	return d.set.Mesh
 }
 
-// localPort looks up what c calls.
+// localPort returns the local port of c's target.
 func (d *documents) localPort(c config.Call) int {
 	d.service(c.To)
 	d.external(c.To)

@@ -14,7 +14,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// TestReads lists the documents that decide what each node of a chain of three services gets.
+// TestReads lists the documents that determine the configuration of each node of a chain of three services.
 func TestReads(t *testing.T) {
 	docs := parse(t, documents)
 	meshAnd := func(keys ...config.Key) []config.Key { return append(keys, config.MeshKey()) }
@@ -39,7 +39,7 @@ func TestReads(t *testing.T) {
 	}
 }
 
-// addresses compares addresses, which cmp cannot look into.
+// addresses lets cmp compare addresses, whose fields it cannot read.
 var addresses = gocmp.Options{
 	gocmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
 	gocmp.Comparer(func(a, b netip.Addr) bool { return a == b }),

@@ -15,7 +15,7 @@ type ServedPort struct {
 	health mesh.PortName // the port that health checks ask; "" is the main one
 }
 
-// ServedPorts are the ports of all services, by name of the service and in the manifest's order.
+// ServedPorts returns the ports of all services, by the service's name and in the manifest's order.
 func ServedPorts(docs *config.Documents) []ServedPort {
 	var all []ServedPort
 	for _, name := range slices.Sorted(docs.Services.Keys()) {
@@ -24,7 +24,7 @@ func ServedPorts(docs *config.Documents) []ServedPort {
 	return all
 }
 
-// ServedPortsOf are the ports of one service in the manifest's order.
+// ServedPortsOf returns the ports of one service in the manifest's order.
 func ServedPortsOf(s *config.Service) []ServedPort {
 	health := mesh.PortName("")
 	if h := s.Health; h != nil && len(s.Ports) > 0 && h.Port != s.Ports[0].Name {
@@ -37,8 +37,8 @@ func ServedPortsOf(s *config.Service) []ServedPort {
 	return ports
 }
 
-// Endpoint is the port of the instance that checked in with this address of its main port and these
-// further ports; false when it did not check this port in.
+// Endpoint returns this port of an instance that was checked in with these addresses: that of its main port, and
+// those of its other ports. It returns false if the instance was checked in without this port.
 func (p ServedPort) Endpoint(main netip.AddrPort, ports map[mesh.PortName]int) (ir.Endpoint, bool) {
 	address, ok := addressOf(p.Target.Port, main, ports)
 	if !ok {
@@ -51,7 +51,7 @@ func (p ServedPort) Endpoint(main netip.AddrPort, ports map[mesh.PortName]int) (
 	return e, true
 }
 
-// addressOf is where callers reach a port of an instance.
+// addressOf returns where callers reach a port of an instance.
 func addressOf(port mesh.PortName, main netip.AddrPort, ports map[mesh.PortName]int) (netip.AddrPort, bool) {
 	if port == "" {
 		return main, true

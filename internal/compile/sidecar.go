@@ -13,7 +13,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// loopback is where a sidecar and its application find each other.
+// loopback is the address at which a sidecar and its application reach each other.
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
 // localConnectTimeout is generous for a connection that never leaves the host.
@@ -47,7 +47,7 @@ func sidecar(docs *documents, node mesh.Node) (ir.Proxy, error) {
 
 func byTarget(a, b ir.Upstream) int { return a.Target.Compare(b.Target) }
 
-// egress is the one listener for all HTTP calls; the host chooses.
+// egress returns the listener for all HTTP calls; the request's host selects the target.
 func egress(service *config.Service, node mesh.Node, called []call) *ir.Egress {
 	e := &ir.Egress{
 		Bind:   netip.AddrPortFrom(loopback, uint16(cmp.Or(node.Ports.Egress, mesh.DefaultEgressPort))),
@@ -66,8 +66,9 @@ func egress(service *config.Service, node mesh.Node, called []call) *ir.Egress {
 	return e
 }
 
-// noRoute tells an application's developer what is wrong and where to fix it. It does not name the manifest's
-// file: files may be renamed and moved without a new revision, and one revision always has the same bytes.
+// noRoute returns the answer that tells an application's developer what is wrong and where to correct it. It does not
+// name the manifest's file: files can be renamed and moved without a new revision, and one revision always has the
+// same bytes.
 func noRoute(service *config.Service, names []string) ir.NoRoute {
 	calls := "calls nothing by HTTP"
 	if len(names) > 0 {
@@ -79,7 +80,7 @@ func noRoute(service *config.Service, names []string) ir.NoRoute {
 	}
 }
 
-// tunnel is the local port of a tcp target. The node's word goes before the documents'.
+// tunnel returns the local port of a TCP target. The node's port overrides the documents'.
 func tunnel(node mesh.Node, c call) ir.Tunnel {
 	port := cmp.Or(node.Ports.TCP[c.upstream.Target.Name], c.localPort)
 	return ir.Tunnel{
@@ -96,7 +97,7 @@ func portNames(service *config.Service) (names []mesh.PortName) {
 	return names
 }
 
-// ingress is the listener of the i-th served port, and the application's own port behind it.
+// ingress returns the listener of the i-th served port, and the application's own port behind it.
 func ingress(service *config.Service, node mesh.Node, i int) (ir.Ingress, ir.Upstream) {
 	port := service.Ports[i]
 	address := node.Address
@@ -115,8 +116,9 @@ func ingress(service *config.Service, node mesh.Node, i int) (ir.Ingress, ir.Ups
 	return in, local
 }
 
-// defaultHost is the host of requests to the i-th port that name none, as checks of old load balancers do: the one that
-// health checks name, or else the one by which services call the port. It is "" for a port that is not HTTP.
+// defaultHost returns the host for requests to the i-th port that name none, such as health checks of old load
+// balancers: the host of health checks, or else the one by which services call the port. It is "" for a port that is
+// not HTTP.
 func defaultHost(service *config.Service, i int) string {
 	if !service.Ports[i].Protocol.IsHTTP() {
 		return ""

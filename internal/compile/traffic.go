@@ -9,7 +9,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// assignment leads from a setting of documents to the field of ir that has its path in a setting tag.
+// assignment connects a setting of documents with the field of ir that has its path in a setting tag.
 type assignment struct {
 	from config.Setting
 	to   []int
@@ -20,8 +20,8 @@ var (
 	routeSettings    = assignmentsOf(reflect.TypeFor[ir.Route]())
 )
 
-// assignmentsOf finds the tagged fields of a struct and of the structs that it points to. It panics on a tag that is
-// no setting: tags are written by us.
+// assignmentsOf finds the tagged fields of a struct and of the structs that it points to. It panics on a tag that
+// names no setting, which is a bug of doyen.
 func assignmentsOf(t reflect.Type) (all []assignment) {
 	for f := range t.Fields() {
 		if path, ok := f.Tag.Lookup("setting"); ok {
@@ -44,8 +44,8 @@ func settingNamed(path string) config.Setting {
 	panic(fmt.Sprintf("compile: there is no setting %q", path))
 }
 
-// apply sets the fields of ir that to points to, and the structs on the way to them, to resolved settings. It
-// returns the places that decided them, which are zero for built-in values.
+// apply sets the fields of the ir value that to points to, and of the structs in it, to resolved settings. It returns
+// the places that decided them; a built-in value has the zero place.
 func apply(assignments []assignment, to any, t *config.Traffic) (decidedAt []mesh.Origin) {
 	for _, a := range assignments {
 		at := reflect.ValueOf(to).Elem()

@@ -12,7 +12,7 @@ func IsExpected(i *registry.Instance) bool {
 	return i.Proxy != "" && i.State != registry.Starting && i.State != registry.Draining
 }
 
-// expectedProxies are the node IDs of all proxies that should be connected.
+// expectedProxies returns the node IDs of all proxies that should be connected.
 func expectedProxies(instances *registry.Snapshot) map[string]bool {
 	expected := map[string]bool{}
 	for _, service := range instances.Services() {

@@ -9,8 +9,8 @@ import (
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
 
-// TestProxyGone starts a server whose registry knows instances from before: those whose proxies do not come back are
-// known to be dead, and go on being so.
+// TestProxyGone starts a server whose registry has instances from before the start. Those whose proxies do not return
+// are shown as disconnected, and stay so.
 func TestProxyGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := start(t, webCallsUsers)

@@ -13,10 +13,10 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// assignments keeps the endpoint resources up to date. It belongs to the loop.
+// assignments keeps the endpoint resources up to date. The loop owns it.
 //
-// Every port of every service of every live revision has an assignment, empty without instances: a proxy waits
-// for an assignment that does not exist, and not for one that is empty.
+// Every port of every service of every live revision has an assignment, which is empty without instances: a proxy
+// waits for an assignment that does not exist, but not for one that is empty.
 type assignments struct {
 	endpoints *xds.LinearCache
 	instances *registry.Snapshot
@@ -26,7 +26,7 @@ type assignments struct {
 	buffer   []ir.Endpoint // for one encoding; large services change often
 }
 
-// servedPort is one port of a service and how its assignment was last encoded.
+// servedPort is one port of a service, with the encoder of its assignment.
 type servedPort struct {
 	compile.ServedPort
 	encoder *envoy.AssignmentEncoder
@@ -39,8 +39,8 @@ func newAssignments(endpoints *xds.LinearCache) *assignments {
 	}
 }
 
-// setInstances publishes the services whose instances differ from the last ones. An assignment that cannot be
-// encoded is an error, stays as it was and keeps no other back.
+// setInstances publishes the services whose instances have changed. An assignment that cannot be encoded is an error:
+// it stays as it was, and does not delay others.
 func (a *assignments) setInstances(instances *registry.Snapshot) error {
 	var put []*xds.Resource
 	var failed error
@@ -53,8 +53,8 @@ func (a *assignments) setInstances(instances *registry.Snapshot) error {
 	return failed
 }
 
-// setServices takes the ports of those services from the live revisions, of which the first is the accepted
-// one, and publishes what has changed.
+// setServices updates the ports of those services from the live revisions, of which the first is the accepted one,
+// and publishes what has changed.
 func (a *assignments) setServices(names []mesh.ServiceName, live []*config.Snapshot) error {
 	var put []*xds.Resource
 	var remove []string
@@ -75,8 +75,8 @@ func (a *assignments) setServices(names []mesh.ServiceName, live []*config.Snaps
 	return failed
 }
 
-// portsOf returns the ports that a service has in any of the live revisions, each as the first of them has it,
-// and whether the accepted revision lacks one. Ports that stay as they are keep their encoders.
+// portsOf returns the ports that a service has in any of the live revisions, each as the first of them defines it,
+// and whether the accepted revision lacks one. Ports that have not changed keep their encoders.
 func (a *assignments) portsOf(name mesh.ServiceName, live []*config.Snapshot) (ports []servedPort, outdated bool) {
 	for i, revision := range live {
 		s := revision.Documents.Services.Get(name)
@@ -116,7 +116,7 @@ func find(ports []servedPort, target ir.Target) *servedPort {
 	return nil
 }
 
-// missing are the names of the assignments of ports that are in old and not in fresh.
+// missing returns the names of the assignments of ports that are in old and not in fresh.
 func missing(old, fresh []servedPort) (names []string) {
 	for _, port := range old {
 		if find(fresh, port.Target) == nil {
@@ -126,7 +126,7 @@ func missing(old, fresh []servedPort) (names []string) {
 	return names
 }
 
-// changedPorts are the ports in fresh that are not in old as they are.
+// changedPorts returns the ports in fresh that are new or differ from those in old.
 func changedPorts(old, fresh []servedPort) []servedPort {
 	return slices.DeleteFunc(slices.Clone(fresh), func(port servedPort) bool {
 		same := find(old, port.Target)
@@ -152,7 +152,7 @@ func (a *assignments) encode(ports []servedPort, instances []*registry.Instance)
 	return made, failed
 }
 
-// endpoint is one port of an instance. Instances that still start are none.
+// endpoint returns one port of an instance as an endpoint; false for an instance that is starting.
 func endpoint(port compile.ServedPort, i *registry.Instance) (ir.Endpoint, bool) {
 	e, ok := port.Endpoint(i.Address, i.Ports)
 	e.Zone, e.Weight, e.Identity = i.Zone, i.Weight, i.Identity

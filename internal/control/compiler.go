@@ -16,11 +16,11 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// compiler keeps the snapshots of all views up to date. It belongs to the loop; workers compile for it.
+// compiler keeps the snapshots of all views up to date. The loop owns it; workers compile for it.
 //
-// A view is compiled when it is new, and again when a document that its last compilation read has changed.
-// Views wait in a queue, each at most once, and are compiled from the documents that are accepted when their turn
-// comes. So edits that come faster than views are compiled cost nothing twice, and keep no view waiting.
+// A view is compiled when it is new, and again when a document that its last compilation read has changed. Views wait
+// in a queue, each at most once, and are compiled from the documents that are accepted when their turn comes. So
+// edits that arrive faster than views compile cause no extra compilations, and no view starves.
 type compiler struct {
 	// Fixed.
 	log       *slog.Logger
@@ -33,9 +33,8 @@ type compiler struct {
 	entries  map[*use]*entry
 	readers  map[config.Key]map[*entry]struct{} // what was read -> by whom
 	queue    []*entry
-	// retained counts the views that have, or are just being compiled from, a revision, be it the accepted one
-	// or not; those that have the accepted one and are idle are not counted. dropped says that another one
-	// is not live any more.
+	// retained counts, by revision, the views that have a snapshot of it or are being compiled from it, except idle
+	// views that have the accepted one. dropped says that a revision is not live any more.
 	retained map[*config.Snapshot]int
 	dropped  bool
 }
@@ -51,7 +50,7 @@ type entry struct {
 	removed bool
 }
 
-// entryState says where an entry is on its way through the queue.
+// entryState is an entry's position in the queue.
 type entryState int
 
 const (
@@ -60,7 +59,7 @@ const (
 	compiling
 )
 
-// job is a view to compile, result is what came of it.
+// job is a view to compile, and result is the outcome.
 type job struct {
 	entry     *entry
 	documents *config.Snapshot
@@ -75,7 +74,7 @@ type result struct {
 	err         error
 }
 
-// caches are what compilations share.
+// caches are shared by all compilations.
 type caches struct {
 	calls     *compile.Cache
 	resources *envoy.Cache
@@ -92,7 +91,7 @@ func newCompiler(v *views, snapshots *xds.SnapshotCache, log *slog.Logger) *comp
 	}
 }
 
-// work compiles what the loop sends until ctx ends. There are cap(done) workers.
+// work compiles what the loop sends, until ctx ends. There are cap(done) workers.
 func (c *compiler) work(ctx context.Context, caches *caches) {
 	for {
 		select {
@@ -129,8 +128,8 @@ func (j job) run(caches *caches) result {
 	return r
 }
 
-// accept makes another revision the accepted one, queues the views that read what has changed, and returns how
-// many these are.
+// accept makes another revision the accepted one, queues the views that read what has changed, and returns their
+// number.
 func (c *compiler) accept(documents *config.Snapshot, changed []config.Key) (affected int) {
 	for _, key := range changed {
 		for e := range c.readers[key] {
@@ -146,7 +145,7 @@ func (c *compiler) accept(documents *config.Snapshot, changed []config.Key) (aff
 	return affected
 }
 
-// add begins to keep a view.
+// add starts to keep a view up to date.
 func (c *compiler) add(u *use) {
 	e := &entry{use: u}
 	c.entries[u] = e
@@ -166,7 +165,7 @@ func (c *compiler) push(e *entry) {
 	}
 }
 
-// next is the job whose turn it is. The channel is nil when there is none.
+// next returns the next job. The channel is nil if there is none.
 func (c *compiler) next() (chan<- job, job) {
 	for len(c.queue) > 0 && c.queue[0].removed {
 		c.queue = c.queue[1:]
@@ -179,7 +178,7 @@ func (c *compiler) next() (chan<- job, job) {
 	return c.jobs, job{entry: e, documents: c.documentsOf(e)}
 }
 
-// started tells that a worker has taken that job, which was the next.
+// started notes that a worker has taken that job, which was the next one.
 func (c *compiler) started(j job) {
 	j.entry.state = compiling
 	c.retained[j.documents]++
@@ -193,7 +192,7 @@ func (c *compiler) documentsOf(e *entry) *config.Snapshot {
 	return c.accepted
 }
 
-// finish publishes a compiled view. What its compilation read may have changed meanwhile: then it is queued
+// finish publishes a compiled view. If a document that the compilation read has changed meanwhile, it queues the view
 // again.
 func (c *compiler) finish(r result) {
 	defer c.unretain(r.documents)
@@ -202,7 +201,7 @@ func (c *compiler) finish(r result) {
 		return
 	}
 	if errors.Is(r.err, compile.ErrNoDocument) && e.reads != nil && c.views.drop(e.use) {
-		c.remove(e) // a document was removed after its last proxy: nobody misses it
+		c.remove(e) // a document was removed after its last proxy: nobody needs the view
 		return
 	}
 	c.index(e, r.reads)
@@ -223,7 +222,7 @@ func (c *compiler) finish(r result) {
 	c.views.set(e.use, e.view, e.from)
 }
 
-// index makes e a reader of what its compilation read.
+// index records which documents the compilation of e read.
 func (c *compiler) index(e *entry, reads compile.Reads) {
 	c.unindex(e)
 	e.reads = reads
@@ -283,7 +282,7 @@ func (c *compiler) unretain(documents *config.Snapshot) {
 	}
 }
 
-// live are the revisions that views have, the accepted one first.
+// live returns the revisions that views have, the accepted one first.
 func (c *compiler) live() []*config.Snapshot {
 	others := make([]*config.Snapshot, 0, len(c.retained))
 	for documents := range c.retained {

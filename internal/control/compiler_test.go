@@ -20,7 +20,7 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// documentsByName are documents that are changed one by one, each in a file of its own.
+// documentsByName are documents that change one by one, each in a file of its own.
 type documentsByName map[string]string
 
 func (d documentsByName) files() fstest.MapFS {
@@ -36,7 +36,7 @@ type oneFile string
 
 func (f oneFile) files() fstest.MapFS { return fstest.MapFS{"mesh.yaml": {Data: []byte(f)}} }
 
-// chain is services that call the next one, an edge that leads to the first, and a mesh.
+// chain returns services of which each calls the next one, an edge that leads to the first, and a mesh.
 func chain(services int) documentsByName {
 	d := documentsByName{
 		"mesh": "kind: Mesh\nname: m\n",
@@ -48,7 +48,7 @@ func chain(services int) documentsByName {
 	return d
 }
 
-// settled waits until all views have got the documents in force, and returns their snapshots by service or edge.
+// settled waits until all views have the documents in force, and returns their snapshots by service or edge.
 func (s *scene) settled(keys map[string]string) map[string]*xds.Snapshot {
 	s.t.Helper()
 	now, _ := s.documents.Accepted()
@@ -61,7 +61,7 @@ func (s *scene) settled(keys map[string]string) map[string]*xds.Snapshot {
 	return snapshots
 }
 
-// askFor lets one sidecar of each service, and an edge, ask for their views.
+// askFor requests the views of one sidecar of each service, and of an edge.
 func (s *scene) askFor(services int) map[string]string {
 	s.t.Helper()
 	keys := map[string]string{"public": s.views.keyOf(node(s.t, mesh.Node{Role: mesh.EdgeProxy, Edge: "public"}))}
@@ -108,8 +108,8 @@ func TestOnlyReadersAreCompiledAgain(t *testing.T) {
 	}
 }
 
-// TestStepByStepEqualsAtOnce changes documents and instances at random. What a server has that saw all of
-// them is the same, to the byte, as what a new server makes of the last.
+// TestStepByStepEqualsAtOnce changes documents and instances at random. A server that saw all changes has the same
+// resources, to the byte, as a new server that saw only the last state.
 func TestStepByStepEqualsAtOnce(t *testing.T) {
 	const services = 8
 	random := rand.New(rand.NewPCG(3, 4))
@@ -170,7 +170,7 @@ func (d documentsByName) change(r *rand.Rand, services int) {
 	}
 }
 
-// another is a new server with the same inputs.
+// another returns a new server with the same inputs.
 func (s *scene) another() *scene {
 	fresh := &scene{t: s.t, documents: s.documents, registry: s.registry}
 	fresh.Control = fresh.with(Everywhere(s.documents))
@@ -227,7 +227,7 @@ func startManual(t *testing.T, documents written) manual {
 	return m
 }
 
-// take takes the job whose turn it is.
+// take takes the next job.
 func (m manual) take() job {
 	m.t.Helper()
 	select {
@@ -241,7 +241,7 @@ func (m manual) take() job {
 
 func (m manual) finish(j job) { m.compiler.done <- j.run(m.caches) }
 
-// TestEndpointsDoNotWaitForViews publishes instances while a compilation takes for ever.
+// TestEndpointsDoNotWaitForViews publishes instances during a compilation that does not end.
 func TestEndpointsDoNotWaitForViews(t *testing.T) {
 	m := startManual(t, webCallsUsers)
 	m.views.keyOf(sidecar(t, "web"))
@@ -259,8 +259,8 @@ func TestEndpointsDoNotWaitForViews(t *testing.T) {
 	m.finish(slow)
 }
 
-// TestViewsSkipRevisions edits documents faster than views are compiled. Each view is compiled once, from the
-// newest documents, and none starves.
+// TestViewsSkipRevisions edits documents faster than views compile. Each view is compiled once, from the newest
+// documents, and none starves.
 func TestViewsSkipRevisions(t *testing.T) {
 	m := startManual(t, webCallsUsers)
 	keys := map[string]string{"web": m.views.keyOf(sidecar(t, "web")), "users": m.views.keyOf(sidecar(t, "users"))}
@@ -278,7 +278,7 @@ func TestViewsSkipRevisions(t *testing.T) {
 	if first.documents != newest {
 		t.Errorf("a view is compiled from revision %s: want %s", first.documents.Revision, newest.Revision)
 	}
-	// While the first is compiled, there is yet another edit.
+	// Another edit arrives while the first view is compiled.
 	m.documents.set(t, webCallsUsers)
 	newest, _ = m.documents.Accepted()
 	m.until("the last documents", func(s *State) bool { return s.Documents == newest })
@@ -301,7 +301,7 @@ func TestViewsSkipRevisions(t *testing.T) {
 	}
 }
 
-// TestAssignmentsOutliveTheirLastView removes a service. Its assignments go after the view that uses them.
+// TestAssignmentsOutliveTheirLastView removes a service. Its assignments are removed after the view that uses them.
 func TestAssignmentsOutliveTheirLastView(t *testing.T) {
 	m := startManual(t, webCallsUsers)
 	key := m.views.keyOf(sidecar(t, "web"))

@@ -15,17 +15,17 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// Instances is the registry, now and as it changes.
+// Instances returns the registry's current snapshot.
 type Instances interface {
 	Snapshot() *registry.Snapshot
 }
 
-// Reports is what proxies say, now and as it changes.
+// Reports returns what proxies have reported.
 type Reports interface {
 	Snapshot() *report.Snapshot
 }
 
-// Inputs are what a Control joins. Each is an immutable value that tells when it is stale.
+// Inputs are what a Control combines. Each gives immutable values with a channel that closes when the value is stale.
 type Inputs struct {
 	Documents Documents
 	Instances Instances
@@ -67,10 +67,10 @@ func New(inputs Inputs, log *slog.Logger) *Control {
 	return c
 }
 
-// Source is what the xDS server serves from.
+// Source returns what the xDS server serves.
 func (c *Control) Source() xds.Source { return c.source }
 
-// Callbacks keep count of which views have nodes. The xDS server must have them.
+// Callbacks returns callbacks that count the nodes of each view. The xDS server must call them.
 func (c *Control) Callbacks() xds.Callbacks {
 	return xds.Callbacks{
 		StreamOpen: func(_ context.Context, s xds.StreamInfo) error {
@@ -81,14 +81,14 @@ func (c *Control) Callbacks() xds.Callbacks {
 	}
 }
 
-// Ready is closed once the documents in force and the instances known at the start are published.
-// Streams served earlier would be told of an emptier mesh than there is.
+// Ready is closed once the documents in force and the instances known at the start are published. A client that was
+// served earlier would get an emptier mesh than there is.
 func (c *Control) Ready() <-chan struct{} { return c.ready }
 
-// State is the inputs that are published now. Safe to call from anywhere.
+// State returns the inputs that are published now. It is safe for concurrent use.
 func (c *Control) State() *State { return c.current.Load() }
 
-// View returns who a node says it is and the status of its view. ok is false if it has no view yet. An error says
+// View returns the identity of a node and the status of its view. ok is false if it has no view yet. An error says
 // why nothing is sent to the node.
 func (c *Control) View(node *xds.Node) (n mesh.Node, view View, ok bool, err error) {
 	id := c.views.identity(node)
@@ -125,8 +125,7 @@ func (c *Control) Failed() int { return c.views.failed() }
 // instances.
 func (c *Control) Gone() []Gone { return c.views.left() }
 
-// Published waits until the service's instances as they are now are published, and returns the names of
-// their assignments.
+// Published waits until the service's current instances are published, and returns the names of their assignments.
 func (c *Control) Published(ctx context.Context, service mesh.ServiceName) ([]string, error) {
 	now := c.inputs.Instances.Snapshot().Sequence()
 	for {
@@ -142,7 +141,7 @@ func (c *Control) Published(ctx context.Context, service mesh.ServiceName) ([]st
 	}
 }
 
-// State is the inputs of one moment, all of whose endpoints are published. Views follow as they are compiled.
+// State is the inputs at one moment, all of whose endpoints are published. Views follow when they are compiled.
 // Immutable.
 type State struct {
 	Documents *config.Snapshot // accepted; nil before the first publication
@@ -154,7 +153,7 @@ type State struct {
 // Stale returns a channel that closes when there is a newer state.
 func (s *State) Stale() <-chan struct{} { return s.stale }
 
-// assignmentsOf are the names of the assignments of a service's ports; none without a manifest.
+// assignmentsOf returns the names of the assignments of a service's ports; none if the service has no manifest.
 func (s *State) assignmentsOf(service mesh.ServiceName) []string {
 	manifest := s.Documents.Documents.Services.Get(service)
 	if manifest == nil {

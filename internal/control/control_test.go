@@ -29,7 +29,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// folder is documents that a test changes.
+// folder holds documents that a test changes.
 type folder struct {
 	mu      sync.Mutex
 	now     *config.Snapshot
@@ -42,10 +42,10 @@ func (f *folder) Accepted() (*config.Snapshot, <-chan struct{}) {
 	return f.now, f.changed
 }
 
-// written are documents as people write them.
+// written is documents as people write them.
 type written interface{ files() fstest.MapFS }
 
-// set makes other documents the accepted ones.
+// set replaces the accepted documents.
 func (f *folder) set(t *testing.T, documents written) {
 	t.Helper()
 	s, problems, err := config.Load(documents.files())
@@ -69,7 +69,7 @@ type scene struct {
 	reports   *report.Collector
 }
 
-// with is a Control of the scene's inputs, not yet running.
+// with returns a Control with the scene's inputs that does not run yet.
 func (s *scene) with(documents Documents) *Control {
 	s.reports = report.NewCollector()
 	return New(Inputs{Documents: documents, Instances: s.registry, Reports: s.reports}, slog.New(slog.DiscardHandler))
@@ -127,7 +127,7 @@ func (s *scene) until(what string, fits func(*State) bool) *State {
 	}
 }
 
-// view waits until what is known of a view fits.
+// view waits until the status of a view fits.
 func (s *scene) view(key, what string, fits func(View) bool) View {
 	s.t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
@@ -141,12 +141,12 @@ func (s *scene) view(key, what string, fits func(View) bool) View {
 	}
 }
 
-// upToDate fits a view that has got the documents in force.
+// upToDate reports whether a view has the documents in force.
 func (s *scene) upToDate(v View) bool {
 	return v.Err == nil && !v.Behind && v.Revision == s.State().Documents.Revision
 }
 
-// eventually waits until something holds that no channel tells of.
+// eventually waits for a condition that no channel announces.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(time.Millisecond) {
@@ -206,7 +206,8 @@ func TestServiceWithoutManifestIsSentNothing(t *testing.T) {
 	}
 }
 
-// TestRemovedServiceWithoutProxies leaves no view behind that cannot be compiled: nobody waits for it.
+// TestRemovedServiceWithoutProxies removes a service: no view is left that cannot be compiled and that nobody waits
+// for.
 func TestRemovedServiceWithoutProxies(t *testing.T) {
 	s := start(t, webCallsUsers)
 	node := sidecar(t, "users")
@@ -317,7 +318,7 @@ func TestUnusedViewsAreForgotten(t *testing.T) {
 	}
 }
 
-// TestZoneIsInNoView has nodes that differ only in their zones share a view: the zone changes no resource.
+// TestZoneIsInNoView checks that nodes that differ only in their zones share a view: the zone changes no resource.
 func TestZoneIsInNoView(t *testing.T) {
 	s := start(t, webCallsUsers)
 	here, there := sidecar(t, "web"), node(t, mesh.Node{Role: mesh.Sidecar, Service: "web", Zone: "zone-b"})
@@ -330,7 +331,8 @@ func TestZoneIsInNoView(t *testing.T) {
 	}
 }
 
-// A fetch has no end that is told: it keeps its view for a while, as one that has just lost its last node.
+// TestFetchHoldsNoView fetches without a stream. The end of a fetch is not announced, so its view is kept for a
+// while, like one that has just lost its last node.
 func TestFetchHoldsNoView(t *testing.T) {
 	s := start(t, webCallsUsers)
 	server := xds.NewServer(s.Source(), xds.ServerOptions{Callbacks: s.Callbacks()})
@@ -362,7 +364,7 @@ func TestStrangerHasNoView(t *testing.T) {
 	}
 }
 
-// TestWhatAProgramCannotReach is shown, and keeps nothing else from being published.
+// TestWhatAProgramCannotReach checks that such a target is shown, and delays nothing else.
 func TestWhatAProgramCannotReach(t *testing.T) {
 	s := start(t, oneFile("kind: Service\nname: users\nports: 9090/grpc\n---\nkind: Service\nname: desk\ncalls: [users, ledger]\n---\nkind: External\nname: ledger\nprotocol: tcp\nhost: ledger.example.com\nport: 5432\n"))
 	key := s.views.keyOf(node(t, mesh.Node{Role: mesh.Proxyless, Service: "desk"}))
@@ -375,7 +377,8 @@ func TestWhatAProgramCannotReach(t *testing.T) {
 	}
 }
 
-// A node's metadata is decoded when its first stream opens, and not each time that somebody asks about it.
+// TestNodesAreDecodedOnce checks that a node's metadata is decoded when its first stream opens, and not at each
+// query.
 func TestNodesAreDecodedOnce(t *testing.T) {
 	v, n := newViews(), sidecar(t, "users")
 	want := identify(n)
@@ -391,7 +394,7 @@ func TestNodesAreDecodedOnce(t *testing.T) {
 	}
 }
 
-// TestNodesThatLeftAreBounded connects under ever new node IDs, as anybody can.
+// TestNodesThatLeftAreBounded connects with ever new node IDs, as any client can.
 func TestNodesThatLeftAreBounded(t *testing.T) {
 	v := newViews()
 	proto := sidecar(t, "users").Proto

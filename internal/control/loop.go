@@ -14,16 +14,16 @@ import (
 // keepUnused is how long a view without nodes stays compiled: long enough for a proxy to restart.
 const keepUnused = 10 * time.Minute
 
-// moveDelay is how long views that nodes are to move to are collected. The engine looks at all streams for one
-// move or many.
+// moveDelay is how long the views that nodes are to move to are collected. The engine looks at all streams each time,
+// however many nodes move.
 const moveDelay = 20 * time.Millisecond
 
-// recoveryTime is how long after the start a proxy that comes back keeps endpoints that this server does not
-// know: the default check-in interval, so that every instance has had the time to return, and some more for a
-// busy machine. A proxy whose endpoints are known again, or were known at the start, is not kept waiting.
+// recoveryTime is how long after the start a returning proxy keeps endpoints that this server does not know. It is
+// the default check-in interval, so that every instance has time to return, and some more for a busy machine. A proxy
+// whose endpoints are known again, or were known at the start, does not wait.
 const recoveryTime = registry.DefaultLease/registry.CheckInsPerLease + 15*time.Second
 
-// loop is everything that changes while Run runs. One goroutine owns it.
+// loop is the state that changes while Run runs. One goroutine owns it.
 type loop struct {
 	*Control
 	compiler    *compiler
@@ -95,8 +95,8 @@ func (l *loop) run(ctx context.Context) {
 	}
 }
 
-// takeDocuments publishes the live revisions as they are now. What they add to endpoints comes before any view
-// that uses it, and what they do not have any more goes after the last view that used it.
+// takeDocuments publishes the current live revisions. Ports that are added are published before any view that uses
+// them, and ports that are removed go after the last view that used them.
 func (l *loop) takeDocuments() (stale <-chan struct{}) {
 	revisions, stale := l.inputs.Documents.Revisions()
 	last := l.revisions
@@ -129,20 +129,20 @@ func servicesOf(keys []config.Key) (names []mesh.ServiceName) {
 	return names
 }
 
-// takeInstances publishes the endpoints as they are now.
+// takeInstances publishes the current endpoints.
 func (l *loop) takeInstances() {
 	l.instances = l.inputs.Instances.Snapshot()
 	l.report(l.assignments.setInstances(l.instances))
 	l.setState()
 }
 
-// takeReports makes known what proxies say. Nothing is decided by it yet.
+// takeReports publishes what proxies report in State. Nothing depends on it yet.
 func (l *loop) takeReports() {
 	l.reports = l.inputs.Reports.Snapshot()
 	l.setState()
 }
 
-// takeViews begins to keep the views that nodes have asked for since the last call.
+// takeViews adds the views that nodes have requested since the last call.
 func (l *loop) takeViews() {
 	for _, u := range l.views.takeAdded() {
 		l.compiler.add(u)

@@ -6,25 +6,25 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// Revisions are the sets of documents that are live and which node gets which of them. Immutable.
+// Revisions are the live sets of documents, and which node gets which of them. Immutable.
 type Revisions struct {
-	// Accepted is what every node gets that is not pinned to another revision.
+	// Accepted is for every node that is not pinned to another revision.
 	Accepted *config.Snapshot
-	// Pinned returns the revision that the node of that ID is pinned to, nil for one that follows Accepted. It
-	// is called from any goroutine, must not block and answers the same for a node each time. A nil function
-	// pins no node.
+	// Pinned returns the revision that the node of that ID is pinned to, nil for a node that follows Accepted. It is
+	// called from any goroutine, must not block, and must always return the same for a node. If the function is nil,
+	// no node is pinned.
 	Pinned func(id string, node mesh.Node) *config.Snapshot
 }
 
-// Documents are the live revisions, now and as they change.
+// Documents gives the live revisions.
 type Documents interface {
 	// Revisions returns the live revisions and a channel that closes when they are stale.
 	Revisions() (*Revisions, <-chan struct{})
 }
 
-// Accepted is a source of documents with one revision in force.
+// Accepted is a source of documents that has one revision in force.
 type Accepted interface {
-	// Accepted returns the documents in force and a channel that closes when they are not any more.
+	// Accepted returns the documents in force, and a channel that closes when others are.
 	Accepted() (*config.Snapshot, <-chan struct{})
 }
 

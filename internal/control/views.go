@@ -15,34 +15,34 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// maxViews bounds the views that there are at a time. Nodes choose what they say of themselves, so that one
-// client could ask for any number of them. Beyond the bound a node is sent nothing and keeps what it has.
+// maxViews limits the number of views. Nodes choose how they identify themselves, so one client could request any
+// number of views. Beyond the limit a node is sent nothing and keeps what it has.
 const maxViews = 1 << 16
 
-// View is what is known of one view. Immutable.
+// View is the status of one view. Immutable.
 type View struct {
-	// Revision is that of the documents its snapshot was made from, or would be made from to the last byte; ""
-	// when it has no snapshot.
+	// Revision is the revision of the documents from which its snapshot was made, or from which the same bytes would
+	// result; "" without a snapshot.
 	Revision mesh.Revision
 	// Behind says that the view's documents have changed and its new snapshot is not published yet.
 	Behind bool
 	// Err says why the view's documents cannot be compiled for it. It then keeps its last snapshot.
 	Err error
-	// Unreachable is what the documents call and this kind of client cannot reach.
+	// Unreachable are the targets that the documents call and this kind of client cannot reach.
 	Unreachable []ir.Unreachable
-	// NotApplied is what the documents set and this kind of client does not honor.
+	// NotApplied are the settings in the documents that this kind of client does not support.
 	NotApplied []ir.NotApplied
 }
 
-// identity is who a node is, decoded from its metadata, and the name of what nodes like it get.
+// identity is a node's decoded metadata, and the key of its view.
 type identity struct {
 	node mesh.Node
 	key  string
 	err  error
 }
 
-// identify decodes a node's metadata. Nodes with one key get the same resources from the same documents. The
-// zone is not in the key, since it changes no resource.
+// identify decodes a node's metadata. Nodes with equal keys get the same resources from the same documents. The zone
+// is not in the key, since it changes no resource.
 func identify(node *xds.Node) identity {
 	n, err := envoy.NodeFromMetadata(node.Proto)
 	if err != nil {
@@ -54,7 +54,7 @@ func identify(node *xds.Node) identity {
 	return identity{node: n, key: string(key), err: err}
 }
 
-// use is one view, of a node's key and a revision, and who has it.
+// use is one view, of a node's key and a revision, and the number of streams that use it.
 type use struct {
 	// Fixed.
 	key    string           // of the view: the node's key, and the revision where it is pinned
@@ -70,17 +70,17 @@ type use struct {
 	from     *config.Snapshot // what its snapshot was made from, where it is behind or cannot be compiled; nil without one
 }
 
-// current reports whether the view's snapshot is that of its documents. The caller holds the lock of views.
+// current reports whether the view's snapshot is made from its current documents. The caller holds the lock of views.
 func (u *use) current() bool { return u.compiled && !u.view.Behind && u.view.Err == nil }
 
-// member is an open stream's node.
+// member is the node of an open stream.
 type member struct {
 	*identity
 	use  *use // the view that it has; nil until it asks
 	next *use // the view that it is to move to once that is current; nil when it is to stay
 }
 
-// views knows which views nodes have. The xDS server's streams write it, the loop reads it.
+// views keeps track of which nodes have which views. The xDS server's streams write it, and the loop reads it.
 type views struct {
 	asked     chan struct{} // one slot: there is a view that the loop has not seen
 	revisions atomic.Pointer[Revisions]
@@ -93,7 +93,7 @@ type views struct {
 	gone    map[string]Gone // by node ID
 }
 
-// maxGone bounds the nodes that are remembered after they left: anybody can connect under many node IDs.
+// maxGone limits the nodes that are remembered after they left: any client can connect with any number of node IDs.
 const maxGone = 10_000
 
 // Gone is a node that was connected and is not now.
@@ -110,11 +110,11 @@ func newViews() *views {
 	}
 }
 
-// keyOf is the view that a node has, whether it asks on a stream or fetches. A node that does not say who it
-// is has a view that is never published: it is sent nothing and keeps what it has.
+// keyOf returns the key of a node's view, for streams and for fetches. A node that does not identify itself has a
+// view that is never published: it is sent nothing and keeps what it has.
 //
-// A node that is to get another revision stays in its view until the other one is current. It could be
-// sent something older in between otherwise, and nothing if the other one cannot be compiled.
+// A node that is to get another revision stays in its view until the other one is current. Otherwise it could be sent
+// something older meanwhile, or nothing if the other one cannot be compiled.
 func (v *views) keyOf(node *xds.Node) string {
 	id := v.identity(node)
 	if id.err != nil {
@@ -138,7 +138,7 @@ func (v *views) keyOf(node *xds.Node) string {
 	return m.use.key
 }
 
-// move lets a member have a view, now or once it is current. The caller holds mu.
+// move moves a member to a view, now or once that view is current. The caller holds mu.
 func (v *views) move(m *member, to *use) {
 	m.stay()
 	switch {
@@ -153,7 +153,7 @@ func (v *views) move(m *member, to *use) {
 	}
 }
 
-// stay lets a member no longer wait for another view. The caller holds the lock of views.
+// stay cancels a member's move to another view. The caller holds the lock of views.
 func (m *member) stay() {
 	if m.next != nil {
 		m.next.awaited--
@@ -170,14 +170,15 @@ func (m *member) leave() {
 	}
 }
 
-// awaited reports whether members are to move to a view that is current now.
+// awaited reports whether members wait to move to a view that is current now.
 func (v *views) awaited(u *use) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return u.awaited > 0 && u.current()
 }
 
-// viewKey names the view that a node has now: what nodes like it get, and the revision if it is pinned to one.
+// viewKey returns the key of the view that a node should have now: that of its identity, and the revision if it is
+// pinned to one.
 func (v *views) viewKey(node *xds.Node, id identity) (key string, pinned *config.Snapshot) {
 	if pinned = v.revisions.Load().pin(node, id.node); pinned == nil {
 		return id.key, nil
@@ -185,7 +186,7 @@ func (v *views) viewKey(node *xds.Node, id identity) (key string, pinned *config
 	return id.key + "@" + string(pinned.Revision), pinned
 }
 
-// add makes a view that nobody has had and lets the loop know; nil when there are too many. The caller holds mu.
+// add creates a view and notifies the loop; nil if there are too many. The caller holds mu.
 func (v *views) add(key string, node mesh.Node, pinned *config.Snapshot) *use {
 	if len(v.uses) >= maxViews {
 		return nil
@@ -201,7 +202,7 @@ func (v *views) add(key string, node mesh.Node, pinned *config.Snapshot) *use {
 	return u
 }
 
-// identity returns who a node is. It is decoded once for a stream's node, which is remembered after it left.
+// identity returns a node's identity. It is decoded once for a stream's node, and remembered after the node left.
 func (v *views) identity(node *xds.Node) identity {
 	v.mu.Lock()
 	m, gone := v.members[node], v.gone[node.ID]
@@ -215,7 +216,7 @@ func (v *views) identity(node *xds.Node) identity {
 	return identify(node)
 }
 
-// open tells that a stream of node has begun: its view stays until close.
+// open notes that a stream of node has opened. Its view is kept until close.
 func (v *views) open(node *xds.Node) {
 	id := identify(node)
 	if id.err != nil {
@@ -228,7 +229,7 @@ func (v *views) open(node *xds.Node) {
 	v.mu.Unlock()
 }
 
-// close tells that a stream of node has ended.
+// close notes that a stream of node has ended.
 func (v *views) close(node *xds.Node) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -247,7 +248,7 @@ func (v *views) close(node *xds.Node) {
 	}
 }
 
-// left are the nodes that were connected a short while ago and are not now.
+// left returns the nodes that disconnected a short while ago.
 func (v *views) left() []Gone {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -263,8 +264,8 @@ func (v *views) takeAdded() []*use {
 	return added
 }
 
-// sweep forgets the views that nobody has had, and the nodes that have been gone, since before. It returns the
-// views. Nodes that are expected, by ID, are not forgotten.
+// sweep forgets the views that no node has used, and the nodes that have been gone, since before, except expected
+// nodes. It returns the views.
 func (v *views) sweep(before time.Time, expected map[string]bool) []*use {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -290,15 +291,15 @@ func (v *views) drop(u *use) bool {
 	return true
 }
 
-// set notes what became of a view. from is what its snapshot was made from where that is not what it should
-// have, nil without a snapshot.
+// set updates the status of a view. from is the documents of its snapshot if they are not the current ones, and nil
+// without a snapshot.
 func (v *views) set(u *use, view View, from *config.Snapshot) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	u.compiled, u.view, u.from = true, view, from
 }
 
-// ofNode is get for the view that a node has. While the node is to move to another view, it says why that one
+// ofNode does what get does, for the view of a node. While the node is to move to another view, it says why that one
 // is not current.
 func (v *views) ofNode(node *xds.Node, id identity) (view View, from *config.Snapshot, ok bool) {
 	v.mu.Lock()
@@ -321,8 +322,8 @@ func (v *views) ofNode(node *xds.Node, id identity) (view View, from *config.Sna
 	return view, from, ok
 }
 
-// get returns what is known of the view of that key, and the documents that its snapshot was made from: nil
-// when it has none. It is not ok when there is no such view or it was not compiled yet.
+// get returns the status of the view with that key, and the documents of its snapshot, nil without one. It is not ok
+// if there is no such view or if it is not compiled yet.
 func (v *views) get(key string) (view View, from *config.Snapshot, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -342,7 +343,7 @@ func (v *views) get(key string) (view View, from *config.Snapshot, ok bool) {
 	return view, from, true
 }
 
-// failed counts the views whose documents cannot be compiled for them.
+// failed returns the number of views whose documents cannot be compiled for them.
 func (v *views) failed() int {
 	v.mu.Lock()
 	defer v.mu.Unlock()

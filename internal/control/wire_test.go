@@ -45,7 +45,7 @@ func (s *scene) serve() *grpc.ClientConn {
 	return conn
 }
 
-// subscriber is a client and the versions of the clusters it has.
+// subscriber is a client, with the versions of the clusters that it has.
 type subscriber struct {
 	t       *testing.T
 	mu      sync.Mutex
@@ -89,7 +89,7 @@ func (s *subscriber) take(u *client.Update) {
 	u.Accept()
 }
 
-// clusters returns the client's clusters and how many updates it was sent.
+// clusters returns the client's clusters and how many updates it has received.
 func (s *subscriber) clusters() (string, int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +115,7 @@ func (s *subscriber) awaitClusters(what string, of *xds.Snapshot) {
 	})
 }
 
-// rollout is two revisions, and which nodes are pinned to the second.
+// rollout is two revisions, and the nodes that are pinned to the second.
 type rollout struct {
 	mu      sync.Mutex
 	now     *Revisions
@@ -153,8 +153,8 @@ func parsed(t *testing.T, documents oneFile) *config.Snapshot {
 	return s
 }
 
-// TestRevisionsSideBySide lets two revisions be live at once: one proxy of a service gets the next revision, then
-// the other one does, then both go back.
+// TestRevisionsSideBySide has two live revisions: one proxy of a service gets the next revision, then the other one
+// does, and then both go back.
 func TestRevisionsSideBySide(t *testing.T) {
 	const next oneFile = "kind: Service\nname: web\nports: 8080\ncalls: orders\n---\nkind: Service\nname: orders\nports: 8080\n"
 	old, fresh := parsed(t, webCallsUsers), parsed(t, next)
@@ -199,7 +199,8 @@ func TestRevisionsSideBySide(t *testing.T) {
 	second.awaitClusters("back", before)
 }
 
-// TestRejectionsAreAnInput lets a proxy reject a change. The state says so until the proxy accepts another one.
+// TestRejectionsAreAnInput makes a proxy reject a change. The state contains the rejection until the proxy accepts
+// another change.
 func TestRejectionsAreAnInput(t *testing.T) {
 	s := start(t, webCallsUsers)
 	sub := s.subscribe(s.serve(), mesh.Node{Role: mesh.Sidecar, Service: "web"}, "the-node")
@@ -220,7 +221,7 @@ func TestRejectionsAreAnInput(t *testing.T) {
 	s.until("the end of the rejection", func(state *State) bool { return len(state.Reports.Rejections) == 0 })
 }
 
-// TestPinnedToWhatCannotBeCompiled pins a proxy to a revision without its service. It keeps what it has.
+// TestPinnedToWhatCannotBeCompiled pins a proxy to a revision without its service. It keeps its configuration.
 func TestPinnedToWhatCannotBeCompiled(t *testing.T) {
 	old, broken := parsed(t, webCallsUsers), parsed(t, "kind: Service\nname: other\n")
 	r := &rollout{}

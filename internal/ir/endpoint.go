@@ -12,7 +12,7 @@ type EndpointSet struct {
 	Endpoints []Endpoint `json:"endpoints,omitempty"` // in any order; of two with one address the first counts
 }
 
-// Endpoint is one address where a target is reached. Instances that are still starting are no endpoints.
+// Endpoint is one address at which a target is reached. Instances that are starting are not included.
 type Endpoint struct {
 	Address netip.AddrPort `json:"address"`
 	// HealthPort is where health checks are sent, at the same address; 0 is the port of Address.

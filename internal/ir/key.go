@@ -9,11 +9,11 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// AppendKey appends a canonical form of v, a value of this package, to b. It holds everything in v except the
+// AppendKey appends a canonical form of v, a value of this package, to b. It contains everything in v except the
 // origins. So two values with equal keys mean the same behaviour and encode to the same bytes, wherever in the
 // documents they come from.
 //
-// It panics on a type that it does not know, such as a map.
+// It panics on a type that it does not support, such as a map.
 func AppendKey(b []byte, v any) []byte { return appendKey(b, reflect.ValueOf(v)) }
 
 var (

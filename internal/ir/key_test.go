@@ -10,7 +10,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// TestKeyHoldsEverythingButOrigins changes each part of a value, at any depth, and looks whether its key follows.
+// TestKeyHoldsEverythingButOrigins changes each part of a value, at any depth, and checks that its key changes.
 func TestKeyHoldsEverythingButOrigins(t *testing.T) {
 	for _, v := range []any{&Upstream{}, &VirtualHost{}, &Egress{}, &Tunnel{}, &Ingress{}, &EdgeListener{}, &Channel{}, &Endpoint{}} {
 		root := reflect.ValueOf(v).Elem()

@@ -6,8 +6,8 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// Proxy is everything that the nodes of one view do. Which fields are set follows from the node's
-// role: a sidecar has Egress, Tunnels and Ingress, an edge has Edge, a proxyless program has Channels.
+// Proxy is everything that the nodes of one view do. The node's role determines which fields are set: a sidecar has
+// Egress, Tunnels and Ingress, an edge has Edge, and a proxyless program has Channels.
 type Proxy struct {
 	Node     mesh.Node `json:"node"`
 	Egress   *Egress   `json:"egress,omitempty"`
@@ -15,31 +15,32 @@ type Proxy struct {
 	Ingress  []Ingress `json:"ingress,omitempty"`  // in the order of the manifest's ports
 	Edge     *Edge     `json:"edge,omitempty"`     //
 	Channels []Channel `json:"channels,omitempty"` // by target
-	// Upstreams is every target that the fields above send to, each once, by target.
+	// Upstreams are all targets that the fields above send to, sorted, without duplicates.
 	Upstreams []Upstream `json:"upstreams,omitempty"`
-	// Unreachable is what the manifest calls and this kind of client cannot, with the reason.
+	// Unreachable are the targets that the manifest calls and this kind of client cannot reach, with the reason.
 	Unreachable []Unreachable `json:"unreachable,omitempty"`
-	// NotApplied is what documents set for a target and this kind of client does not honor, with the reason.
+	// NotApplied are the settings that documents have for a target and this kind of client does not support, with the
+	// reason.
 	NotApplied []NotApplied `json:"notApplied,omitempty"` // by target, then in the order of the settings
 }
 
-// Egress is where an application sends its HTTP requests. The host of a request chooses the target.
+// Egress is where an application sends its HTTP requests. The host of a request selects the target.
 type Egress struct {
 	Bind  netip.AddrPort `json:"bind"`
 	Hosts []VirtualHost  `json:"hosts,omitempty"` // one a target, by target
-	// NoRoute is the answer, with status 404, to a request for any other host. The host itself
-	// is put between Before and After.
+	// NoRoute is the answer, with status 404, to a request for any other host. The host is inserted between Before
+	// and After.
 	NoRoute NoRoute     `json:"noRoute"`
 	Origin  mesh.Origin `json:"origin"`
 }
 
-// NoRoute is a message around the host that was asked for.
+// NoRoute is a message around the requested host.
 type NoRoute struct {
 	Before string `json:"before"`
 	After  string `json:"after"`
 }
 
-// Tunnel is a local port whose connections go to one target as they are.
+// Tunnel is a local port whose connections are forwarded to one target unchanged.
 type Tunnel struct {
 	Bind   netip.AddrPort `json:"bind"`
 	Target Target         `json:"target"`
@@ -72,7 +73,7 @@ type EdgeListener struct {
 	Origin mesh.Origin    `json:"origin"`
 }
 
-// CertificateAt names the PEM files of a certificate on the proxy's own host. Their content is never read here.
+// CertificateAt names the PEM files of a certificate on the proxy's own host. The server never reads their content.
 type CertificateAt struct {
 	Chain string `json:"chain"`
 	Key   string `json:"key"`
@@ -92,7 +93,7 @@ type Unreachable struct {
 	Origin mesh.Origin `json:"origin"`
 }
 
-// NotApplied is a setting that a document has for a target and that this kind of client does not honor.
+// NotApplied is a setting that a document has for a target and that this kind of client does not support.
 type NotApplied struct {
 	Target  Target      `json:"target"`
 	Setting string      `json:"setting"` // as in documents: retries.perTryTimeout

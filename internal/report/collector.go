@@ -11,8 +11,8 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// delay is how long changes are collected before a snapshot becomes stale. When all proxies reject something at
-// once, readers look again a few times and not once for each.
+// delay is how long changes are collected before a snapshot becomes stale. If all proxies reject something at once,
+// readers look a few times, and not once for each rejection.
 const delay = 50 * time.Millisecond
 
 // Collector collects what proxies report.
@@ -25,21 +25,21 @@ type Collector struct {
 	stale   bool               // current is going to be
 }
 
-// stream is what one stream has rejected.
+// stream holds the rejections of one stream.
 type stream struct {
 	node  *xds.Node
 	types map[string]*rejections
 }
 
-// rejections are those of one type.
+// rejections are the rejections of one type.
 type rejections struct {
 	all []xds.Rejection // oldest first
-	// The response under way, and which rejected names it has; its ACK accepts them.
+	// The pending response, and which rejected names it contains. Its ACK accepts them.
 	nonce string
 	names []string
 }
 
-// NewCollector returns a collector that nothing was reported to.
+// NewCollector returns a collector without reports.
 func NewCollector() *Collector { return &Collector{streams: map[uint64]*stream{}} }
 
 // Snapshot returns what was reported until now, or until a moment ago.
@@ -52,7 +52,7 @@ func (c *Collector) Snapshot() *Snapshot {
 	return c.current
 }
 
-// rejections copies what there is. The caller holds mu.
+// rejections returns a copy of all rejections. The caller holds mu.
 func (c *Collector) rejections() []Rejection {
 	var all []Rejection
 	for _, s := range c.streams {
@@ -68,7 +68,7 @@ func (c *Collector) rejections() []Rejection {
 	return all
 }
 
-// changed lets the current snapshot become stale. The caller holds mu.
+// changed makes the current snapshot stale, after delay. The caller holds mu.
 func (c *Collector) changed() {
 	if c.current == nil || c.stale {
 		return
@@ -82,7 +82,7 @@ func (c *Collector) changed() {
 	})
 }
 
-// Callbacks collects from the streams of one xDS server, and tells next what it is told.
+// Callbacks returns callbacks that collect from the streams of one xDS server, and call next.
 func (c *Collector) Callbacks(next xds.Callbacks) xds.Callbacks {
 	return xds.Callbacks{
 		StreamOpen: func(ctx context.Context, s xds.StreamInfo) error {
@@ -143,7 +143,7 @@ func (c *Collector) rejected(info xds.StreamInfo, r xds.Rejection) {
 	c.changed()
 }
 
-// sent notes which rejected names are offered again.
+// sent notes which rejected names a response contains again.
 func (c *Collector) sent(id uint64, r xds.ResponseInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

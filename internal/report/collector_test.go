@@ -10,7 +10,7 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// teller tells a collector what one stream says.
+// teller reports to a collector what one stream says.
 type teller struct {
 	xds.Callbacks
 	stream xds.StreamInfo

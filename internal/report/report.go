@@ -17,12 +17,12 @@ func (s *Snapshot) Changed() <-chan struct{} { return s.changed }
 // Rejection is a change that a node has rejected (NACK).
 type Rejection struct {
 	Node *xds.Node
-	// Rejection is the server's account of it. Its names are those that the node has not accepted since, at most
+	// Rejection is the server's record of it. Its names are those that the node has not accepted since, at most
 	// MaxNames of them.
 	xds.Rejection
 }
 
-// Bounds of what is kept of one stream.
+// Limits of what is kept of one stream.
 const (
 	MaxRejections = 16 // of one type; the newest are kept
 	MaxNames      = 64 // of one rejection

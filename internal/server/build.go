@@ -29,7 +29,7 @@ import (
 	"github.com/doyen-mesh/doyen/xds/xdsmetrics"
 )
 
-// build makes every part and starts none.
+// build creates every part and starts none.
 func build(ctx context.Context, o Options) (*server, error) {
 	o.GRPC, o.HTTP = cmp.Or(o.GRPC, DefaultGRPC), cmp.Or(o.HTTP, DefaultHTTP)
 	if o.Log == nil {
@@ -70,9 +70,9 @@ func (s *server) build(ctx context.Context) error {
 		Logger:          s.Log,
 		Callbacks:       s.metrics.Callbacks(reports.Callbacks(s.control.Callbacks())),
 		IsolateRejected: true,
-		// Edges are pushed their virtual hosts one by one; the envoy package names them as that needs.
+		// Edges get their virtual hosts by VHDS. The envoy package gives them the names that this requires.
 		PushVirtualHosts: true,
-		// Far more than a fleet behind one address and an edge of 50,000 routes need.
+		// These limits are far above what a fleet behind one address, or an edge with 50,000 routes, needs.
 		MaxStreamsPerPeer: 50_000,
 		MaxSubscriptions:  200_000,
 	})
@@ -125,7 +125,7 @@ func (s *server) known(name mesh.ServiceName) bool {
 	return documents != nil && documents.Documents.Services.Get(name) != nil
 }
 
-// settled returns when the proxies of all callers of the service have acknowledged its instances as they are now.
+// settled waits until the proxies of all callers of the service have acknowledged its current instances.
 func (s *server) settled(ctx context.Context, name mesh.ServiceName) error {
 	names, err := s.control.Published(ctx, name)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// ListenError is why a server cannot listen on one of its addresses.
+// ListenError says why a server cannot listen on one of its addresses.
 type ListenError struct {
 	Port    string // "gRPC" or "HTTP"
 	Address string // as in Options
@@ -28,7 +28,7 @@ func (all ListenErrors) Error() string {
 	return strings.Join(texts, "; ")
 }
 
-// Unwrap returns the errors one by one.
+// Unwrap returns the individual errors.
 func (all ListenErrors) Unwrap() []error {
 	errs := make([]error, len(all))
 	for i, e := range all {
@@ -37,7 +37,7 @@ func (all ListenErrors) Unwrap() []error {
 	return errs
 }
 
-// listen listens on both addresses, or returns all that is wrong with them.
+// listen listens on both addresses, or returns the errors for both.
 func (s *server) listen() (onGRPC, onHTTP net.Listener, err error) {
 	var failed ListenErrors
 	on := func(port, address string) net.Listener {
@@ -62,7 +62,7 @@ func (s *server) listen() (onGRPC, onHTTP net.Listener, err error) {
 	return nil, nil, failed
 }
 
-// checkPorts returns all that is wrong with both addresses, before anything is read: the server listens only once it has
+// checkPorts returns the errors for both addresses before anything else is done: the server listens only once it has
 // something to serve.
 func (s *server) checkPorts() error {
 	onGRPC, onHTTP, err := s.listen()

@@ -10,14 +10,15 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// manifestVersions hashes the parts of manifests that agents follow: each manifest once, not once for each agent.
+// manifestVersions hashes the parts of manifests that agents follow. It hashes each manifest once, and not once for
+// each agent.
 type manifestVersions struct {
 	mu    sync.Mutex
 	of    *config.Snapshot
 	known map[*config.Service]string // manifests of of
 }
 
-// version changes with the ports and the health check of a service; "" when it has no manifest.
+// version returns a text that changes with the ports and the health check of a service; "" if it has no manifest.
 func (m *manifestVersions) version(documents *config.Snapshot, name mesh.ServiceName) string {
 	if documents == nil {
 		return ""
@@ -62,8 +63,8 @@ func hashOf(manifest *config.Service) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// manifest is the version of a service's manifest as the API shows it, and a channel that closes when it may be
-// another.
+// manifest returns the version of a service's manifest in the API, and a channel that closes when it may have
+// changed.
 func (s *server) manifest(name mesh.ServiceName) (string, <-chan struct{}) {
 	accepted, changed := s.documents.Accepted()
 	state := s.control.State()

@@ -20,12 +20,12 @@ func (s *server) metricsPage() http.Handler {
 	return promhttp.HandlerFor(all, promhttp.HandlerOpts{})
 }
 
-// collectors are those of our own metrics.
+// collectors returns the collectors of doyen's own metrics.
 func (s *server) collectors() []prometheus.Collector {
 	return []prometheus.Collector{s.metrics, xdsmetrics.Status(s.xds), newMeshCollector(s)}
 }
 
-// meshCollector reads, when Prometheus asks, what the server knows of documents and instances.
+// meshCollector collects the metrics of documents and instances at each scrape.
 type meshCollector struct {
 	server                                             *server
 	instances, services, paused, pauseEnd              *prometheus.Desc

@@ -13,7 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The page on metrics has a row for every metric of ours, with its labels and what it says of itself, and no others.
+// TestMetricsPage checks that the page on metrics has a row for each of doyen's metrics, with its labels and help
+// text, and no others.
 func TestMetricsPage(t *testing.T) {
 	s := built(t)
 	want := rows(s.collectors())
@@ -28,7 +29,7 @@ func TestMetricsPage(t *testing.T) {
 	}
 }
 
-// built is a server of one service that does not run.
+// built returns a server of one service that does not run.
 func built(t *testing.T) *server {
 	t.Helper()
 	o := Options{Config: t.TempDir(), Data: t.TempDir()}
@@ -48,9 +49,9 @@ func built(t *testing.T) *server {
 	return s
 }
 
-// rows are what the page is to say of the collectors' metrics, sorted.
+// rows returns what the page must say about the collectors' metrics, sorted.
 func rows(all []prometheus.Collector) []string {
-	// What a prometheus.Desc says of itself is only in its text.
+	// The parts of a prometheus.Desc are only available as text.
 	text := regexp.MustCompile(`^Desc\{fqName: "(.*)", help: "([^"]*)", (?:unit: "[^"]*", )?constLabels: \{\}, variableLabels: \{(.*)\}\}$`)
 	descriptions := make(chan *prometheus.Desc)
 	go func() {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The metrics of documents and instances say what is there, and follow it.
+// TestMetrics checks that the metrics of documents and instances have the right values and follow changes.
 func TestMetrics(t *testing.T) {
 	o := options(t, users)
 	address := run(t, o)
@@ -74,7 +74,7 @@ func expectMetrics(t *testing.T, address string, want ...string) {
 	t.Fatalf("want\n%s\nthere is\n%s", strings.Join(want, "\n"), page)
 }
 
-// revision is the one that is in force.
+// revision returns the revision in force.
 func revision(t *testing.T, address string) string {
 	t.Helper()
 	_, page := call(t, http.MethodGet, "http://"+address+"/metrics", "", nil)

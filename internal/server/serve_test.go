@@ -10,12 +10,13 @@ import (
 
 var errBroken = errors.New("it broke")
 
-// broken is a listener that cannot accept any more.
+// broken is a listener that cannot accept connections any more.
 type broken struct{ net.Listener }
 
 func (broken) Accept() (net.Conn, error) { return nil, errBroken }
 
-// A port that breaks ends the server with the reason: a half of it would look well and serve nobody.
+// TestBrokenPort checks that a port that breaks ends the server with the reason: half a server would look healthy and
+// serve nobody.
 func TestBrokenPort(t *testing.T) {
 	for _, port := range []string{"gRPC", "HTTP"} {
 		t.Run(port, func(t *testing.T) {

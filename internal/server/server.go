@@ -1,7 +1,7 @@
-// Package server builds a doyen server from its parts and runs them: the one place that knows all.
+// Package server builds a doyen server from its parts and runs them. It is the one place that knows all parts.
 //
-// It must never serve before there is something to serve: an empty mesh would take down a running one.
-// Its one invariant: when Run has returned, both ports and the data folder are free.
+// It must never serve before there is something to serve: an empty mesh would take down a running one. Its one
+// invariant: when Run has returned, both ports and the data folder are free.
 package server
 
 import (
@@ -46,8 +46,8 @@ type Options struct {
 	Ready    func(grpc, http net.Addr) // called once both ports serve; may be nil
 }
 
-// InvalidError is why a server does not start on a folder that has problems when no earlier content of
-// it was ever accepted: there is nothing to serve, and an empty mesh would take down a running one.
+// InvalidError is why a server does not start with a folder that has problems if no earlier content of it was ever
+// accepted: there is nothing to serve, and an empty mesh would take down a running one.
 type InvalidError struct {
 	Folder   string
 	Problems config.Problems // at least one
@@ -57,7 +57,7 @@ func (e *InvalidError) Error() string {
 	return fmt.Sprintf("config folder %q has problems (%d), and nothing was accepted before; the first: %v", e.Folder, len(e.Problems), e.Problems[0])
 }
 
-// server is everything that runs, built and not yet started.
+// server holds all parts, built and not yet started.
 type server struct {
 	Options
 	documents *source.Folder
@@ -71,8 +71,8 @@ type server struct {
 	closers   []func() error
 }
 
-// Run serves until ctx ends, then ends streams and requests in an orderly way and returns nil. An error
-// means that the server could not start, or that a part of it broke.
+// Run serves until ctx ends, then shuts down in an orderly way and returns nil. An error means that the server could
+// not start, or that a part of it failed.
 func Run(ctx context.Context, o Options) error {
 	s, err := build(ctx, o)
 	if err != nil {
@@ -91,8 +91,8 @@ func Run(ctx context.Context, o Options) error {
 	return errors.Join(group.Wait(), s.close())
 }
 
-// serve opens both ports once there is something to serve. A proxy that connected earlier would be told
-// of an emptier mesh than there is.
+// serve opens both ports once there is something to serve. A proxy that connected earlier would get an emptier mesh
+// than there is.
 func (s *server) serve(ctx context.Context) error {
 	select {
 	case <-s.control.Ready():
@@ -110,7 +110,7 @@ func (s *server) serve(ctx context.Context) error {
 	return s.serveOn(ctx, onGRPC, onHTTP)
 }
 
-// serveOn serves on both ports until ctx ends, or one of them breaks.
+// serveOn serves on both ports until ctx ends, or one of them fails.
 func (s *server) serveOn(ctx context.Context, onGRPC, onHTTP net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return unless(grpc.ErrServerStopped, s.grpc.Serve(onGRPC)) })
@@ -121,7 +121,7 @@ func (s *server) serveOn(ctx context.Context, onGRPC, onHTTP net.Listener) error
 	return group.Wait()
 }
 
-// stop ends all streams at once, since their clients keep what they have, and lets HTTP requests finish.
+// stop ends all streams immediately, since their clients keep what they have, and lets HTTP requests finish.
 func (s *server) stop() {
 	s.xds.Shutdown()
 	s.grpc.Stop()
@@ -132,7 +132,7 @@ func (s *server) stop() {
 	}
 }
 
-// unless is err, or nil when it is the expected one: a server that is stopped before it serves says so.
+// unless returns err, or nil if it is the expected one, which a server returns that is stopped.
 func unless(expected, err error) error {
 	if errors.Is(err, expected) {
 		return nil
@@ -140,7 +140,7 @@ func unless(expected, err error) error {
 	return err
 }
 
-// warnIfExposed says what listening beyond this machine means while there is no authentication.
+// warnIfExposed warns if an address is not loopback, since there is no authentication yet.
 func (s *server) warnIfExposed(addresses ...net.Addr) {
 	for _, a := range addresses {
 		if tcp, ok := a.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {

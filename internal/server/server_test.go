@@ -23,13 +23,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// net/http leaves a refused body half a second before it closes the connection.
+	// After it refused a body, net/http waits half a second before it closes the connection.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
 }
 
 const users = "kind: Service\nname: users\nowner: identity@example.com\nports: [8080]\ncalls: [mail]\n---\nkind: Service\nname: mail\nports: [2525/tcp]\n"
 
-// options are those of a server on free ports, with one folder of documents.
+// options returns options for a server on free ports, with one folder of documents.
 func options(t *testing.T, documents string) server.Options {
 	t.Helper()
 	folder := t.TempDir()
@@ -42,7 +42,7 @@ func options(t *testing.T, documents string) server.Options {
 	}
 }
 
-// run starts a server and returns its HTTP address; it ends with the test.
+// run starts a server, which ends with the test, and returns its HTTP address.
 func run(t *testing.T, o server.Options) string {
 	t.Helper()
 	ready := make(chan net.Addr, 1)
@@ -68,8 +68,8 @@ func run(t *testing.T, o server.Options) string {
 	return ""
 }
 
-// A second server on the same data folder, even one for other documents, starts nothing, changes nothing there, and
-// says who has the folder.
+// TestSecondServerChangesNothing starts a second server with the same data folder. Even if it is for other documents,
+// it does not start, changes nothing in the folder, and says which process uses it.
 func TestSecondServerChangesNothing(t *testing.T) {
 	o := options(t, users)
 	run(t, o)
@@ -87,7 +87,7 @@ func TestSecondServerChangesNothing(t *testing.T) {
 	}
 }
 
-// contents are the files below a folder.
+// contents returns the files below a folder.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -174,7 +174,7 @@ func TestRefusesToStart(t *testing.T) {
 	})
 }
 
-// TestBrokenFolderAfterAGoodOne restarts a server on a folder that broke meanwhile: it serves what was
+// TestBrokenFolderAfterAGoodOne restarts a server whose folder has become invalid meanwhile: it serves what was
 // accepted before.
 func TestBrokenFolderAfterAGoodOne(t *testing.T) {
 	o := options(t, users)
@@ -230,7 +230,7 @@ func TestHTTP(t *testing.T) {
 
 var jsonHeader = map[string]string{"Content-Type": "application/json"}
 
-// call makes one request and returns status and body.
+// call sends one request and returns status and body.
 func call(t *testing.T, method, url, body string, header map[string]string) (int, string) {
 	t.Helper()
 	request, err := http.NewRequest(method, url, strings.NewReader(body))

@@ -2,7 +2,7 @@ package server
 
 import "testing"
 
-// Besides the services of resources, the gRPC port tells its health and what clients have.
+// TestServices checks that the gRPC port also serves health and CSDS.
 func TestServices(t *testing.T) {
 	services := built(t).grpc.GetServiceInfo()
 	for _, name := range []string{

@@ -1,7 +1,7 @@
 package api
 
-// Accept is the body of POST /v1/config/accept: it lets the held change of that revision through.
-// The answer is 200, 404 when that revision is not held, 400 for a malformed body.
+// Accept is the body of POST /v1/config/accept, which lets the held change of that revision take effect. The answer
+// is 200, 404 if that revision is not held, or 400 for a malformed body.
 type Accept struct {
 	Revision string `json:"revision"`
 }

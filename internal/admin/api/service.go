@@ -23,8 +23,8 @@ type Port struct {
 	Port     int    `json:"port,omitempty"` // where the application listens by its manifest; 0 when it does not say
 }
 
-// Health is how an instance is asked whether it can take traffic: exactly one of HTTP, GRPC and TCP.
-// Interval and Timeout are Go durations: "5s".
+// Health is how an instance is checked: exactly one of HTTP, GRPC and TCP. Interval and Timeout are Go durations such
+// as "5s".
 type Health struct {
 	HTTP     string  `json:"http,omitempty"`
 	GRPC     *string `json:"grpc,omitempty"`
@@ -49,6 +49,6 @@ type Instances struct {
 	Starting  int `json:"starting"`
 	Unhealthy int `json:"unhealthy"`
 	Draining  int `json:"draining"`
-	// Disconnected are those whose proxy is gone, whatever their state is.
+	// Disconnected are the instances whose proxy is gone, whatever their state is.
 	Disconnected int `json:"disconnected"`
 }

@@ -27,7 +27,7 @@ type ProxySummary struct {
 	Missing int `json:"missing"`
 }
 
-// Finding is one thing that is wrong and does not end by itself, or has lasted longer than it should.
+// Finding is one thing that is wrong and does not end by itself, or that has lasted too long.
 type Finding struct {
 	Kind    FindingKind `json:"kind"`
 	Subject string      `json:"subject"` // what it is about: a node ID, a service, an edge, a revision, a folder
@@ -91,8 +91,8 @@ type Held struct {
 	Since    time.Time `json:"since,omitzero"`
 }
 
-// Doubt is a service whose instances stopped checking in all at once. Until a person or the bound
-// decides, they stay. `doyen expiry SERVICE --expire` or `--keep` ends it.
+// Doubt is a service many of whose instances stopped checking in at once. They stay registered until a person decides
+// or the time limit ends. `doyen expiry SERVICE` with --expire or --keep ends the pause.
 type Doubt struct {
 	Service   string    `json:"service"`
 	Instances []string  `json:"instances"` // address:port of those in doubt
@@ -101,7 +101,7 @@ type Doubt struct {
 	Until     time.Time `json:"until"` // when expiry resumes by itself
 }
 
-// ProxyState is what a proxy is doing, in one word. New states may be added.
+// ProxyState is the state of a proxy. New states may be added.
 type ProxyState string
 
 // The states of a proxy.
@@ -127,27 +127,28 @@ type Proxy struct {
 	Connected bool      `json:"connected"`
 	Since     time.Time `json:"since,omitzero"` // of Connected
 	InSync    bool      `json:"inSync"`         // it has acknowledged all there is for it
-	// State sums it up, and StateSince says since when; absent for a proxy in sync.
+	// State is the state of the proxy as a whole, and StateSince since when it has it; absent for a proxy in sync.
 	State      ProxyState `json:"state"`
 	StateSince time.Time  `json:"stateSince,omitzero"`
 	Why        string     `json:"why"`      // why it is not in sync, in one sentence; "" when it is
 	Revision   string     `json:"revision"` // of the documents its configuration was made from
-	// Unreachable is what its manifest calls and this kind of client cannot reach; absent when there is nothing.
+	// Unreachable are the targets that its manifest calls and this kind of client cannot reach; absent if there are
+	// none.
 	Unreachable []Unreachable `json:"unreachable,omitempty"`
-	// NotApplied is what documents set for its calls and this kind of client does not honor; absent when there is nothing.
+	// NotApplied are the settings for its calls that this kind of client does not support; absent if there are none.
 	NotApplied []NotApplied `json:"notApplied,omitempty"`
 	// Types is keyed by clusters, endpoints, listeners, routes, virtualHosts, secrets or runtime.
 	Types map[string]TypeStatus `json:"types"`
 }
 
-// Unreachable is a call of a manifest that a client has no way to make.
+// Unreachable is a call of a manifest that a client cannot make.
 type Unreachable struct {
 	To     string `json:"to"` // by the host that it is called by: users, admin.users
 	Why    string `json:"why"`
 	Origin string `json:"origin"` // file:line:column of the call
 }
 
-// NotApplied is a setting that a client does not honor.
+// NotApplied is a setting that a client does not support.
 type NotApplied struct {
 	To      string `json:"to"`      // as in Unreachable
 	Setting string `json:"setting"` // as in documents: retries.perTryTimeout
@@ -155,7 +156,7 @@ type NotApplied struct {
 	Origin  string `json:"origin"` // file:line:column where it is set
 }
 
-// TypeStatus is how far a proxy is with one type of resource.
+// TypeStatus is the state of one type of resource on a proxy.
 type TypeStatus struct {
 	Sent         string     `json:"sent"`         // version sent last; "" when none
 	Acknowledged string     `json:"acknowledged"` // version acknowledged last
@@ -163,16 +164,16 @@ type TypeStatus struct {
 	Held         []Hold     `json:"held,omitempty"`
 }
 
-// Rejection is what a proxy refused, until it accepts something newer.
+// Rejection is a change that a proxy rejected. It is shown until the proxy accepts something newer.
 type Rejection struct {
-	Message string    `json:"message"`         // the proxy's words
+	Message string    `json:"message"`         // the proxy's message
 	Names   []string  `json:"names,omitempty"` // of the resources that were in the rejected response and are not accepted yet
 	Version string    `json:"version"`
 	Time    time.Time `json:"time"`
 	Origins []string  `json:"origins,omitempty"` // file:line:column of the documents that caused it
 }
 
-// Hold is a change that was not sent yet.
+// Hold is a change that has not been sent yet.
 type Hold struct {
 	Change   string    `json:"change"`   // type and name: "route users"
 	WaitsFor []string  `json:"waitsFor"` // likewise

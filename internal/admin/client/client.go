@@ -1,5 +1,5 @@
-// Package client asks a server's HTTP API under /v1. It is what the agent and the command line know
-// of a server; its one invariant is that no call outlives its context, and none retries by itself.
+// Package client is a client for a server's HTTP API under /v1, for the agent and the command line. Its one
+// invariant: no call outlasts its context, and none is retried.
 package client
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/httpapi"
 )
 
-// Client asks one server. Safe for concurrent use.
+// Client calls one server. It is safe for concurrent use.
 type Client struct{ api *httpapi.Client }
 
 // New returns a client of the server at base, such as http://127.0.0.1:18001.
@@ -23,7 +23,7 @@ func New(base string) (*Client, error) {
 	return &Client{c}, nil
 }
 
-// Close ends connections that are kept for the next call.
+// Close closes idle connections.
 func (c *Client) Close() { c.api.Close() }
 
 // Status is GET /v1/status.

@@ -13,7 +13,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 )
 
-// server answers every request with status and body, and tells what it was asked.
+// server answers every request with status and body, and returns the requests that it got.
 func server(t *testing.T, status int, body string) (*Client, *string) {
 	t.Helper()
 	asked := new(string)
