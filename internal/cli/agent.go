@@ -112,7 +112,7 @@ func (i Invocation) runAgent(cmd *cobra.Command, o agent.Options) error {
 	return nil
 }
 
-// agentError adds a hint to the errors that commonly keep an agent from starting.
+// agentError adds a hint to the errors that often keep an agent from starting.
 func agentError(err error) error {
 	var ports agent.PortProblems
 	switch {
@@ -125,7 +125,7 @@ func agentError(err error) error {
 	}
 }
 
-// portHint names the flags that choose other ports, "" when none does.
+// portHint returns the flags that select other ports, "" if there are none.
 func portHint(ports agent.PortProblems) string {
 	var flags []string
 	for _, p := range ports {

@@ -9,7 +9,7 @@ import (
 // folderVariable is the variable that names the folder of documents.
 const folderVariable = "DOYEN_CONFIG"
 
-// Checks of arguments, in place of cobra's: those do not say which argument is missing.
+// Checks of arguments, in place of cobra's, which do not say which argument is missing.
 
 func noArguments(cmd *cobra.Command, args []string) error { return atMost(cmd, args, 0) }
 
@@ -20,7 +20,7 @@ func atMost(cmd *cobra.Command, args []string, most int) error {
 	return usage("usage: "+cmd.UseLine(), "%s: unexpected argument %q", cmd.CommandPath(), args[most])
 }
 
-// oneArgument wants exactly one, called name.
+// oneArgument requires exactly one argument, called name.
 func oneArgument(name string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -30,10 +30,10 @@ func oneArgument(name string) cobra.PositionalArgs {
 	}
 }
 
-// optionalArgument wants at most one.
+// optionalArgument allows at most one argument.
 func optionalArgument(cmd *cobra.Command, args []string) error { return atMost(cmd, args, 1) }
 
-// folder is the folder of documents that a command is given, or else the environment's.
+// folder returns the folder of documents from the arguments, or else from the environment.
 func (i Invocation) folder(cmd *cobra.Command, args []string) (string, error) {
 	given := ""
 	if len(args) > 0 {

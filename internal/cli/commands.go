@@ -2,7 +2,7 @@ package cli
 
 import "github.com/spf13/cobra"
 
-// commands are all commands by their groups, in the order in which help shows them.
+// commands returns all commands by group, in the order in which help shows the groups.
 func (i Invocation) commands() []struct {
 	group    string
 	commands []*cobra.Command

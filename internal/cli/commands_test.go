@@ -11,7 +11,7 @@ import (
 	"github.com/doyen-mesh/doyen/test/machine"
 )
 
-// commands are what scripts may say besides testscript's own words.
+// commands are the commands of scripts besides those of testscript.
 func commands(t *testing.T) map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		"freeport":   func(ts *testscript.TestScript, _ bool, names []string) { freePort(t, ts, names) },
@@ -19,7 +19,7 @@ func commands(t *testing.T) map[string]func(ts *testscript.TestScript, neg bool,
 	}
 }
 
-// freePort sets each of the variables to a port nobody listens on: freeport NAME...
+// freePort sets each of the variables to a port on which nothing listens: freeport NAME...
 func freePort(t *testing.T, ts *testscript.TestScript, names []string) {
 	for i, port := range machine.FreePorts(t, len(names)) {
 		ts.Setenv(names[i], strconv.Itoa(port))

@@ -8,11 +8,11 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin/client"
 )
 
-// lister asks a server for the names that may stand in one place.
+// lister requests names from a server.
 type lister func(context.Context, *client.Client) ([]string, error)
 
-// completeFirst completes a command's first argument with names that a server knows. Without an answer it
-// completes nothing: whoever presses Tab does not want to read an error.
+// completeFirst completes a command's first argument with names that a server knows. Without an answer it completes
+// nothing, because an error would disturb the command line.
 func (i Invocation) completeFirst(c *connection, list lister) cobra.CompletionFunc {
 	complete := i.complete(&c.server, list)
 	return func(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -28,7 +28,7 @@ func (i Invocation) completeFlag(cmd *cobra.Command, flag string, server *string
 	_ = cmd.RegisterFlagCompletionFunc(flag, i.complete(server, list))
 }
 
-// complete completes a word with names that the server at *server knows, once the environment was read.
+// complete completes a word with names that the server at *server knows, after the environment was read.
 func (i Invocation) complete(server *string, list lister) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if i.readEnvironment(cmd) != nil {

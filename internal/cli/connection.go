@@ -11,22 +11,22 @@ import (
 	"github.com/doyen-mesh/doyen/internal/server"
 )
 
-// defaultServer is where a server's HTTP port is unless told otherwise.
+// defaultServer is the default URL of a server's HTTP port.
 const defaultServer = "http://" + server.DefaultHTTP
 
-// How long a command waits for a server, and how long the completion of a name does.
+// How long a command, and the completion of a name, waits for a server.
 const (
 	requestTimeout    = 10 * time.Second
 	completionTimeout = time.Second
 )
 
-// connection is which server a command asks.
+// connection selects the server that a command calls.
 type connection struct {
 	server  string
 	timeout time.Duration // 0 is requestTimeout
 }
 
-// add adds the flag that says which server.
+// add adds the flag for the server.
 func (c *connection) add(cmd *cobra.Command) {
 	c.server = defaultServer
 	cmd.Flags().Var(serverValue(&c.server), "server", "URL of the server's HTTP port")

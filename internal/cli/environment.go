@@ -8,8 +8,7 @@ import (
 // environmentKey is the annotation of a flag that holds the name of its variable.
 const environmentKey = "environment"
 
-// fromEnvironment lets an environment variable set a flag that is not given, and says so in the flag's
-// description.
+// fromEnvironment lets an environment variable set a flag that is not given, and adds that to the flag's description.
 func fromEnvironment(cmd *cobra.Command, flag, variable string) {
 	f := cmd.Flags().Lookup(flag)
 	f.Usage += " [$" + variable + "]"
@@ -40,7 +39,7 @@ func (i Invocation) readEnvironment(cmd *cobra.Command) error {
 	return failed
 }
 
-// variableOf is the environment variable of a flag, or "".
+// variableOf returns the environment variable of a flag, or "".
 func variableOf(f *pflag.Flag) string {
 	if names := f.Annotations[environmentKey]; len(names) > 0 {
 		return names[0]

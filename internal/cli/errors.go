@@ -13,7 +13,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/suggest"
 )
 
-// exitStatus is a status to exit with, when everything has been printed.
+// exitStatus is a status to exit with after everything has been printed.
 type exitStatus int
 
 func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
@@ -24,7 +24,7 @@ type usageError struct{ err error }
 func (u *usageError) Error() string { return u.err.Error() }
 func (u *usageError) Unwrap() error { return u.err }
 
-// hinted is an error with a hint at the remedy.
+// hinted is an error with a hint about the remedy.
 type hinted struct {
 	err  error
 	hint string
@@ -38,7 +38,7 @@ func usage(hint, format string, args ...any) error {
 	return &hinted{&usageError{fmt.Errorf(format, args...)}, hint}
 }
 
-// unknownCommand is a check of arguments for a command that has only subcommands.
+// unknownCommand checks the arguments of a command that has only subcommands.
 func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -50,8 +50,8 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	return usage(hint, "%s has no command %q", cmd.CommandPath(), args[0])
 }
 
-// flagError says what is wrong with a flag, with the nearest right one. The texts of the flag library do not
-// leak: they are about Go.
+// flagError returns what is wrong with a flag, with the nearest valid one. It replaces the messages of the flag
+// library, which are about Go.
 func flagError(cmd *cobra.Command, err error) error {
 	var (
 		unknown *pflag.NotExistError
@@ -76,7 +76,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	}
 }
 
-// expectedValues is what values of the flag library's own types look like.
+// expectedValues describes values of the flag library's own types.
 var expectedValues = map[string]string{
 	"bool":           "want true or false",
 	"duration":       "want a duration such as 30s or 5m",
@@ -85,7 +85,7 @@ var expectedValues = map[string]string{
 	"stringToString": "want NAME=VALUE",
 }
 
-// expectedValue is what a flag's value looks like: err of our own values says so.
+// expectedValue describes the values of a flag. For doyen's own types err does.
 func expectedValue(f *pflag.Flag, err error) string {
 	if text, ok := expectedValues[f.Value.Type()]; ok {
 		return text
@@ -131,7 +131,7 @@ func subcommands(cmd *cobra.Command) []string {
 	return all
 }
 
-// hintFor is what to do about err, or "".
+// hintFor returns what to do about err, or "".
 func hintFor(err error) string {
 	var (
 		own         *hinted

@@ -129,7 +129,7 @@ func (i Invocation) runExplain(cmd *cobra.Command, e explaining, explain func(*c
 	return i.printPage(p)
 }
 
-// noDocument says that no Service or External has a name, and what was probably meant.
+// noDocument returns the error that no Service or External has a name, with the nearest one.
 func noDocument(docs *config.Documents, name mesh.ServiceName) error {
 	hint := suggest.DidYouMean(string(name), append(names(docs.Services.Keys()), names(docs.Externals.Keys())...))
 	return &hinted{fmt.Errorf("there is no Service or External %q", name), hint}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// count says how many there are of a thing: 1 service, 2 services.
+// count returns a number with its noun: 1 service, 2 services.
 func count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
@@ -16,7 +16,7 @@ func count(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// span is a duration in two units at most: 42s, 3m05s, 2h10m, 4d02h.
+// span formats a duration in at most two units: 42s, 3m05s, 2h10m, 4d02h.
 func span(d time.Duration) string {
 	switch d = d.Round(time.Second); {
 	case d < time.Minute:
@@ -30,7 +30,7 @@ func span(d time.Duration) string {
 	}
 }
 
-// some lists at most most of the words, and says how many there are besides.
+// some lists at most most of the words, and says how many more there are.
 func some(words []string, most int) string {
 	if len(words) <= most {
 		return strings.Join(words, ", ")
@@ -44,7 +44,7 @@ func sorted(names []string) []string {
 	return names
 }
 
-// names are the keys of some map, sorted.
+// names returns keys, sorted.
 func names[K ~string](keys iter.Seq[K]) []string {
 	var all []string
 	for name := range keys {

@@ -59,8 +59,8 @@ func commandList(cmd *cobra.Command, group string) string {
 	return b.String()
 }
 
-// wrapped wraps each line of a text. What follows in an indented line is indented as its second column, or by two
-// more than the line.
+// wrapped wraps each line of a text. Continuations of an indented line are aligned with its second column, or
+// indented by two more spaces than the line.
 func wrapped(text string, width int) string {
 	var lines []string
 	for line := range strings.SplitSeq(text, "\n") {

@@ -58,7 +58,7 @@ func (i Invocation) instances() *cobra.Command {
 	return cmd
 }
 
-// hasManifest is an error when the service has none.
+// hasManifest returns an error if the service has no manifest.
 func (c *connection) hasManifest(cmd *cobra.Command, service string) error {
 	return c.do(cmd, func(ctx context.Context, api *client.Client) error {
 		_, err := api.Service(ctx, service)
@@ -73,7 +73,8 @@ func (c *connection) hasManifest(cmd *cobra.Command, service string) error {
 	})
 }
 
-// shownState is the state of an instance; what an agent said last is not shown of one that is probably dead.
+// shownState returns the state of an instance. An instance whose proxy is gone is probably dead, so its last state is
+// not shown.
 func shownState(in registryapi.Instance) string {
 	if !in.ProxyGone.IsZero() {
 		return "disconnected"

@@ -21,7 +21,7 @@ const (
 	statusUsage = 2 // the command line itself is wrong
 )
 
-// Invocation is one call of the program: everything a command may know of the world around it.
+// Invocation is one call of the program, with everything that a command may use of its environment.
 type Invocation struct {
 	Version string   // of this build
 	Args    []string // without the program's name
@@ -33,7 +33,7 @@ type Invocation struct {
 	ErrorWidth int // columns of the terminal that Stderr is; 0 where it is none
 }
 
-// Main runs the program as the system called it and returns its exit status.
+// Main runs the program with the process's arguments, and returns its exit status.
 func Main(version string) int {
 	columns, _ := terminal.Size(os.Stderr)
 	return Invocation{
@@ -70,20 +70,19 @@ func (i Invocation) report(err error) {
 	}
 }
 
-// printError prints a message on standard error: on one line, so that scripts and logs have all of it, but wrapped on
-// a terminal.
+// printError prints a message on standard error: on one line for scripts and logs, wrapped on a terminal.
 func (i Invocation) printError(label, text string) {
 	for _, line := range terminal.Wrap(label+oneLine(text), i.ErrorWidth, 2) {
 		fmt.Fprintln(i.Stderr, line)
 	}
 }
 
-// note prints something on standard error that is no error.
+// note prints a remark on standard error.
 func (i Invocation) note(format string, args ...any) {
 	i.printError("doyen: note: ", fmt.Sprintf(format, args...))
 }
 
-// oneLine is text on one line; joined errors have one each.
+// oneLine returns text on one line. Joined errors have one line each.
 func oneLine(text string) string {
 	return printable.Text(strings.ReplaceAll(text, "\n", "; "))
 }
@@ -139,7 +138,7 @@ A server reads the folder and configures the proxies. An agent beside each insta
 	return root
 }
 
-// helpCommand is cobra's, but one that does not know a command says so and fails.
+// helpCommand replaces cobra's, which does not fail for an unknown command.
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",

@@ -39,8 +39,8 @@ func (l *logging) add(cmd *cobra.Command) {
 	fromEnvironment(cmd, "log-format", "DOYEN_LOG_FORMAT")
 }
 
-// printableJSON writes JSON without characters that a terminal acts on. slog's text needs none of it: there
-// every value that is not printable is quoted.
+// printableJSON writes JSON without characters that a terminal interprets. slog's text format quotes values with such
+// characters itself.
 type printableJSON struct{ to io.Writer }
 
 func (w printableJSON) Write(p []byte) (int, error) {
@@ -50,7 +50,7 @@ func (w printableJSON) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// logger returns the logger that the flags ask for.
+// logger returns the logger that the flags select.
 func (l *logging) logger(i Invocation) *slog.Logger {
 	options := &slog.HandlerOptions{Level: l.level}
 	if l.format == "json" {

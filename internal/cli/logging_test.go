@@ -8,7 +8,7 @@ import (
 	"unicode"
 )
 
-// TestLogsAreNotForged logs what others have written, in both formats, and wants one printable line each.
+// TestLogsAreNotForged logs text from outside in both formats. Each record must be one printable line.
 func TestLogsAreNotForged(t *testing.T) {
 	const evil = "sidecar/x\x1b[2K\nlevel=INFO msg=ready\u009b2J\u202e\r\x00"
 	for _, format := range []string{"text", "json"} {

@@ -9,7 +9,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// addPortFlags adds the local ports of a node that runs without doyen agent.
+// addPortFlags adds flags for the local ports of a node that runs without doyen agent.
 func addPortFlags(cmd *cobra.Command, node *mesh.Node) {
 	flags, ports := cmd.Flags(), &node.Ports
 	flags.Var(nameValue(&node.Zone, "name", mesh.ParseZoneName), "zone", "zone of the node's machine")
@@ -21,8 +21,8 @@ func addPortFlags(cmd *cobra.Command, node *mesh.Node) {
 	fromEnvironment(cmd, "zone", "DOYEN_ZONE")
 }
 
-// nodeValue is a flag that holds who a node is, as ROLE/NAME[/INSTANCE], the form of node IDs. Setting it
-// leaves zone and ports as they are.
+// nodeValue is a flag with the identity of a node as ROLE/NAME[/INSTANCE], the form of node IDs. Setting it does not
+// change zone and ports.
 type nodeValue struct {
 	node     *mesh.Node
 	instance *string

@@ -12,20 +12,20 @@ import (
 	"github.com/doyen-mesh/doyen/internal/terminal"
 )
 
-// defaultWidth is how wide text is where no terminal says how wide it is, in columns.
+// defaultWidth is the width of text, in columns, when the output is not a terminal.
 const defaultWidth = 80
 
-// output is in which form a command prints its result.
+// output is the form in which a command prints its result.
 type output string
 
 // The forms of output.
 const (
 	asText output = "text"
-	asWide output = "wide" // as text, however wide
+	asWide output = "wide" // as text, of any width
 	asJSON output = "json"
 )
 
-// addOutput adds the flag that chooses one of the forms.
+// addOutput adds the flag that selects one of the forms.
 func addOutput(cmd *cobra.Command, o *output, forms ...output) {
 	*o = asText
 	var all []string
@@ -44,7 +44,7 @@ func addOutput(cmd *cobra.Command, o *output, forms ...output) {
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(all, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// newPage returns an empty page that is as wide as the output should be.
+// newPage returns an empty page of the output's width.
 func (i Invocation) newPage(o output) *page {
 	columns, _ := i.size()
 	switch {

@@ -9,8 +9,8 @@ import (
 	"github.com/doyen-mesh/doyen/internal/terminal"
 )
 
-// page is text for a person. Whatever its lines are made of, none can begin another line or hide what stands
-// before it: they are made printable here, in one place.
+// page is text for a person. It makes all lines printable, so that no text in them can start another line or hide
+// what precedes it.
 type page struct {
 	width int // columns; 0 is any number
 	lines []string
@@ -21,8 +21,8 @@ func (p *page) String() string {
 	return strings.Join(append(slices.Clone(p.lines), ""), "\n")
 }
 
-// add adds a line, broken between words where it is too wide. What follows is indented as the text after a
-// label of labelWidth, or by two more than the line itself.
+// add adds a line and wraps it if it is too wide. Continuations are aligned with the text after a label of
+// labelWidth, or indented by two more spaces than the line.
 func (p *page) add(format string, args ...any) {
 	line := printable.Text(fmt.Sprintf(format, args...))
 	indent := len(line) - len(strings.TrimLeft(line, " ")) + 2
@@ -32,7 +32,7 @@ func (p *page) add(format string, args ...any) {
 	p.lines = append(p.lines, terminal.Wrap(line, p.width, indent)...)
 }
 
-// labelWidth is how wide the labels in front of a page's first lines are.
+// labelWidth is the width of the labels at the start of a page's first lines.
 const labelWidth = 11
 
 // field adds a line that begins with a label.
@@ -45,13 +45,13 @@ func (p *page) blank() { p.lines = append(p.lines, "") }
 
 func runes(s string) int { return len([]rune(s)) }
 
-// leastColumn is how narrow a column of a table may become, in characters.
+// leastColumn is the smallest width of a column of a table, in characters.
 const leastColumn = 8
 
-// columnGap is between two columns.
+// columnGap separates two columns.
 const columnGap = "  "
 
-// table adds rows in columns. Where they are too wide, the widest cells are shortened in their middle.
+// table adds rows in columns. If they are too wide, it shortens the widest cells in the middle.
 func (p *page) table(header []string, rows [][]string) {
 	var all [][]string
 	for _, row := range append([][]string{header}, rows...) {
@@ -75,7 +75,7 @@ func (p *page) table(header []string, rows [][]string) {
 	}
 }
 
-// columnWidths are those of the widest cells, reduced until a row fits into width: the widest first.
+// columnWidths returns the widths of the widest cells, reduced until a row fits into width, the widest first.
 func columnWidths(rows [][]string, width int) []int {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
@@ -102,7 +102,7 @@ func columnWidths(rows [][]string, width int) []int {
 	return widths
 }
 
-// shorten replaces the middle of a cell that is too wide: names differ at their ends.
+// shorten replaces the middle of a cell that is too wide, because names differ at their ends.
 func shorten(cell string, width int) string {
 	all := []rune(cell)
 	if len(all) <= width {

@@ -100,7 +100,7 @@ func (i Invocation) runRender(cmd *cobra.Command, r rendering, dir string) error
 	return err
 }
 
-// renderError lists the documents that exist, when the node names one that does not.
+// renderError lists the existing documents if the node names one that does not exist.
 func renderError(err error, s *config.Snapshot) error {
 	if !errors.Is(err, compile.ErrNoDocument) {
 		return err
@@ -115,7 +115,7 @@ func renderError(err error, s *config.Snapshot) error {
 	return &hinted{err, "the folder has " + some(sorted(names), 8)}
 }
 
-// sets are the endpoints of every service.
+// sets returns the endpoints of every service.
 func (r rendering) sets(cmd *cobra.Command, docs *config.Documents) ([]ir.EndpointSet, error) {
 	var instances []registry.Instance
 	if r.from.server != "" {
@@ -148,7 +148,7 @@ func (r rendering) sets(cmd *cobra.Command, docs *config.Documents) ([]ir.Endpoi
 	return sets, r.endpoints.untaken(docs)
 }
 
-// endpointsValue is a flag that holds endpoints by the host of their target, such as users or admin.users.
+// endpointsValue is a flag with endpoints by the host of their target, such as users or admin.users.
 type endpointsValue struct {
 	byHost map[string][]ir.Endpoint
 	taken  map[string]bool
@@ -184,7 +184,7 @@ func (v *endpointsValue) take(t ir.Target) []ir.Endpoint {
 	return v.byHost[host]
 }
 
-// untaken is an error when endpoints were given for what no document describes.
+// untaken returns an error if endpoints were given for a name that no document has.
 func (v *endpointsValue) untaken(docs *config.Documents) error {
 	for host := range v.byHost {
 		if !v.taken[host] {

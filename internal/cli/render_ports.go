@@ -9,8 +9,8 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// unknownPort is an error when a port was given by a name that the node's documents do not have: it would be
-// left out without a word. The documents must have the node.
+// unknownPort returns an error if a port was given for a name that the node's documents do not have: otherwise it
+// would be ignored silently. The documents must have the node.
 func unknownPort(node mesh.Node, docs *config.Documents) error {
 	var served, called, listeners []string
 	who := string(node.Role) + " "

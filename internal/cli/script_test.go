@@ -13,7 +13,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScripts runs testdata/script/*.txtar: the program as its users call it.
+// TestScripts runs testdata/script/*.txtar: the program as users call it.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",

@@ -73,7 +73,7 @@ func (i Invocation) runServer(cmd *cobra.Command, o server.Options) error {
 	return i.serverError(server.Run(ctx, o), o.Data)
 }
 
-// readableFolder is nil when documents can be looked for in dir.
+// readableFolder returns nil if dir can be searched for documents.
 func readableFolder(dir string) error {
 	_, err := os.ReadDir(dir)
 	switch {
@@ -90,8 +90,8 @@ func readableFolder(dir string) error {
 	}
 }
 
-// defaultData is a separate folder for each folder of documents, so that two meshes on one machine never mix
-// their instances.
+// defaultData returns a data folder of its own for each folder of documents, so that two meshes on one machine never
+// share instances.
 func (i Invocation) defaultData(config string) (string, error) {
 	state := i.Getenv("XDG_STATE_HOME")
 	if state == "" {
@@ -109,7 +109,7 @@ func (i Invocation) defaultData(config string) (string, error) {
 	return filepath.Join(state, "doyen", filepath.Base(whole)+"-"+hex.EncodeToString(sum[:4])), nil
 }
 
-// portsHint is what to do about addresses on which a server cannot listen.
+// portsHint returns what to do about addresses on which a server cannot listen.
 func portsHint(failed server.ListenErrors) string {
 	hint, flags := "use an address of this machine:", ""
 	for _, e := range failed {

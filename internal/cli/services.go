@@ -93,7 +93,7 @@ func (i Invocation) showService(ctx context.Context, c *client.Client, o output,
 	return i.printPage(p)
 }
 
-// noManifest says that there is no such service, and what was probably meant.
+// noManifest returns the error that there is no such service, with the nearest name.
 func noManifest(name string, services []api.Service) error {
 	var all []string
 	for _, s := range services {

@@ -13,7 +13,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin/client"
 )
 
-// statusOptions are how doyen status is called.
+// statusOptions are the arguments of doyen status.
 type statusOptions struct {
 	connection
 	output output
@@ -61,7 +61,7 @@ With --check, for scripts and monitoring, only what is wrong is printed, and the
 	return cmd
 }
 
-// ask asks the server, and leaves only what is about the proxy that was asked for.
+// ask requests the status, and keeps only the proxy that was asked for.
 func (o *statusOptions) ask(cmd *cobra.Command) (api.Status, error) {
 	var s api.Status
 	err := o.do(cmd, func(ctx context.Context, c *client.Client) (err error) {
@@ -74,8 +74,7 @@ func (o *statusOptions) ask(cmd *cobra.Command) (api.Status, error) {
 	return only(s, o.proxy)
 }
 
-// only is the part of a status that is about one proxy. It is named by its node ID, or by a part that no other
-// node ID has.
+// only reduces a status to one proxy, given by its node ID or by a part that no other node ID contains.
 func only(s api.Status, name string) (api.Status, error) {
 	var ids, near []string
 	for _, p := range s.Proxies {
@@ -101,7 +100,7 @@ func only(s api.Status, name string) (api.Status, error) {
 	return s, nil
 }
 
-// printStatus prints a status as it was asked for; its error is the exit status of a check.
+// printStatus prints a status in the requested form. Its error is the exit status of a check.
 func (i Invocation) printStatus(o statusOptions, s api.Status) error {
 	var err error
 	switch {

@@ -11,11 +11,11 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 )
 
-// How much of a long list a person is shown at once.
+// How much of a long list is shown.
 const (
 	mostProblems = 5
-	mostOfKind   = 5  // findings of one kind
-	mostProxies  = 50 // where there are more, those in sync are left out
+	mostOfKind   = 5  // of findings of one kind
+	mostProxies  = 50 // beyond which those in sync are left out
 )
 
 // statusReport writes a status for a person.
@@ -27,7 +27,7 @@ type statusReport struct {
 	wide    bool // all rows and columns
 }
 
-// overview is the whole mesh: what is wrong before what is well.
+// overview prints the whole mesh: first what is wrong, then the rest.
 func (r statusReport) overview() {
 	r.field("server", "%s, doyen %s, up %s", r.address, r.Server.Version, span(r.now.Sub(r.Server.Started)))
 	folder := ""
@@ -51,7 +51,7 @@ func (r statusReport) proxyCounts() string {
 	return text
 }
 
-// check is what is wrong, or one line that nothing is.
+// check prints what is wrong, or one line that nothing is.
 func (r statusReport) check() {
 	if len(r.Findings) == 0 {
 		r.add("ok: nothing is wrong; instances: %s; proxies: %s", instanceCounts(r.Summary.Instances), r.proxyCounts())
@@ -69,7 +69,7 @@ func (r statusReport) findings() {
 	r.listFindings()
 }
 
-// listFindings lists what is wrong, at most a few of each kind.
+// listFindings lists what is wrong, a limited number of each kind.
 func (r statusReport) listFindings() {
 	seen := map[api.FindingKind]int{}
 	for _, f := range r.Findings {
@@ -89,7 +89,7 @@ func (r statusReport) listFindings() {
 	}
 }
 
-// details are what a finding about documents is made of.
+// details prints the details of a finding about documents or rejections.
 func (r statusReport) details(f api.Finding) {
 	switch f.Kind {
 	case api.DocumentsRefused:
@@ -113,7 +113,7 @@ func (r statusReport) details(f api.Finding) {
 	}
 }
 
-// origins are the lines of documents that led to what a proxy rejected.
+// origins prints the lines of documents that led to what a proxy rejected.
 func (r statusReport) origins(p api.Proxy) {
 	for _, name := range typesOf([]api.Proxy{p}) {
 		if rejected := p.Types[name].Rejected; rejected != nil && len(rejected.Origins) > 0 {
@@ -122,7 +122,7 @@ func (r statusReport) origins(p api.Proxy) {
 	}
 }
 
-// placeOf is where a problem is, "" when it has no file of its own.
+// placeOf returns the place of a problem, "" if it has no file of its own.
 func placeOf(p api.Problem) string {
 	switch {
 	case p.File == "" || p.File == ".":
@@ -136,7 +136,7 @@ func placeOf(p api.Problem) string {
 	}
 }
 
-// hintOf is what would be right, when that is known.
+// hintOf returns what would be right, if that is known.
 func hintOf(p api.Problem) string {
 	switch {
 	case p.Hint != "":
@@ -148,7 +148,7 @@ func hintOf(p api.Problem) string {
 	}
 }
 
-// since is for how long something has been so, " (20s)"; "" when that is not known.
+// since returns for how long something has lasted, as in " (20s)"; "" if that is not known.
 func (r statusReport) since(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -156,7 +156,7 @@ func (r statusReport) since(t time.Time) string {
 	return " (" + span(r.now.Sub(t)) + ")"
 }
 
-// notes are worth knowing, but not faults.
+// notes prints what is useful to know but no fault.
 func (r statusReport) notes() {
 	var all []string
 	for _, p := range r.Proxies {
@@ -181,7 +181,7 @@ func (r statusReport) notes() {
 	}
 }
 
-// proxies is a table of the proxies; of very many, only of those that are not in sync.
+// proxies prints a table of the proxies. Of very many it shows only those that are not in sync.
 func (r statusReport) proxies() {
 	shown := r.Proxies
 	if len(shown) > mostProxies && !r.wide {
@@ -229,7 +229,7 @@ func (r statusReport) row(p api.Proxy, types []string) []string {
 	return row
 }
 
-// clients is how many clients have that node ID.
+// clients returns how many clients have that node ID.
 func (r statusReport) clients(node string) int {
 	n := 0
 	at, _ := slices.BinarySearchFunc(r.Proxies, node, func(p api.Proxy, id string) int { return cmp.Compare(p.Node, id) })
@@ -246,7 +246,7 @@ func (r statusReport) connected(p api.Proxy) string {
 	return span(r.now.Sub(p.Since))
 }
 
-// stateWords are the states for a person. What needs attention is in capitals.
+// stateWords are the names of states for people. Those that need attention are in capitals.
 var stateWords = map[api.ProxyState]string{
 	api.InSync:       "in sync",
 	api.Pending:      "pending",
@@ -265,10 +265,10 @@ func (r statusReport) state(p api.Proxy) string {
 	return text + " " + span(r.now.Sub(p.StateSince))
 }
 
-// resourceTypes are the types of resource in the order in which people think of them; others follow.
+// resourceTypes are the types of resources in the usual order; others follow.
 var resourceTypes = [...]string{"listeners", "routes", "clusters", "endpoints"}
 
-// typesOf are the types of resource that any of the proxies has.
+// typesOf returns the types of resources that any of the proxies has.
 func typesOf(proxies []api.Proxy) []string {
 	var others []string
 	for _, p := range proxies {
@@ -281,7 +281,7 @@ func typesOf(proxies []api.Proxy) []string {
 	return slices.Concat(resourceTypes[:], sorted(others))
 }
 
-// versions says which version of a type a proxy has, and which was sent when that is another.
+// versions returns which version of a type a proxy has, and which was sent last if that differs.
 func versions(t api.TypeStatus) string {
 	switch {
 	case t.Sent == "" && t.Acknowledged == "":

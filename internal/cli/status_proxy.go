@@ -7,7 +7,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 )
 
-// explain is everything about the proxies that are left: one, unless several clients share a node ID.
+// explain prints everything about the remaining proxies: one, unless several clients share a node ID.
 func (r statusReport) explain() {
 	for n, p := range r.Proxies {
 		if n > 0 {
@@ -50,7 +50,7 @@ func (r statusReport) explainProxy(p api.Proxy) {
 	r.types(p)
 }
 
-// types is a table of a proxy's types of resource, and what keeps each from being in sync.
+// types prints a table of a proxy's types of resources, and why each is not in sync.
 func (r statusReport) types(p api.Proxy) {
 	var rows [][]string
 	for _, name := range typesOf([]api.Proxy{p}) {

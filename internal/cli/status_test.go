@@ -21,12 +21,12 @@ import (
 	"github.com/doyen-mesh/doyen/internal/terminal"
 )
 
-// noon is when the statuses of these tests are looked at.
+// noon is the time at which these tests look at a status.
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 func ago(d time.Duration) time.Time { return noon.Add(-d) }
 
-// troubled is a status with one of everything that a person must be told of.
+// troubled is a status with one finding of each kind.
 func troubled() api.Status {
 	same := func(v string) api.TypeStatus { return api.TypeStatus{Sent: v, Acknowledged: v} }
 	return api.Status{
@@ -84,7 +84,7 @@ func troubled() api.Status {
 	}
 }
 
-// quiet is a status in which nothing is wrong.
+// quiet is a status without findings.
 func quiet() api.Status {
 	return api.Status{
 		Server: api.Server{Version: "v0.1.0", Started: ago(5 * time.Second)},
@@ -92,7 +92,7 @@ func quiet() api.Status {
 	}
 }
 
-// TestStatusText compares each form with what a person read and found good. -update writes them again.
+// TestStatusText compares each form with a golden file; -update rewrites them.
 func TestStatusText(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -143,7 +143,7 @@ func TestStatusText(t *testing.T) {
 	}
 }
 
-// TestStatusNamesOneProxy finds a proxy by a part of its node ID that is its alone.
+// TestStatusNamesOneProxy finds a proxy by a part of its node ID that no other node ID contains.
 func TestStatusNamesOneProxy(t *testing.T) {
 	for name, want := range map[string]string{
 		"sidecar/users/10.0.0.7:9211": "", "10.0.0.8": "", "edge/public": "",
@@ -160,7 +160,7 @@ func TestStatusNamesOneProxy(t *testing.T) {
 	}
 }
 
-// TestStatusIsNotForged gives a proxy a node ID that paints over the screen and adds a row.
+// TestStatusIsNotForged has a proxy whose node ID would clear the screen and add a row.
 func TestStatusIsNotForged(t *testing.T) {
 	const evil = "sidecar/x\x1b[2J\x1b[H\nsidecar/users/10.0.0.7:9211  3m00s  in sync\u009b2K\u202e"
 	s := quiet()
@@ -201,7 +201,7 @@ func TestStatusIsNotForged(t *testing.T) {
 	}
 }
 
-// TestStatusCheck exits with 1 when anything is wrong.
+// TestStatusCheck checks that the exit status is 1 if anything is wrong.
 func TestStatusCheck(t *testing.T) {
 	for status, s := range []api.Status{quiet(), troubled()} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(s) }))
@@ -217,7 +217,7 @@ func TestStatusCheck(t *testing.T) {
 	}
 }
 
-// TestWatch follows a status that changes, a server that goes away, and one that is none.
+// TestWatch follows a status that changes, a server that stops, and a server of another kind.
 func TestWatch(t *testing.T) {
 	var out bytes.Buffer
 	columns := 80
@@ -256,7 +256,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// TestStatusAsJSON passes on what the server says.
+// TestStatusAsJSON checks that the server's answer is printed unchanged.
 func TestStatusAsJSON(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(troubled()) }))
 	defer s.Close()
@@ -270,7 +270,7 @@ func TestStatusAsJSON(t *testing.T) {
 	}
 }
 
-// TestAnotherServer asks something that is no doyen server.
+// TestAnotherServer calls a server that is not a doyen server.
 func TestAnotherServer(t *testing.T) {
 	s := httptest.NewServer(http.NotFoundHandler())
 	defer s.Close()

@@ -23,7 +23,7 @@ func run(t *testing.T, env map[string]string, args ...string) (status int, stdou
 	return status, out.String(), err.String()
 }
 
-// TestMistakes makes one mistake of each kind and wants it named, with what would be right.
+// TestMistakes makes one mistake of each kind. Each error must name it, and say what would be right.
 func TestMistakes(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
@@ -157,7 +157,7 @@ func TestHelpAndVersion(t *testing.T) {
 	}
 }
 
-// TestHelpFits wants the help of every command to fit the terminal, or 80 columns without one.
+// TestHelpFits checks that the help of every command fits the terminal, or 80 columns without one.
 func TestHelpFits(t *testing.T) {
 	for _, width := range []int{0, 60, 80, 140} {
 		i := Invocation{Version: "v1", Getenv: func(string) string { return "" }, Size: func() (int, int) { return width, 24 }}
@@ -182,7 +182,8 @@ func TestHelpFits(t *testing.T) {
 	}
 }
 
-// TestErrorsFitTheTerminal wants long errors and hints to be wrapped on a terminal, and to stand on one line elsewhere.
+// TestErrorsFitTheTerminal checks that long errors and hints are wrapped on a terminal, and are on one line
+// elsewhere.
 func TestErrorsFitTheTerminal(t *testing.T) {
 	for _, width := range []int{0, 50} {
 		var stderr bytes.Buffer
@@ -215,7 +216,7 @@ func TestServerPrintsTheFirstProblems(t *testing.T) {
 	}
 }
 
-// TestFlagsGoBeforeTheEnvironment gives both and wants the flag to count.
+// TestFlagsGoBeforeTheEnvironment gives both: the flag counts.
 func TestFlagsGoBeforeTheEnvironment(t *testing.T) {
 	env := map[string]string{"DOYEN_XDS": "10.0.0.2:1"}
 	_, stdout, _ := run(t, env, "bootstrap", "grpc", "--service", "reports", "--xds", "10.0.0.3:1")
@@ -224,7 +225,7 @@ func TestFlagsGoBeforeTheEnvironment(t *testing.T) {
 	}
 }
 
-// TestUnreadableFolder runs as a user who may not read everything, for a while where root runs it.
+// TestUnreadableFolder runs as a user who may not read everything. If root runs it, it changes the user for a while.
 func TestUnreadableFolder(t *testing.T) {
 	if os.Geteuid() == 0 {
 		const nobody = 65534

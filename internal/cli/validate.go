@@ -35,15 +35,15 @@ Prints every problem with its file and line, what was expected and the nearest r
 	return cmd
 }
 
-// validation is the answer of validate -o json.
+// validation is the output of validate -o json.
 type validation struct {
 	Revision string          `json:"revision,omitempty"` // "" when there are problems
 	Counts   *config.Counts  `json:"counts,omitempty"`   // absent when there are problems
 	Problems config.Problems `json:"problems"`
 }
 
-// validateGCPercent lets the memory of one validation grow before the garbage collector runs: the command reads a folder
-// once and exits, and 5,000 documents take less than 100 MB.
+// validateGCPercent lets the heap grow more before the garbage collector runs: the command reads a folder once and
+// exits, and 5,000 documents take less than 100 MB.
 const validateGCPercent = 400
 
 func (i Invocation) runValidate(dir string, o output) error {
@@ -73,7 +73,7 @@ func validated(snapshot *config.Snapshot, problems config.Problems) validation {
 	return validation{Revision: string(snapshot.Revision), Counts: &snapshot.Counts, Problems: config.Problems{}}
 }
 
-// printValidation prints problems on standard error: they are what went wrong.
+// printValidation prints the result; problems go to standard error.
 func (i Invocation) printValidation(snapshot *config.Snapshot, problems config.Problems) error {
 	if len(problems) > 0 {
 		if err := i.printProblems(problems); err != nil {

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// textValue is a flag whose text a function parses.
+// textValue is a flag whose value is parsed by a function.
 type textValue[T any] struct {
 	to    *T
 	parse func(string) (T, error)
@@ -92,14 +92,14 @@ func portValue(to *int) *textValue[int] {
 	}
 }
 
-// portsValue is a flag that holds ports by name, given as NAME=PORT, more than once or with commas. A bare
-// PORT has the name "" where that is allowed.
+// portsValue is a flag with ports by name, given as NAME=PORT, repeatedly or separated by commas. A bare PORT has the
+// name "" if that is allowed.
 type portsValue[T ~string] struct {
 	to    *map[T]int
 	parse func(string) (T, error)
 	bare  bool // PORT alone is allowed
 	least int  // the smallest port: 0 where 0 means any free one
-	given bool // what was there before the first Set is the default
+	given bool // before the first Set, the value is the default
 }
 
 func (v *portsValue[T]) Set(s string) error {
@@ -160,7 +160,7 @@ func parsePort(s string, least int) (int, error) {
 	return port, nil
 }
 
-// parseListener accepts the name of an edge's listener; its document says which there are.
+// parseListener accepts any name of a listener; the edge's document says which there are.
 func parseListener(s string) (string, error) {
 	if s == "" {
 		return "", errors.New("listener name is empty")

@@ -9,10 +9,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// unknownVersion is the version of a build that was not told one.
+// unknownVersion is the version of a build without version information.
 const unknownVersion = "unknown"
 
-// buildVersion is what the linker was told, else what the module was fetched as.
+// buildVersion returns the version that the linker set, or else that of the module.
 func buildVersion(linked string) string {
 	if linked != "" && linked != unknownVersion {
 		return linked

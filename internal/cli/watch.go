@@ -13,11 +13,11 @@ import (
 	"github.com/doyen-mesh/doyen/internal/terminal"
 )
 
-// watchInterval is how often a status is asked for.
+// watchInterval is how often the status is requested.
 const watchInterval = time.Second
 
-// watchStatus shows the status until the context ends. On a terminal it is painted in place; elsewhere a whole
-// status is printed each time that something but the time has changed.
+// watchStatus shows the status until the context ends. A terminal is repainted in place. Otherwise the whole status
+// is printed each time that something other than the time has changed.
 func (i Invocation) watchStatus(cmd *cobra.Command, o statusOptions) error {
 	ctx, _, stop := interruptible(cmd.Context(), nil)
 	defer stop()
@@ -50,8 +50,8 @@ type statusWatch struct {
 	text   string // printed last, where there is no terminal
 }
 
-// show shows a status, or beside the last one that there is none any more. An error that does not go away by
-// itself ends the watch.
+// show shows a status. Without one, it shows the error together with the last status. A permanent error ends the
+// watch.
 func (w *statusWatch) show(o statusOptions, s api.Status, err error, now time.Time) error {
 	var unreachable *httpapi.Unreachable
 	switch {
@@ -80,7 +80,7 @@ func (w *statusWatch) show(o statusOptions, s api.Status, err error, now time.Ti
 	return errors.Join(w.printLine("%s", now.Format(time.TimeOnly)), w.printPage(w.statusPage(o, w.last, now)), w.printLine(""))
 }
 
-// unchanging is the last status without what changes all the time.
+// unchanging returns the last status without what changes all the time.
 func (w *statusWatch) unchanging(o statusOptions, err error) string {
 	if err != nil {
 		return "no answer"

@@ -13,12 +13,11 @@ import (
 	"github.com/doyen-mesh/doyen/internal/printable"
 )
 
-// maxHolder is how many bytes the holder of a folder may say of itself.
+// maxHolder is the largest size of the text about a folder's holder, in bytes.
 const maxHolder = 500
 
-// Lock takes a folder, which is made if it is not there, until what it returns is closed or the process ends,
-// however it ends (flock(2)). holder says who has it from now on; the error of another process that wants the
-// folder repeats it.
+// Lock locks a folder, which it creates if necessary, until the result is closed or the process ends in any way
+// (flock(2)). holder describes this process: if another process tries to lock the folder, its error says so.
 func Lock(dir, holder string) (io.Closer, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
@@ -34,14 +33,14 @@ func Lock(dir, holder string) (io.Closer, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("data folder %s: %w", dir, err), f.Close())
 	}
-	// For people only, and a full disk is no reason not to start.
+	// The text is for people only, so a full disk is no reason not to start.
 	if f.Truncate(0) == nil {
 		_, _ = fmt.Fprintf(f, "%.*s\n", maxHolder, fmt.Sprintf("process %d, %s", os.Getpid(), holder))
 	}
 	return f, nil
 }
 
-// holderOf is what the process says of itself that has the lock.
+// holderOf returns the description of the process that has the lock.
 func holderOf(f *os.File) string {
 	text, err := io.ReadAll(io.LimitReader(f, maxHolder))
 	if holder := strings.TrimSpace(string(text)); err == nil && holder != "" {

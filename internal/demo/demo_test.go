@@ -48,9 +48,8 @@ func leftBehind(t *testing.T, program string) []string {
 	return left
 }
 
-// TestCheck runs the whole check, on a machine where the edge's port is taken, and wants everything to
-// hold and nothing to stay behind. On a machine that has no time for it the figures prove nothing, so
-// there it may try again.
+// TestCheck runs the whole check on a machine where the edge's port is in use: everything passes, and nothing is left
+// behind. On an overloaded machine the figures prove nothing, so there it may try again.
 func TestCheck(t *testing.T) {
 	envoy, doyen := machine.Envoy(t), program(t)
 	taken, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", edgePort))

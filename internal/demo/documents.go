@@ -44,8 +44,8 @@ func (d documents) write(ledger int) error {
 	return nil
 }
 
-// profile is the service to which the edge routes /profile, and another one to try: a folder that is kept has what
-// was tried last.
+// profile returns the service to which the edge routes /profile, and another one to try. A folder that was kept may
+// have either.
 func (d documents) profile() (now, other string) {
 	edge, err := os.ReadFile(filepath.Join(d.dir, "edge.yaml"))
 	if err == nil && bytes.Contains(edge, []byte("profile, to: orders")) {

@@ -13,7 +13,7 @@ func (m mark) summary() string {
 	return fmt.Sprintf("%d of %d requests failed", failed, sent)
 }
 
-// noneFailed is an error when any request failed.
+// noneFailed returns an error if any request failed.
 func (m mark) noneFailed() error {
 	if _, failed, reason := m.sum(); failed > 0 {
 		return fmt.Errorf("%d requests failed, the last one: %s", failed, reason)
@@ -21,7 +21,7 @@ func (m mark) noneFailed() error {
 	return nil
 }
 
-// tooSlow is an error if a path had too few requests to prove something.
+// tooSlow returns an error if a path had too few requests to prove anything.
 func (m mark) tooSlow(paths []*path) error {
 	var errs []error
 	for i, f := range m {

@@ -33,8 +33,8 @@ func (s *stage) run(name string, stdout io.Writer, env []string, args ...string)
 	return process.Start(process.Command{Path: s.Program, Args: args, Env: s.environment(env), Stdout: stdout, Stderr: log})
 }
 
-// environment is the demo's own environment without the variables that doyen reads, and with a folder for temporary
-// files that is removed at the end even if a process that used it was killed.
+// environment returns the demo's own environment without the variables that doyen reads, and with a folder for
+// temporary files that is removed at the end, even if a process that used it was killed.
 func (s *stage) environment(more []string) []string {
 	var env []string
 	for _, e := range os.Environ() {
@@ -63,7 +63,7 @@ func (s *stage) startServer(ctx context.Context) (took time.Duration, err error)
 	return time.Since(started), err
 }
 
-// ended is an error with the last lines of its log if a process has ended.
+// ended returns an error with the last lines of its log if a process has ended.
 func (s *stage) ended(name string, p *process.Process) error {
 	select {
 	case <-p.Done():
@@ -155,7 +155,7 @@ func (s *stage) startDesk(figures io.Writer) error {
 	return err
 }
 
-// checkedIn waits until the registry has instances as healthy.
+// checkedIn waits until instances are healthy in the registry.
 func (s *stage) checkedIn(ctx context.Context, instances ...*instance) error {
 	for _, i := range instances {
 		err := eventually(ctx, startTimeout, i.name+" checks in", func() error {
@@ -175,7 +175,7 @@ func (s *stage) checkedIn(ctx context.Context, instances ...*instance) error {
 	return nil
 }
 
-// state is the state of the instance in the registry, or "" when it is not registered.
+// state returns the state of the instance in the registry, "" if it is not registered.
 func (s *stage) state(ctx context.Context, i *instance) (registry.State, error) {
 	answer, err := s.registry.Instances(ctx, mesh.ServiceName(i.service))
 	if err != nil {
@@ -189,7 +189,7 @@ func (s *stage) state(ctx context.Context, i *instance) (registry.State, error) 
 	return "", nil
 }
 
-// inSync waits until every connected proxy has acknowledged all there is for it, and returns how many those are.
+// inSync waits until every connected proxy has acknowledged all its configuration, and returns the number of proxies.
 func (s *stage) inSync(ctx context.Context, atLeast int) (connected int, err error) {
 	err = eventually(ctx, startTimeout, "all proxies are in sync", func() error {
 		status, err := s.client.Status(ctx)

@@ -14,8 +14,8 @@ import (
 	"github.com/doyen-mesh/doyen/internal/traffic"
 )
 
-// serveLedger is a TCP server on PORT that answers each line with its name and that line. It represents a
-// program outside the mesh.
+// serveLedger runs a TCP server on PORT that answers each line with its name and that line. It represents a program
+// outside the mesh.
 func serveLedger(ctx context.Context, instance string, _ io.Writer) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
 	if err != nil {

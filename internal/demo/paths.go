@@ -10,7 +10,7 @@ import (
 // rate is the rate of requests on each path, per second.
 const rate = 220
 
-// path is one way for requests through the mesh, under steady traffic.
+// path is one way of requests through the mesh, with steady traffic.
 type path struct {
 	name  string
 	meter traffic.Meter

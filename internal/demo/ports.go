@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// The demo's own ports; where one is taken, the next free one is used instead. The rest of the demo's
-// ports follow firstPort. All are below the range from which systems take ports of outgoing connections.
+// The demo's own ports. If one is in use, the demo takes the next free one. Its other ports follow firstPort. All are
+// below the range from which systems take ports of outgoing connections.
 const (
 	edgePort       = 8000
 	serverGRPCPort = 18000
@@ -16,7 +16,7 @@ const (
 	firstPort      = 21000
 )
 
-// ports gives out ports of this machine, each once, in ascending order.
+// ports assigns ports of this machine, each once, in ascending order.
 type ports struct {
 	next   int
 	given  map[int]bool

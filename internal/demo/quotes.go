@@ -22,13 +22,13 @@ import (
 	"github.com/doyen-mesh/doyen/internal/traffic"
 )
 
-// quoteMethod answers with the name of the instance that did.
+// quoteMethod returns the name of the instance that answered.
 const quoteMethod = "/doyen.demo.Quotes/Quote"
 
-// askAgain is how long the desk waits before it asks again for the first answer.
+// askAgain is how long the desk waits before it calls again until the first answer.
 const askAgain = 100 * time.Millisecond
 
-// serveQuotes is a gRPC server on PORT, with a health service.
+// serveQuotes runs a gRPC server on PORT, with a health service.
 func serveQuotes(ctx context.Context, instance string, _ io.Writer) error {
 	return serveGRPC(ctx, &grpc.ServiceDesc{
 		ServiceName: "doyen.demo.Quotes",

@@ -11,7 +11,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/terminal"
 )
 
-// How often the figures are shown: to a person who looks, and as lines in a log.
+// How often the figures are shown: on a terminal, and as lines in a log.
 const (
 	paintEvery = time.Second
 	lineEvery  = 5 * time.Second
@@ -64,7 +64,7 @@ func (s *stage) show(ctx context.Context) error {
 	}
 }
 
-// introduction says what is where, and what to try.
+// introduction says what runs where, and what to try.
 func (s *stage) introduction() string {
 	var b strings.Builder
 	profile, other := s.documents.profile()
@@ -100,7 +100,8 @@ func (s *stage) introduction() string {
 	return b.String()
 }
 
-// howToAsk names the commands that ask the server, with the variable they need where it is not at its usual place.
+// howToAsk names the commands that show the mesh, with the variable that they need if the server is not at its
+// default address.
 func (s *stage) howToAsk() string {
 	const commands = "doyen status, doyen services, doyen instances"
 	if s.at.http == serverHTTPPort {

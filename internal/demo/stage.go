@@ -25,7 +25,7 @@ type Options struct {
 	Folder   string // for the documents, kept at the end; "" is one that is removed
 	Out      io.Writer
 	Terminal bool // Out is a terminal: the figures are repainted in place
-	// Size is the terminal's; 0 and 0 are not known.
+	// Size returns the terminal's size; 0 and 0 if it is unknown.
 	Size func() (columns, rows int)
 }
 
@@ -48,7 +48,7 @@ type stage struct {
 	endPaths  func() // ends the traffic and returns after the last answer
 }
 
-// addresses are those that the user of the demo may call.
+// addresses are the ports that the user of the demo may call.
 type addresses struct {
 	edge, grpc, http, ledger int // ports on 127.0.0.1
 }

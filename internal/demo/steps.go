@@ -12,15 +12,15 @@ import (
 // What the steps allow, and how long they measure.
 const (
 	leastRate   = 200             // requests a second on each path, or a step proves nothing
-	lookFor     = 3 * time.Second // how long the figures of quiet traffic are gathered
+	lookFor     = 3 * time.Second // how long the figures of undisturbed traffic are collected
 	mostLooks   = 3               // for the rate, on a machine that is busy with other things
-	deathNotice = 2 * time.Second // after that no request may fail because of a dead instance
+	deathNotice = 2 * time.Second // after that no request may fail because of a killed instance
 	afterDeath  = 4 * time.Second // how long that is looked at
 	changeLimit = 20 * time.Second
 )
 
-// trafficFlows measures every path for a while: no request fails, and the rate is high enough to prove something. On a
-// busy machine it measures the rate up to three times.
+// trafficFlows measures every path for a while: no request fails, and the rate is high enough to prove something. On
+// a busy machine it measures up to three times.
 func trafficFlows(ctx context.Context, s *stage) (string, error) {
 	first := s.mark()
 	before := first
@@ -73,7 +73,7 @@ func (s *stage) replace(ctx context.Context, old, fresh string, start func(servi
 	return fmt.Sprintf("%s; %s was gone after %.1f s, %s answered after %.1f s", m.summary(), old, left.Seconds(), fresh, joined.Seconds()), errors.Join(errs...)
 }
 
-// hasEnded is nil once the instance's agent has ended.
+// hasEnded returns nil once the instance's agent has ended.
 func hasEnded(i *instance) error {
 	select {
 	case <-i.agent.Done():
@@ -170,8 +170,8 @@ func refuseFile(ctx context.Context, s *stage) (string, error) {
 	return fmt.Sprintf("%s; %s", m.summary(), said), errors.Join(err, m.noneFailed(), undo())
 }
 
-// serverAway stops the server and then kills an instance: traffic continues, and the callers' proxies find out by
-// themselves.
+// serverAway stops the server and then kills an instance: traffic continues, because the callers' proxies detect the
+// failure themselves.
 func serverAway(ctx context.Context, s *stage) (string, error) {
 	before := s.mark()
 	s.server.Stop(killAfter, nil)

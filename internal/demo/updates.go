@@ -16,7 +16,7 @@ const (
 	strangeFields  = `(unknown_fields|deprecated_feature_use|wip_protos)$` // sent, but unknown or deprecated
 )
 
-// sums adds up, for each Envoy, the statistics whose names match. An Envoy that does not answer is left out.
+// sums adds up, for each Envoy, the statistics whose names match. It leaves out Envoys that do not answer.
 func (s *stage) sums(ctx context.Context, name string) map[string]int {
 	sums := map[string]int{}
 	proxies := []*proxied{s.edge}

@@ -37,7 +37,7 @@ func newView(s *stage) *view {
 	return v
 }
 
-// look gathers new figures and records what changed as events.
+// look collects new figures, and records changes as events.
 func (v *view) look(ctx context.Context) {
 	v.fresh = nil
 	now := v.stage.mark()
@@ -80,7 +80,7 @@ func (v *view) compare(now api.Status) {
 	}
 }
 
-// placeOf is where a problem is, "" when it is in no file: the folder itself may be gone.
+// placeOf returns the place of a problem, "" if it is in no file, as when the folder does not exist.
 func placeOf(p api.Problem) string {
 	switch {
 	case p.File == "" || p.File == ".":
@@ -99,8 +99,8 @@ func (v *view) note(format string, args ...any) {
 	v.events = v.events[max(0, len(v.events)-eventsShown):]
 }
 
-// proxySummary counts the connected proxies and those in sync. A server that does not answer leaves it open: what
-// it said last may be wrong by now.
+// proxySummary counts the connected proxies and those in sync. If the server does not answer, it says so, because the
+// last figures may be wrong by now.
 func (v *view) proxySummary() string {
 	if v.asked != nil {
 		return "not known: the server does not answer"
@@ -139,7 +139,7 @@ func (v *view) documents() string {
 	}
 }
 
-// line is the view as one line of a log.
+// line returns the view as one line of a log.
 func (v *view) line() string {
 	return fmt.Sprintf("%s %s; %s; proxies: %s; instances: %s",
 		time.Now().Format(time.TimeOnly), v.recent.summary(), v.recent.pathSummary(v.stage.paths), v.proxySummary(), v.instances())
@@ -163,7 +163,7 @@ var columns = []column{
 	{"FAILED", 7, false, func(_ string, _, all traffic.Figures) string { return fmt.Sprint(all.Failed) }},
 }
 
-// row is one line of the table in a terminal of that many columns; 0 is not known.
+// row returns one line of the table for a terminal of that many columns; 0 is unknown.
 func row(width int, cell func(column) string) string {
 	all := len(columns) - 1 // the gaps
 	for _, c := range columns {
@@ -178,7 +178,7 @@ func row(width int, cell func(column) string) string {
 	return strings.Join(cells, " ")
 }
 
-// text is the view for a terminal of that many columns; 0 is not known.
+// text returns the view for a terminal of that many columns; 0 is unknown.
 func (v *view) text(width int) []string {
 	lines := []string{row(width, func(c column) string { return c.title })}
 	for i, f := range v.recent {

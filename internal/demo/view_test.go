@@ -12,7 +12,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/traffic"
 )
 
-// testView is what is seen of a demo with a server that answers.
+// testView returns the view of a demo whose server answers.
 func testView() *view {
 	v := &view{
 		stage:  &stage{paths: []*path{{name: "edge > users"}, {name: "edge > web > orders"}, {name: "desk > quotes (gRPC)"}}},
@@ -31,7 +31,7 @@ func testView() *view {
 	return v
 }
 
-// TestViewFitsNarrowTerminals wants every figure in view, however narrow the terminal is.
+// TestViewFitsNarrowTerminals checks that every figure is shown, however narrow the terminal is.
 func TestViewFitsNarrowTerminals(t *testing.T) {
 	v := testView()
 	v.note("12 requests failed: %s", strings.Repeat("connection refused ", 8))
@@ -50,7 +50,7 @@ func TestViewFitsNarrowTerminals(t *testing.T) {
 	}
 }
 
-// TestViewWithoutServer claims nothing that only the server could know.
+// TestViewWithoutServer checks that nothing is shown that only the server could know.
 func TestViewWithoutServer(t *testing.T) {
 	v := testView()
 	v.asked = errors.New("connection refused")

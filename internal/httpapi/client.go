@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// maxAnswer bounds what a client reads of an answer, in bytes: 256 MiB hold a million instances.
+// maxAnswer limits what a client reads of an answer, in bytes: 256 MiB hold a million instances.
 const maxAnswer = 256 << 20
 
-// maxRefusal bounds what a client reads of an answer that is not 2xx, in bytes.
+// maxRefusal limits what a client reads of an answer that is not 2xx, in bytes.
 const maxRefusal = 64 << 10
 
-// connectTimeout bounds one attempt to connect. The caller's context bounds the whole call.
+// connectTimeout limits one attempt to connect. The caller's context limits the whole call.
 const connectTimeout = 5 * time.Second
 
 // Client calls one server. It is safe for concurrent use.
@@ -29,8 +29,8 @@ type Client struct {
 	http *http.Client
 }
 
-// NewClient returns a client of the server at base, such as http://127.0.0.1:18001. Requests go through h; nil
-// makes a transport that ignores the proxy settings of the environment, which are for the world outside.
+// NewClient returns a client of the server at base, such as http://127.0.0.1:18001. Requests go through h. If it is
+// nil, they go through a transport that ignores the proxy settings of the environment, which are for external hosts.
 func NewClient(base string, h *http.Client) (*Client, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -42,16 +42,16 @@ func NewClient(base string, h *http.Client) (*Client, error) {
 	return &Client{base: strings.TrimRight(base, "/"), http: h}, nil
 }
 
-// Close closes connections that are kept for the next call.
+// Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Refused is an answer of the server other than 2xx.
 type Refused struct {
 	Status int   // of HTTP
-	Answer Error // the server's words
+	Answer Error // the body
 }
 
-// Error returns the server's words with all problems.
+// Error returns the server's message with all problems.
 func (r *Refused) Error() string {
 	text := r.Answer.Error
 	for _, p := range r.Answer.Problems {
@@ -63,8 +63,7 @@ func (r *Refused) Error() string {
 	return text
 }
 
-// Temporary reports whether the same call may succeed later, because the server is not well. A call that is wrong
-// stays wrong.
+// Temporary reports whether the same call may succeed later, because the fault is the server's.
 func (r *Refused) Temporary() bool {
 	return r.Status >= 500 || r.Status == http.StatusTooManyRequests
 }
@@ -75,7 +74,7 @@ func IsStatus(err error, status int) bool {
 	return errors.As(err, &refused) && refused.Status == status
 }
 
-// Unreachable says that no server answered.
+// Unreachable is the error that no server answered.
 type Unreachable struct {
 	Server string
 	Err    error
@@ -119,7 +118,7 @@ func (c *Client) Call(ctx context.Context, method, path string, query url.Values
 	return response.StatusCode, nil
 }
 
-// plain is why no answer came, in a few words.
+// plain returns in a few words why there was no answer.
 func plain(err error) error {
 	if strings.Contains(err.Error(), "malformed HTTP response") { // the library has no type for it
 		return errNoHTTP
@@ -149,7 +148,7 @@ func (c *Client) request(ctx context.Context, method, path string, query url.Val
 	return request, err
 }
 
-// refusal reads what the server said. A proxy in between may have answered in another form.
+// refusal decodes an answer that is not 2xx. A proxy in between may have answered in another form.
 func refusal(response *http.Response) error {
 	r := &Refused{Status: response.StatusCode}
 	content, err := io.ReadAll(io.LimitReader(response.Body, maxRefusal))
@@ -159,7 +158,7 @@ func refusal(response *http.Response) error {
 	return r
 }
 
-// shortest strips from a transport's error the method and the address, which the caller knows.
+// shortest removes the method and the address from a transport's error, because the caller knows them.
 func shortest(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Err != nil {

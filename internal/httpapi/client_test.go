@@ -47,7 +47,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// What answers need not be doyen.
+// TestOtherServers calls servers that are not doyen.
 func TestOtherServers(t *testing.T) {
 	for name, test := range map[string]struct {
 		status    int
@@ -85,7 +85,7 @@ func TestNoServer(t *testing.T) {
 	}
 }
 
-// A server's gRPC port sends HTTP/2 frames, which are no HTTP/1.1 answer.
+// TestGRPCPort calls a server's gRPC port, which answers with HTTP/2 frames.
 func TestGRPCPort(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,8 +1,8 @@
-// Package httpapi is how doyen's HTTP API under /v1 speaks, on both sides: the form of errors, how handlers read
-// bodies and write answers, and the client that typed clients build on.
+// Package httpapi implements the conventions of doyen's HTTP API under /v1 on both sides: the form of errors, how
+// handlers read bodies and write answers, and the client on which typed clients are built.
 //
-// It knows no resource of the API. Its one invariant: one call of a client is one request; whoever calls decides
-// whether and when to try again.
+// It knows no resource of the API. Its one invariant: one call of a client is one request. The caller decides whether
+// and when to retry.
 package httpapi
 
 // Error is the body of every answer that is not 2xx. Its JSON form is stable: fields are added and never renamed.

@@ -13,7 +13,7 @@ import (
 // needs.
 const MaxBody = 64 << 10
 
-// Write answers with value as JSON. It drops an error of the connection, because the client is gone.
+// Write sends value as JSON. It ignores errors of the connection, because the client is gone then.
 func Write(w http.ResponseWriter, status int, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -23,7 +23,7 @@ func Write(w http.ResponseWriter, status int, value any) {
 	_ = encoder.Encode(value)
 }
 
-// Refuse answers 400 with everything that is wrong with the call; problems has at least one item.
+// Refuse answers with 400 and everything that is wrong with the call; problems has at least one item.
 func Refuse(w http.ResponseWriter, problems []Problem) {
 	text := fmt.Sprintf("%s: %s", problems[0].Field, problems[0].Error)
 	if len(problems) > 1 {
@@ -32,14 +32,14 @@ func Refuse(w http.ResponseWriter, problems []Problem) {
 	Write(w, http.StatusBadRequest, Error{Error: text, Problems: problems})
 }
 
-// IsJSON reports whether a content type is that of JSON, which every body must have: a web page cannot send it
-// across origins without being asked first.
+// IsJSON reports whether a content type is JSON. Every body must be: a web page cannot send JSON to another origin
+// without a preflight request.
 func IsJSON(contentType string) bool {
 	media, _, err := mime.ParseMediaType(contentType)
 	return err == nil && media == "application/json"
 }
 
-// Body reads the body of a call. If it cannot, it has answered.
+// Body reads the body of a call. If it cannot, it answers the call with an error and returns false.
 func Body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	if !IsJSON(r.Header.Get("Content-Type")) {
 		Write(w, http.StatusUnsupportedMediaType, Error{

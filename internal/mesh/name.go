@@ -2,10 +2,10 @@ package mesh
 
 import "fmt"
 
-// maxName is the longest name, in bytes, that is still one DNS label (RFC 1035 section 2.3.4).
+// maxName is the largest length of a DNS label, in bytes (RFC 1035 section 2.3.4).
 const maxName = 63
 
-// Domain is the suffix under which every service answers: users and users.mesh are the same host.
+// Domain is the suffix of every service's second name: users and users.mesh are the same host.
 const Domain = "mesh"
 
 // ServiceName names a Service or an External. It is one DNS label in lower case (RFC 1123
@@ -15,27 +15,26 @@ type ServiceName string
 // EdgeName names an Edge; same form as ServiceName.
 type EdgeName string
 
-// PortName names one port of a service; same form as ServiceName. The main port has the
-// name "" in places where a port is chosen, and its own name otherwise.
+// PortName names one port of a service; same form as ServiceName. Where a port is selected, the main port has the
+// name "", otherwise its own name.
 type PortName string
 
-// ZoneName names a zone: one failure domain with cheap traffic inside. Same form as
-// ServiceName; "" is "not known".
+// ZoneName names a zone: a failure domain within which traffic is cheap. Same form as ServiceName; "" is "not known".
 type ZoneName string
 
 // Revision names one complete, valid set of documents by the hash of its content.
 type Revision string
 
-// ParseServiceName returns s as a name, or an error that says what a name looks like.
+// ParseServiceName returns s as a name, or an error that describes valid names.
 func ParseServiceName(s string) (ServiceName, error) { return parse[ServiceName]("service", s) }
 
-// ParseEdgeName is ParseServiceName for edges.
+// ParseEdgeName does what ParseServiceName does, for edges.
 func ParseEdgeName(s string) (EdgeName, error) { return parse[EdgeName]("edge", s) }
 
-// ParsePortName is ParseServiceName for ports.
+// ParsePortName does what ParseServiceName does, for ports.
 func ParsePortName(s string) (PortName, error) { return parse[PortName]("port", s) }
 
-// ParseZoneName is ParseServiceName for zones; "" is accepted as "not known".
+// ParseZoneName does what ParseServiceName does, for zones; "" is valid and means "not known".
 func ParseZoneName(s string) (ZoneName, error) {
 	if s == "" {
 		return "", nil

@@ -12,7 +12,7 @@ const (
 	Proxyless Role = "proxyless" // a gRPC program that is its own proxy
 )
 
-// Default ports of a sidecar, those of the field's first deployment.
+// Default ports of a sidecar.
 const (
 	DefaultEgressPort  = 9001
 	DefaultIngressPort = 9211
@@ -22,24 +22,24 @@ const (
 // MetadataKey is the key of a node's metadata (envoy.config.core.v3.Node) that holds its Node, as JSON.
 const MetadataKey = "doyen"
 
-// Node is what an xDS client says of itself in its bootstrap, under MetadataKey of its metadata.
-// Its JSON form is an interface: bootstraps in the field have it.
+// Node is how an xDS client identifies itself in its bootstrap, under MetadataKey of its metadata. Its JSON form is
+// stable, because deployed bootstraps contain it.
 type Node struct {
 	Role    Role        `json:"role"`
 	Service ServiceName `json:"service,omitempty"` // sidecar and proxyless: the service whose manifest says what it may call
 	Edge    EdgeName    `json:"edge,omitempty"`    // edge: the Edge document it runs
 	Zone    ZoneName    `json:"zone,omitempty"`
-	// Address is where a sidecar's ingress listens. Absent, it is every address of the host, IPv4 and
-	// IPv6 through one socket; a host without IPv6 says 0.0.0.0, a demo on one machine 127.0.0.1.
+	// Address is where a sidecar's ingress listens. By default it is every address of the host, IPv4 and IPv6 through
+	// one socket. A host without IPv6 uses 0.0.0.0, and a demo on one machine 127.0.0.1.
 	Address netip.Addr `json:"address,omitzero"`
 	Ports   Ports      `json:"ports,omitzero"`
-	// VHDS says that an edge takes its virtual hosts one by one, which only incremental streams can. Without it
-	// they come with the routes, in one resource.
+	// VHDS says that an edge gets its virtual hosts one by one, which only incremental streams support. Otherwise
+	// they are part of the routes, in one resource.
 	VHDS bool `json:"vhds,omitempty"`
 }
 
-// Ports are the local ports of one node, each 1-65535. Nodes with different ports need different
-// listeners and so have different views. Whatever is absent has its default.
+// Ports are the local ports of one node, each 1-65535. Nodes with different ports need different listeners, and so
+// have different views. Ports that are not given have their defaults.
 type Ports struct {
 	Egress  int                 `json:"egress,omitempty"`  // on 127.0.0.1: HTTP, routed by host
 	Ingress map[PortName]int    `json:"ingress,omitempty"` // where callers reach each served port
@@ -48,9 +48,8 @@ type Ports struct {
 	Edge    map[string]int      `json:"edge,omitempty"`    // edge: listener name to port
 }
 
-// IngressPorts is where callers reach each served port, given the names of all in the order in which the service
-// lists them. What p does not name follows the main port: the i-th port is i above it, or the next one that no
-// other port has.
+// IngressPorts returns where callers reach each served port. names are all ports in the order of the manifest. Ports
+// that p does not name follow the main port: the i-th port is i above it, or the next one that no other port has.
 func (p Ports) IngressPorts(names []PortName) map[PortName]int {
 	ports, taken := map[PortName]int{}, map[int]bool{}
 	for _, name := range names {

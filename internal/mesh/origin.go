@@ -2,7 +2,7 @@ package mesh
 
 import "fmt"
 
-// Origin is the place in a document that caused something, and who owns that document.
+// Origin is the place in a document that caused something, and the document's owner.
 type Origin struct {
 	File   string // relative to the folder of documents, with forward slashes
 	Line   int    // from 1; 0 when only the file is known
@@ -10,7 +10,7 @@ type Origin struct {
 	Owner  string // the document's owner; "" when it names none
 }
 
-// String is the form that editors and terminals make into a link: file:line:column.
+// String returns the form that editors and terminals recognize as a link: file:line:column.
 func (o Origin) String() string {
 	switch {
 	case o.Line == 0:

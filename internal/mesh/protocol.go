@@ -1,9 +1,9 @@
 package mesh
 
-// Protocol is what a port speaks.
+// Protocol is the protocol of a port.
 type Protocol string
 
-// The protocols a port can speak. GRPC is HTTP2 whose failures are read from grpc-status.
+// The protocols of ports. GRPC is HTTP2 with failures given by grpc-status.
 const (
 	HTTP  Protocol = "http"
 	HTTP2 Protocol = "http2"

@@ -2,8 +2,8 @@ package mesh
 
 import "net/netip"
 
-// SocketsOverlap reports whether sockets at two addresses cannot be open together on one host. An unspecified address
-// stands for every address of its family, and "::" for those of IPv4 too.
+// SocketsOverlap reports whether sockets at two addresses cannot be open at the same time on one host. An unspecified
+// address covers every address of its family, and "::" also those of IPv4.
 func SocketsOverlap(a, b netip.AddrPort) bool {
 	x, y := a.Addr().Unmap(), b.Addr().Unmap()
 	switch {

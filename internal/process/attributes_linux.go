@@ -2,8 +2,8 @@ package process
 
 import "syscall"
 
-// childAttributes puts a child into a group of its own and has the kernel kill it when its parent
-// dies in a way that leaves it no time to do so itself.
+// childAttributes puts a child into a process group of its own, and makes the kernel kill it if its parent dies
+// without stopping it.
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

@@ -13,7 +13,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// testApp makes the test binary run as a program; its value says which.
+// testApp makes the test binary run as one of the programs below; its value names the program.
 const testApp = "DOYEN_PROCESS_TEST_APP"
 
 func TestMain(m *testing.M) {
@@ -34,7 +34,7 @@ func apps() map[string]func() int {
 	}
 }
 
-// obedient ends with status 5 on SIGTERM.
+// obedient exits with status 5 on SIGTERM.
 func obedient() int {
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM)
@@ -51,7 +51,7 @@ func stubborn() int {
 	return 1
 }
 
-// parent starts a stubborn child of its own, says its process ID, and ends on SIGTERM by default.
+// parent starts a stubborn child, prints its process ID, and ends on SIGTERM as by default.
 func parent() int {
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), testApp+"=stubborn")

@@ -1,7 +1,7 @@
-// Package process starts programs so that they can be ended for certain: each leads a process group of
-// its own, which ends with it, and none outlives its parent where the system offers that.
+// Package process starts programs so that they reliably end: each leads a process group that ends with it, and none
+// outlives its parent if the system supports that.
 //
-// The package's one invariant: after Done is closed, nothing of the program's group is left.
+// The package's one invariant: after Done is closed, no process of the program's group is left.
 package process
 
 import (
@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// signalled is what a shell adds to a signal's number to make an exit status of it.
+// signalled is what shells add to a signal's number to form an exit status.
 const signalled = 128
 
-// pipeGrace is how long output may still come from grandchildren after a child has ended.
+// pipeGrace is how long output of grandchildren is read after a child has ended.
 const pipeGrace = time.Second
 
 // Command is what to run.
@@ -37,7 +37,7 @@ type Process struct {
 	code int
 }
 
-// Start starts c. The error names the command and says in which way it is no program.
+// Start starts c. The error names the command and says why it cannot be run.
 func Start(c Command) (*Process, error) {
 	cmd := exec.Command(c.Path, c.Args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = c.Env, c.Stdout, c.Stderr
@@ -52,7 +52,7 @@ func Start(c Command) (*Process, error) {
 	return p, nil
 }
 
-// Find is nil when path leads to a program that could be started.
+// Find returns nil if path leads to a program that can be started.
 func Find(path string) error {
 	if _, err := exec.LookPath(path); err != nil {
 		return commandError(path, err)
@@ -60,17 +60,17 @@ func Find(path string) error {
 	return nil
 }
 
-// PID is the program's process ID, which is also that of its group.
+// PID returns the program's process ID, which is also that of its group.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Done closes once the program has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Code is the exit status as a shell tells it, 128 + n after signal n. It may be asked for once Done is closed.
+// Code returns the exit status as a shell does: 128 + n after signal n. Call it only after Done is closed.
 func (p *Process) Code() int { return p.code }
 
-// supervise starts the child and waits for its end on one thread of the system: the kernel counts
-// that thread, not the process, as the parent whose death kills the child (prctl(2), PR_SET_PDEATHSIG).
+// supervise starts the child and waits for its end on one system thread: the kernel considers that thread, not the
+// process, as the parent whose death kills the child (prctl(2), PR_SET_PDEATHSIG).
 func (p *Process) supervise(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -79,7 +79,7 @@ func (p *Process) supervise(started chan<- error) {
 	if err != nil {
 		return
 	}
-	// The error repeats the status, or says that a grandchild kept a pipe open, which is no fault.
+	// The error repeats the status, or says that a grandchild kept a pipe open, which is not an error here.
 	_ = p.cmd.Wait()
 	p.signalGroup(syscall.SIGKILL)
 	p.code = exitCode(p.cmd.ProcessState.Sys())
@@ -108,7 +108,7 @@ func exitCode(status any) int {
 	return 1
 }
 
-// Stop asks the program's whole group to end, waits until the program has or until grace has passed or
+// Stop sends SIGTERM to the program's whole group, waits until the program has ended, or until grace has passed or
 // hurry is closed, and kills what is left. It returns when the program has ended.
 func (p *Process) Stop(grace time.Duration, hurry <-chan struct{}) {
 	p.Signal(syscall.SIGTERM)
@@ -123,13 +123,13 @@ func (p *Process) Stop(grace time.Duration, hurry <-chan struct{}) {
 	p.Kill()
 }
 
-// Kill ends the program's whole group at once, and returns when the program has ended.
+// Kill kills the program's whole group immediately, and returns when the program has ended.
 func (p *Process) Kill() {
 	p.Signal(syscall.SIGKILL)
 	<-p.done
 }
 
-// Signal sends s to the whole group while the program lives.
+// Signal sends s to the whole group while the program runs.
 func (p *Process) Signal(s syscall.Signal) {
 	select {
 	case <-p.done:
@@ -138,5 +138,5 @@ func (p *Process) Signal(s syscall.Signal) {
 	}
 }
 
-// signalGroup sends s to whoever is in the child's group. The only error there can be is that nobody is.
+// signalGroup sends s to all processes of the child's group. The only possible error is that there are none.
 func (p *Process) signalGroup(s syscall.Signal) { _ = syscall.Kill(-p.cmd.Process.Pid, s) }

@@ -1,5 +1,5 @@
-// Package suggest finds the name that somebody most likely meant by a name that does not exist. It is
-// the only place that decides how near two names are.
+// Package suggest finds the name that was most likely meant by a name that does not exist. It is the only place that
+// decides how near two names are.
 package suggest
 
 import "fmt"

@@ -1,7 +1,7 @@
 // Package terminal detects a writer's terminal and its size, and repaints text on it without flicker.
 //
-// What it paints is one line for each line it is given, whatever their text: nothing in a line can move the
-// cursor or begin another.
+// It paints exactly one line for each line that it is given: no text in a line can move the cursor or start another
+// line.
 package terminal
 
 import (
@@ -22,7 +22,7 @@ func Is(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Size is how many columns and rows the terminal has that w is; 0 and 0 when that is not known.
+// Size returns the number of columns and rows of the terminal w, 0 and 0 if they are unknown.
 func Size(w io.Writer) (columns, rows int) {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -50,8 +50,8 @@ type Screen struct {
 	painted int // lines that the next painting goes over
 }
 
-// Paint shows lines in place of those painted before, each cut to the width of the terminal. Of more lines than
-// fit, the last ones are left out and counted.
+// Paint shows lines in place of those painted before, each cut to the width of the terminal. If there are too many,
+// the last ones are left out and counted.
 func (s *Screen) Paint(lines []string) {
 	columns, rows := s.Size()
 	lines = fitting(lines, rows-1) // the cursor takes the last row
@@ -76,8 +76,7 @@ func fitting(lines []string, rows int) []string {
 	return append(shown, fmt.Sprintf("(%d more lines: the window is too small)", len(lines)-len(shown)))
 }
 
-// Cut is line without what does not fit into the columns, with a mark where something is missing; 0 columns is
-// any number.
+// Cut cuts line to a number of columns, and marks that something is missing; with 0 columns it does not.
 func Cut(line string, columns int) string {
 	runes := []rune(line)
 	if columns <= 0 || len(runes) <= columns {
@@ -86,9 +85,9 @@ func Cut(line string, columns int) string {
 	return string(runes[:columns-1]) + "…"
 }
 
-// Wrap breaks a line between words into lines of at most width columns, those after the first indented; a width
-// of 0 is any. A word that is wider than a line keeps a line of its own: it may be a name
-// that somebody wants to copy.
+// Wrap breaks a line between words into lines of at most width columns; those after the first are indented. With a
+// width of 0 it does not. A word that is wider than a line stays whole on a line of its own, because it may be a name
+// to copy.
 func Wrap(line string, width, indent int) []string {
 	var lines []string
 	for width > 0 && utf8.RuneCountInString(line) > width {
@@ -103,7 +102,8 @@ func Wrap(line string, width, indent int) []string {
 	return append(lines, line)
 }
 
-// lastBreak is the last space at which a line can be broken to fit, or else the first one; -1 without any.
+// lastBreak returns the last space at which a line can be broken to fit, or else the first one after that; -1 if
+// there is none.
 func lastBreak(line []rune, width, indent int) int {
 	for at := width; at > indent; at-- {
 		if line[at] == ' ' && line[at-1] != ' ' {

@@ -26,8 +26,8 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestPaintGoesOverWhatItPainted wants each painting to be one write that overwrites line by line: a screen
-// that is cleared first flickers.
+// TestPaintGoesOverWhatItPainted checks that each painting is one write that overwrites line by line: clearing the
+// screen first would flicker.
 func TestPaintGoesOverWhatItPainted(t *testing.T) {
 	var out writes
 	s := Screen{Out: &out, Size: func() (int, int) { return 10, 4 }}

@@ -1,2 +1,2 @@
-// Package traffic sends steady traffic and counts what became of it, for the demo and for tests that inject faults.
+// Package traffic sends steady traffic and counts the results, for the demo and for tests that inject faults.
 package traffic

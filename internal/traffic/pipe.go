@@ -28,7 +28,7 @@ func Report(ctx context.Context, m *Meter, w io.Writer) {
 	}
 }
 
-// Reader is the other end of [Report]: what is written to it becomes the total of a meter.
+// Reader is the other end of [Report]: it makes what is written to it the total of a meter.
 type Reader struct {
 	Meter *Meter
 	rest  bytes.Buffer

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// atOnce is the most open requests of one caller. On a machine that cannot keep up, the rate drops instead of the
-// requests timing out in a growing queue.
+// atOnce is the largest number of open requests of one caller. On a machine that cannot keep up, the rate drops;
+// otherwise the requests would time out in a growing queue.
 const atOnce = 64
 
 // Steadily calls request perSecond times a second until ctx ends, each time in a goroutine of its own however slow the answers

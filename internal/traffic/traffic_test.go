@@ -42,7 +42,7 @@ func TestFiguresOfAnotherProcess(t *testing.T) {
 	}
 }
 
-// TestTrafficCountsEveryFailure lets a server refuse, reset and fail requests and wants each counted.
+// TestTrafficCountsEveryFailure has a server that refuses, resets and fails requests; each is counted.
 func TestTrafficCountsEveryFailure(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
