@@ -12,9 +12,9 @@ STATICCHECK := $(CACHE)/staticcheck
 VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
 
 # Packages whose tests run many Envoys under load: one package at a time, so that they have the machine.
-CROWDED := $(addprefix github.com/doyen-mesh/doyen/,internal/envoy internal/agent internal/demo test/conformance test/e2e)
+CROWDED := $(addprefix github.com/doyen-mesh/doyen/,internal/envoy internal/agent internal/demo test/conformance test/e2e test/chaos)
 
-.PHONY: help build demo test lint clients generate bench bench-full clean
+.PHONY: help build demo test lint clients generate bench bench-full chaos tools-for-chaos clean
 
 help: ## explain the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ build: ## build bin/doyen
 demo: build $(ENVOY_DEPENDENCY) ## run a whole mesh on this machine; DIR=folder keeps its documents there
 	bin/doyen demo $(if $(DIR),--dir $(DIR))
 
-test: lint build $(ENVOY_DEPENDENCY) clients ## lint, then every test, with real Envoys and real gRPC clients
+test: lint build $(ENVOY_DEPENDENCY) clients tools-for-chaos ## lint, then every test, with real Envoys and real gRPC clients
 	go test -race $(filter-out $(CROWDED),$(shell go list ./...))
 	go test -race -p 1 -timeout 14m $(CROWDED)
 	cd bench && go test -p 1 ./...
@@ -45,6 +45,16 @@ bench: build $(ENVOY_DEPENDENCY) ## the benchmarks against go-control-plane, sho
 
 bench-full: build $(ENVOY_DEPENDENCY) ## all benchmarks; writes docs/performance.md
 	cd bench && go run . -full -out ../docs
+
+chaos: $(ENVOY_DEPENDENCY) tools-for-chaos ## inject every fault into a mesh on hosts of its own (about ten minutes)
+	go build -o bin/chaos ./test/chaos
+	bin/chaos
+
+# What the faults need besides Envoy. On systems without apt, install iproute2, nftables and redis-server by hand.
+tools-for-chaos:
+	@for tool in ip nft tc redis-server; do command -v $$tool >/dev/null || missing=1; done; \
+	if [ -n "$${missing:-}" ]; then echo "installing iproute2, nftables and redis-server"; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq iproute2 nftables redis-server >/dev/null; fi
 
 clean: ## remove what was built and fetched
 	rm -rf bin $(CACHE)

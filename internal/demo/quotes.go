@@ -45,9 +45,10 @@ func serveQuotes(ctx context.Context, instance string, _ io.Writer) error {
 	})
 }
 
-// serveGRPC serves until ctx ends, then finishes open calls.
+// serveGRPC serves on the address where callers reach the instance, since no proxy is in front of it. It serves until
+// ctx ends, then finishes open calls.
 func serveGRPC(ctx context.Context, services ...*grpc.ServiceDesc) error {
-	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
+	listener, err := net.Listen("tcp", net.JoinHostPort(os.Getenv("DOYEN_ADDRESS"), os.Getenv("PORT")))
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,130 @@
+//go:build linux
+
+// Command chaos injects faults into a mesh of real servers, agents, Envoys, gRPC programs and a real store, each on a
+// host of its own, under steady traffic, and prints what each fault did: requests that failed, and the time until
+// everything was as before.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"regexp"
+	"slices"
+	"syscall"
+
+	"github.com/doyen-mesh/doyen/test/chaos/lab"
+)
+
+func main() {
+	if name := os.Getenv(programVariable); name != "" {
+		os.Exit(runProgram(name))
+	}
+	o := parse()
+	if o.list {
+		for _, w := range o.rows {
+			fmt.Println(w.name)
+		}
+		return
+	}
+	if err := lab.Available(); err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		os.Exit(1)
+	}
+	lab.Enter()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := o.run(ctx, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// options are what the command line says.
+type options struct {
+	programs
+	servers    int
+	rows       []row
+	json, list bool
+}
+
+func parse() options {
+	var o options
+	var only string
+	var brief bool
+	flag.StringVar(&o.envoy, "envoy", os.Getenv("DOYEN_ENVOY"), "`path` of the Envoy executable")
+	flag.StringVar(&o.redis, "redis", "redis-server", "`path` of the Redis executable")
+	flag.IntVar(&o.servers, "servers", 1, "`number` of servers; one server has no store")
+	flag.StringVar(&only, "rows", "", "inject only the faults whose names match the regular `expression`")
+	flag.BoolVar(&brief, "short", false, "inject the faults of the short form")
+	flag.BoolVar(&o.json, "json", false, "print one line of JSON for each fault")
+	flag.BoolVar(&o.keep, "keep", false, "keep the folder with the logs of all programs")
+	flag.BoolVar(&o.list, "list", false, "list the faults, and inject none")
+	flag.Parse()
+	pattern, err := regexp.Compile(only)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chaos: -rows:", err)
+		os.Exit(2)
+	}
+	for _, w := range matrix() {
+		if pattern.MatchString(w.name) && (w.traits.has(short) || !brief) && (o.servers > 1 || !w.traits.has(shared)) {
+			o.rows = append(o.rows, w)
+		}
+	}
+	return o
+}
+
+// errBroken says that a fault did more than it may.
+var errBroken = errors.New("a promise was broken: see the lines that begin with FAIL")
+
+// run injects the faults one after another into one fleet, and begins with a new one after a fault from which the
+// fleet has not recovered.
+func (o options) run(ctx context.Context, w io.Writer) (err error) {
+	if o.self, err = os.Executable(); err != nil {
+		return err
+	}
+	for _, path := range []*string{&o.envoy, &o.redis} {
+		if *path, err = exec.LookPath(*path); err != nil {
+			return err
+		}
+	}
+	dir, err := os.MkdirTemp("", "doyen-chaos-build-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if o.doyen, err = build(dir, slices.ContainsFunc(o.rows, func(w row) bool { return w.traits.has(times) })); err != nil {
+		return err
+	}
+	f, err := newFleet(ctx, o.programs, o.servers)
+	if o.keep {
+		fmt.Fprintln(os.Stderr, "chaos: the logs are in", f.dir)
+	}
+	defer func() { err = errors.Join(err, f.close()) }()
+	if err != nil {
+		return fmt.Errorf("the mesh does not start: %w", err)
+	}
+	p := printer{w, o.json}
+	p.head()
+	var broken error
+	for _, row := range o.rows {
+		r := inflict(ctx, f, row)
+		p.print(r)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if !r.ok() {
+			broken = errBroken
+		}
+		if r.Err != "" {
+			return errors.Join(broken, errors.New("the faults after this one were not injected"))
+		}
+	}
+	return broken
+}

@@ -1,0 +1,119 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/doyen-mesh/doyen/internal/traffic"
+)
+
+// convergeLimit bounds how long the mesh may take to converge after a fault has healed.
+const convergeLimit = 90 * time.Second
+
+// settleFor is how long traffic is measured after the mesh has converged.
+const settleFor = time.Second
+
+// result is what one fault did.
+type result struct {
+	Fault     string        `json:"fault"`
+	Sent      int           `json:"sent"`
+	Failed    int           `json:"failed"`
+	Reason    string        `json:"reason,omitempty"` // of the last failed request
+	Converged time.Duration `json:"converged"`        // from healing until everything is as it was, in nanoseconds
+	Err       string        `json:"error,omitempty"`  // why the mesh has not converged, or what was lost
+}
+
+// ok reports whether the promise was kept: no failed request, and everything as before.
+func (r result) ok() bool { return r.Failed == 0 && r.Err == "" && r.Sent > 0 }
+
+// inflict runs one row.
+func inflict(ctx context.Context, f *fleet, w row) result {
+	before := f.figures()
+	converged, err := func() (time.Duration, error) {
+		if err := w.fault(ctx, f); err != nil {
+			return 0, fmt.Errorf("fault: %w", err)
+		}
+		if err := pause(ctx, w.hold); err != nil {
+			return 0, err
+		}
+		if w.heal != nil {
+			if err := w.heal(ctx, f); err != nil {
+				return 0, fmt.Errorf("heal: %w", err)
+			}
+		}
+		took, err := eventually(ctx, convergeLimit, f.converged)
+		if err != nil {
+			return took, err
+		}
+		return took, pause(ctx, settleFor)
+	}()
+	r := result{Fault: w.name, Converged: converged}
+	if err != nil {
+		r.Err = err.Error()
+	}
+	for i, now := range f.figures() {
+		d := now.Since(before[i])
+		r.Sent += d.Sent
+		r.Failed += d.Failed
+		if d.Failed > 0 {
+			r.Reason = f.loads[i].name + ": " + d.Reason
+		}
+		if d.Sent == 0 && r.Err == "" {
+			r.Err = f.loads[i].name + ": no traffic"
+		}
+	}
+	return r
+}
+
+// figures are those of each load.
+func (f *fleet) figures() []traffic.Figures {
+	var all []traffic.Figures
+	for _, l := range f.loads {
+		all = append(all, l.meter.Figures())
+	}
+	return all
+}
+
+// pause waits, or returns the reason why ctx ended.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// printer prints results as they come.
+type printer struct {
+	w    io.Writer
+	json bool
+}
+
+func (p printer) head() {
+	if !p.json {
+		fmt.Fprintf(p.w, "%-4s  %-50s  %8s  %8s  %9s\n", "", "FAULT", "REQUESTS", "FAILED", "CONVERGED")
+	}
+}
+
+func (p printer) print(r result) {
+	if p.json {
+		_ = json.NewEncoder(p.w).Encode(r)
+		return
+	}
+	word := "ok"
+	if !r.ok() {
+		word = "FAIL"
+	}
+	fmt.Fprintf(p.w, "%-4s  %-50s  %8d  %8d  %7.1f s\n", word, r.Fault, r.Sent, r.Failed, r.Converged.Seconds())
+	for _, why := range []string{r.Reason, r.Err} {
+		if why != "" {
+			fmt.Fprintf(p.w, "      %.400s\n", why)
+		}
+	}
+}
