@@ -111,7 +111,7 @@ func newFleet(ctx context.Context, p programs, servers int) (*fleet, error) {
 	if err := f.build(ctx, servers); err != nil {
 		return f, err
 	}
-	_, err = eventually(ctx, startLimit, f.converged)
+	_, _, err = eventually(ctx, startLimit, f.converged)
 	return f, err
 }
 

@@ -83,27 +83,27 @@ func (p *part) killOnly(ctx context.Context, program string) error {
 	return p.host.Signal(ctx, syscall.SIGKILL, filepath.Base(program))
 }
 
-// eventually calls f until it returns nil, for limit at most, and returns how long that took.
-func eventually(ctx context.Context, limit time.Duration, f func(context.Context) error) (time.Duration, error) {
+// eventually calls f until it returns nil, for limit at most. It returns how long that took, and the last error
+// before that.
+func eventually(ctx context.Context, limit time.Duration, f func(context.Context) error) (took time.Duration, last, err error) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
-	var last error
 	for {
 		attempt, cancel := context.WithTimeout(ctx, attemptLimit)
 		err := f(attempt)
 		cancel()
 		if err == nil {
-			return time.Since(began), nil
+			return time.Since(began), last, nil
 		}
 		if ctx.Err() == nil || last == nil {
 			last = err
 		}
 		select {
 		case <-ctx.Done():
-			return time.Since(began), fmt.Errorf("not within %v: %w", limit, last)
+			return time.Since(began), last, fmt.Errorf("not within %v: %w", limit, last)
 		case <-ticker.C:
 		}
 	}

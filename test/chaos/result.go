@@ -18,6 +18,9 @@ const convergeLimit = 90 * time.Second
 // settleFor is how long traffic is measured after the mesh has converged.
 const settleFor = time.Second
 
+// slow is how long recovery may take without the result saying what it waited for.
+const slow = 2 * time.Second
+
 // result is what one fault did.
 type result struct {
 	Fault     string        `json:"fault"`
@@ -25,6 +28,7 @@ type result struct {
 	Failed    int           `json:"failed"`
 	Reason    string        `json:"reason,omitempty"` // of the last failed request
 	Converged time.Duration `json:"converged"`        // from healing until everything is as it was, in nanoseconds
+	Waited    string        `json:"waited,omitempty"` // what was last to become as it was
 	Err       string        `json:"error,omitempty"`  // why the mesh has not converged, or what was lost
 }
 
@@ -34,26 +38,8 @@ func (r result) ok() bool { return r.Failed == 0 && r.Err == "" && r.Sent > 0 }
 // inflict runs one row.
 func inflict(ctx context.Context, f *fleet, w row) result {
 	before := f.figures()
-	converged, err := func() (time.Duration, error) {
-		if err := w.fault(ctx, f); err != nil {
-			return 0, fmt.Errorf("fault: %w", err)
-		}
-		if err := pause(ctx, w.hold); err != nil {
-			return 0, err
-		}
-		if w.heal != nil {
-			if err := w.heal(ctx, f); err != nil {
-				return 0, fmt.Errorf("heal: %w", err)
-			}
-		}
-		took, err := eventually(ctx, convergeLimit, f.converged)
-		if err != nil {
-			return took, err
-		}
-		return took, pause(ctx, settleFor)
-	}()
-	r := result{Fault: w.name, Converged: converged}
-	if err != nil {
+	r := result{Fault: w.name}
+	if err := r.recover(ctx, f, w); err != nil {
 		r.Err = err.Error()
 	}
 	for i, now := range f.figures() {
@@ -68,6 +54,30 @@ func inflict(ctx context.Context, f *fleet, w row) result {
 		}
 	}
 	return r
+}
+
+// recover injects the fault, heals it and waits until the mesh has converged.
+func (r *result) recover(ctx context.Context, f *fleet, w row) error {
+	if err := w.fault(ctx, f); err != nil {
+		return fmt.Errorf("fault: %w", err)
+	}
+	if err := pause(ctx, w.hold); err != nil {
+		return err
+	}
+	if w.heal != nil {
+		if err := w.heal(ctx, f); err != nil {
+			return fmt.Errorf("heal: %w", err)
+		}
+	}
+	took, last, err := eventually(ctx, convergeLimit, f.converged)
+	r.Converged = took
+	if last != nil {
+		r.Waited = last.Error()
+	}
+	if err != nil {
+		return err
+	}
+	return pause(ctx, settleFor)
 }
 
 // figures are those of each load.
@@ -111,6 +121,9 @@ func (p printer) print(r result) {
 		word = "FAIL"
 	}
 	fmt.Fprintf(p.w, "%-4s  %-50s  %8d  %8d  %7.1f s\n", word, r.Fault, r.Sent, r.Failed, r.Converged.Seconds())
+	if r.Converged > slow && r.Err == "" {
+		fmt.Fprintf(p.w, "      waited for: %.400s\n", r.Waited)
+	}
 	for _, why := range []string{r.Reason, r.Err} {
 		if why != "" {
 			fmt.Fprintf(p.w, "      %.400s\n", why)
