@@ -121,7 +121,7 @@ func (c *content) body(v variant, typeURL string, keep *bodyCache) *body {
 		for r := range c.all() {
 			size += len(r.wire)
 		}
-		b := appendHeader(make([]byte, 0, size), c.sum.version(), typeURL)
+		b := appendHeader(make([]byte, 0, size), c.version(), typeURL)
 		for r := range c.all() {
 			b = appendResource(b, r, v)
 		}

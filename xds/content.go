@@ -22,6 +22,15 @@ type content struct {
 	derived     atomic.Pointer[[]*content]
 }
 
+// version is what the client is told: the version of the whole type. It is of the resources alone, without what a
+// state-of-the-world client may still have from before, so that any server recognizes it.
+func (c *content) version() string {
+	if unknown := c.get(unknownState); unknown.isUnknownState() {
+		return c.sum.remove(unknown).version()
+	}
+	return c.sum.version()
+}
+
 // nothing is what a client has before it was sent anything.
 func nothing() *content { return &content{table: emptyTable} }
 
@@ -75,12 +84,12 @@ func (c *content) difference(from *content, shared bool, limit int) *difference 
 			return d
 		}
 	}
-	d := &difference{key: key, version: c.sum.version(), result: c}
+	d := &difference{key: key, version: c.version(), result: c}
 	step := from.stepTo(c.table)
 	for ch := range from.changes(c.table) {
 		if d.size+ch.size() > limit && len(d.changes) > 0 {
 			d.key, d.result = partial, c.derive(step.table())
-			d.version = d.result.sum.version()
+			d.version = d.result.version()
 			break
 		}
 		d.append(ch)

@@ -115,7 +115,7 @@ func (p *watch) heartbeat(now time.Time) *response {
 // heartbeatOf encodes a heartbeat. Its version is that of what was sent last: clients compare it.
 func (p *watch) heartbeatOf(beats []*Resource) *response {
 	s := p.session
-	r := &response{session: s, watch: p, delta: s.delta, nonce: s.newNonce(), version: p.sent.sum.version(), list: &difference{}}
+	r := &response{session: s, watch: p, delta: s.delta, nonce: s.newNonce(), version: p.sent.version(), list: &difference{}}
 	b := appendHeader(nil, r.version, p.typeURL)
 	for _, resource := range beats {
 		message := appendWrapped(nil, resource, true, false)

@@ -27,8 +27,8 @@ func TestWithheldIsNotAcknowledged(t *testing.T) {
 	if err := server.WaitAcknowledged(ctx, xds.Ref{Type: xds.EndpointType, Name: "users"}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("acknowledged while withheld: %v", err)
 	}
-	if status := server.Status(); status[0].Streams[0].Types[xds.EndpointType].InSync {
-		t.Error("in sync while withheld")
+	if status := server.Status()[0].Streams[0].Types[xds.EndpointType]; status.InSync || !status.Recovering {
+		t.Errorf("while withheld: %+v", status)
 	}
 	cache.Recovered()
 	cache.Recovered() // twice is once

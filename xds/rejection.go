@@ -147,7 +147,7 @@ func (p *watch) reconsider() {
 	}
 	if t := p.rejections; p.sendsWhole() && p.hasUnknownState() {
 		// Nothing can be kept as the client had it, so all is offered again once any of it is another.
-		if t.latest.Version != p.want.sum.version() {
+		if t.latest.Version != p.want.version() {
 			clear(t.refused)
 			t.refusedTogether = nil
 		}

@@ -146,7 +146,7 @@ func (p *watch) sendSelected(now time.Time) *response {
 	if p.sendsWhole() {
 		sel.changes = slices.Collect(p.sent.changes(result.table))
 	}
-	r := p.sendDifference(now, p.want.custom(sel.changes, result.sum.version(), p.shared), result)
+	r := p.sendDifference(now, p.want.custom(sel.changes, result.version(), p.shared), result)
 	if r != nil {
 		p.pending.touched = sel.touched
 	}

@@ -74,7 +74,7 @@ func (s *Server) answerFetch(w http.ResponseWriter, r *http.Request, typeURL str
 	case c == nil:
 		http.Error(w, "nothing is published for this node yet", http.StatusServiceUnavailable)
 		return
-	case m.VersionInfo == c.sum.version():
+	case m.VersionInfo == c.version():
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}

@@ -57,7 +57,7 @@ func (p *watch) claimVersion(now time.Time, version string, everything bool) {
 		return
 	}
 	p.session.group.load()
-	if everything && p.whole && p.want != nil && p.want.sum.version() == version {
+	if everything && p.whole && p.want != nil && p.want.version() == version {
 		p.returned = now
 		p.sent, p.acked, p.position = p.want, p.want, p.want.position
 		p.answerDue, p.answered = false, true

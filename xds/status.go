@@ -34,6 +34,9 @@ type TypeStatus struct {
 	InSync                 bool       // acknowledged everything it asks for, nothing held, rejected or missing
 	Rejected               *Rejection // until accepted
 	Held                   []Hold     // by name
+	// Recovering: changes of what the client had when it connected are withheld; see
+	// [LinearCacheOptions.Recovering].
+	Recovering bool
 	// Missing are the names that the client asks for and that do not exist, or of which it is not
 	// known yet. The client is not in sync as long as there are any, except with virtual hosts:
 	// there, a name comes from whoever calls the proxy (C112).
@@ -109,12 +112,12 @@ func (st *stream) status() StreamStatus {
 }
 
 func (p *watch) status() TypeStatus {
-	status := TypeStatus{SentAt: p.sentAt, AcknowledgedAt: p.ackedAt, InSync: p.inSync()}
+	status := TypeStatus{SentAt: p.sentAt, AcknowledgedAt: p.ackedAt, InSync: p.inSync(), Recovering: p.catchUp != nil}
 	if p.answered || p.sent.sum != (setSum{}) {
 		status.Sent = p.lastVersion()
 	}
 	if !p.ackedAt.IsZero() || p.acked.sum != (setSum{}) {
-		status.Acknowledged = p.acked.sum.version()
+		status.Acknowledged = p.acked.version()
 	}
 	if p.rejections != nil {
 		status.Rejected = p.rejections.latest
@@ -150,7 +153,7 @@ func (p *watch) lastVersion() string {
 	if t := p.rejections; t != nil && p.pending == nil && t.latest.Time.After(p.ackedAt) {
 		return t.latest.Version
 	}
-	return p.sent.sum.version()
+	return p.sent.version()
 }
 
 // inSync says whether the client has acknowledged all there is for it.

@@ -65,7 +65,10 @@ func typeStatus(t xds.TypeStatus, origins func() map[xds.Ref][]mesh.Origin) api.
 
 func hold(h xds.Hold) api.Hold {
 	shown := api.Hold{Change: refName(h.Change), WaitsFor: []string{}, Since: h.Since, Reason: h.Reason}
-	if h.Removal {
+	switch {
+	case h.Removal && h.Change.Name == "*":
+		shown.Change = "removal of the " + typeName(h.Change.Type) + " that it had when it connected"
+	case h.Removal:
 		shown.Change = "removal of " + shown.Change
 	}
 	for _, ref := range h.WaitsFor {
@@ -85,7 +88,12 @@ func why(name string, t xds.TypeStatus) string {
 		return fmt.Sprintf("it rejected a change of its %s and %s: %s", name, keeps, strings.TrimSpace(t.Rejected.Message))
 	case len(t.Held) > 0:
 		h := hold(t.Held[0])
-		return fmt.Sprintf("%s waits for %s", h.Change, cmp.Or(strings.Join(h.WaitsFor, ", "), h.Reason))
+		if len(h.WaitsFor) == 0 {
+			return h.Change + " " + h.Reason
+		}
+		return fmt.Sprintf("%s waits for %s", h.Change, strings.Join(h.WaitsFor, ", "))
+	case t.Recovering:
+		return fmt.Sprintf("it keeps the %s that it had when it connected, until instances have had time to check in with this server", name)
 	case t.Sent == "":
 		return fmt.Sprintf("no %s have been sent to it yet", name)
 	default:
