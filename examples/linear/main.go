@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	return serve(ctx, streams, changes, newServices())
 }
 
-// serve answers xDS clients on one listener and takes changes on another until ctx ends.
+// serve serves xDS clients on one listener and takes changes on another until ctx ends.
 func serve(ctx context.Context, streams, changes net.Listener, of *services) error {
 	engine := xds.NewServer(of.source(), xds.ServerOptions{Identifier: "linear example"})
 	server := grpc.NewServer(xds.GRPCOptions()...)
@@ -74,7 +74,7 @@ func serve(ctx context.Context, streams, changes net.Listener, of *services) err
 	})
 	group.Go(func() error {
 		<-ctx.Done()
-		engine.Shutdown() // before Stop: clients are told that the server goes
+		engine.Shutdown() // before Stop, so that clients are told that the server shuts down
 		server.Stop()
 		return api.Close()
 	})

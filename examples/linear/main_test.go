@@ -20,7 +20,7 @@ import (
 	"github.com/doyen-mesh/doyen/xds/client"
 )
 
-// patience is how long a test waits for something that should come at once.
+// patience is how long a test waits for something that should happen immediately.
 const patience = 20 * time.Second
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -49,7 +49,7 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-// clustersAfter is what a client is sent when a second cluster comes.
+// clustersAfter returns what a client receives when a second cluster is added.
 func clustersAfter(p client.Protocol) []string {
 	if p == client.Delta {
 		return []string{"orders"}
@@ -113,7 +113,7 @@ func connect(t *testing.T, address string, p client.Protocol) (*client.Client, <
 	return c, updates
 }
 
-// expect compares the next update: of endpoints, the names with their addresses.
+// expect compares the next update. For endpoints it compares names and addresses.
 func expect(t *testing.T, updates <-chan *client.Update, typeURL string, want ...string) {
 	t.Helper()
 	select {

@@ -15,10 +15,10 @@ import (
 	"github.com/doyen-mesh/doyen/xds/envoyrefs"
 )
 
-// everybody is the one view there is.
+// everybody is the only view.
 const everybody = "everybody"
 
-// services are what is served: by name, the addresses that answer for it.
+// services are the services, each with the addresses of its instances, by name.
 type services struct {
 	clusters  *xds.SnapshotCache
 	endpoints *xds.LinearCache
@@ -33,11 +33,11 @@ func newServices() *services {
 		endpoints: xds.NewLinearCache(xds.EndpointType),
 		byName:    map[string]map[netip.AddrPort]bool{},
 	}
-	s.clusters.Publish(everybody, xds.NewSnapshot()) // there are none, which is something to tell
+	s.clusters.Publish(everybody, xds.NewSnapshot()) // an empty set, so that clients do not wait for one
 	return s
 }
 
-// source sends each type to where it is kept.
+// source serves each type from the cache that has it.
 func (s *services) source() xds.Source {
 	return xds.NewMux(xds.MuxOptions{
 		Types:   map[string]xds.Source{xds.EndpointType: s.endpoints},
@@ -52,7 +52,7 @@ func (s *services) handler() http.Handler {
 	return mux
 }
 
-// change handles the coming, or going, of one address.
+// change handles a call that adds, or removes, one address.
 func (s *services) change(present bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		address, err := netip.ParseAddrPort(r.PathValue("address"))
@@ -66,8 +66,8 @@ func (s *services) change(present bool) http.HandlerFunc {
 	}
 }
 
-// set makes an address answer for a service, or no longer. A service stays when its last address
-// has gone: requests to it fail, but they fail as requests to an empty service.
+// set adds an address to a service, or removes it. A service remains when its last address is removed: requests to it
+// fail, as they do for a service without endpoints.
 func (s *services) set(service string, address netip.AddrPort, present bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,7 +122,7 @@ func cluster(name string) *clusterv3.Cluster {
 	}
 }
 
-// assignment lists addresses in their own order, so that equal sets are equal bytes.
+// assignment lists addresses in sorted order, so that equal sets have equal bytes.
 func assignment(name string, addresses map[netip.AddrPort]bool) *endpointv3.ClusterLoadAssignment {
 	locality := &endpointv3.LocalityLbEndpoints{}
 	for _, a := range slices.SortedFunc(maps.Keys(addresses), netip.AddrPort.Compare) {

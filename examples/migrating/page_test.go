@@ -1,4 +1,4 @@
-// Package migrating tests that the page on moving from go-control-plane shows programs that run.
+// Package migrating tests that the programs on the page about moving from go-control-plane run.
 package migrating
 
 import (
@@ -31,13 +31,13 @@ import (
 
 const page = "../../docs/migrating-from-go-control-plane.md"
 
-// patience is how long a test waits for something that should come at once.
+// patience is how long a test waits for something that should happen immediately.
 const patience = 30 * time.Second
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// Every block of Go on the page stands, line by line, in a program among the examples, all of which are
-// built and run by tests.
+// TestBlocksAreFromPrograms checks that each line of every block of Go on the page is in one of the example programs,
+// all of which are built and run by tests.
 func TestBlocksAreFromPrograms(t *testing.T) {
 	text, err := os.ReadFile(page)
 	if err != nil {
@@ -56,7 +56,7 @@ func TestBlocksAreFromPrograms(t *testing.T) {
 	}
 }
 
-// sources are the lines of every Go file among the examples.
+// sources returns the lines of every Go file of the examples.
 func sources(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -74,7 +74,7 @@ func sources(t *testing.T) map[string]string {
 	return all
 }
 
-// lines is a text without indentation, which differs on the page.
+// lines returns a text without its indentation, which differs on the page.
 func lines(text string) string {
 	var all strings.Builder
 	for line := range strings.Lines(text) {
@@ -92,7 +92,7 @@ func anyContains(texts map[string]string, part string) bool {
 	return false
 }
 
-// The programs of the page, side by side.
+// TestPrograms runs the programs of the page and compares them.
 func TestPrograms(t *testing.T) {
 	before, after := start(t, "before"), start(t, "after")
 	for name, protocol := range map[string]client.Protocol{"delta": client.Delta, "state of the world": client.SotW} {
@@ -113,7 +113,7 @@ func TestPrograms(t *testing.T) {
 		c, updates := connect(t, after, client.SotW)
 		c.Subscribe(xds.ClusterType, "users")
 		refuse(t, updates, xds.ClusterType)
-		c.Subscribe(xds.EndpointType, "users") // its answer comes after whatever else there is to send
+		c.Subscribe(xds.EndpointType, "users") // its answer comes after everything else
 		refuse(t, updates, xds.EndpointType)
 	})
 }
@@ -156,7 +156,7 @@ func start(t *testing.T, program string) (address string) {
 	return address
 }
 
-// refuse refuses the next update, which is of a type.
+// refuse rejects the next update, which must be of a type.
 func refuse(t *testing.T, updates <-chan *client.Update, typeURL string) {
 	t.Helper()
 	select {
@@ -170,7 +170,7 @@ func refuse(t *testing.T, updates <-chan *client.Update, typeURL string) {
 	}
 }
 
-// served is what a client of the node cluster "web" is sent.
+// served returns what a client of the node cluster "web" receives.
 func served(t *testing.T, address string, p client.Protocol) map[string]proto.Message {
 	t.Helper()
 	c, updates := connect(t, address, p)
@@ -194,7 +194,7 @@ func served(t *testing.T, address string, p client.Protocol) map[string]proto.Me
 	return got
 }
 
-// connect runs a client of the node cluster "web", whose updates the test answers.
+// connect runs a client of the node cluster "web". The test answers its updates.
 func connect(t *testing.T, address string, p client.Protocol) (*client.Client, <-chan *client.Update) {
 	t.Helper()
 	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))

@@ -12,7 +12,7 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// keptEvents is how many events are remembered.
+// keptEvents is how many events are kept.
 const keptEvents = 1000
 
 // events is what happened on the streams, the latest last.
@@ -21,8 +21,8 @@ type events struct {
 	lines []string
 }
 
-// callbacks note what streams do, and refuse clients that do not say who they are. They are called by the
-// streams themselves, so they only write a line.
+// callbacks records events of streams, and refuses clients without a node ID. Streams call these functions
+// themselves, so they only add a line.
 func (e *events) callbacks() xds.Callbacks {
 	return xds.Callbacks{
 		StreamOpen: func(_ context.Context, s xds.StreamInfo) error {

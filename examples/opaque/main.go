@@ -25,7 +25,7 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// flagType is a type URL of our own. Its bytes mean what servers and clients agree on: here, plain text.
+// flagType is a type URL of this program. Servers and clients agree on the meaning of its bytes: here, plain text.
 const flagType = "type.googleapis.com/example.FeatureFlag"
 
 func main() {
@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	return serve(ctx, streams, requests)
 }
 
-// serve answers xDS clients on one listener and people on another until ctx ends.
+// serve serves xDS clients on one listener and people on another until ctx ends.
 func serve(ctx context.Context, streams, requests net.Listener) error {
 	cache, seen := xds.NewLinearCache(flagType), &events{}
 	engine := xds.NewServer(cache, xds.ServerOptions{Identifier: "opaque example", Callbacks: seen.callbacks()})
@@ -76,7 +76,7 @@ func serve(ctx context.Context, streams, requests net.Listener) error {
 	})
 	group.Go(func() error {
 		<-ctx.Done()
-		engine.Shutdown() // before Stop: clients are told that the server goes
+		engine.Shutdown() // before Stop, so that clients are told that the server shuts down
 		server.Stop()
 		return pages.Close()
 	})

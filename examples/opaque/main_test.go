@@ -22,7 +22,7 @@ import (
 	xdsclient "github.com/doyen-mesh/doyen/xds/client"
 )
 
-// patience is how long a test waits for something that should come at once.
+// patience is how long a test waits for something that should happen immediately.
 const patience = 20 * time.Second
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -83,7 +83,7 @@ func TestAnonymousIsRefused(t *testing.T) {
 	}
 }
 
-// start runs the program and returns its addresses, that of its pages as a URL.
+// start runs the program and returns its addresses; that of its pages is a URL.
 func start(t *testing.T) (streams, pages string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -153,7 +153,7 @@ func (a *application) next(t *testing.T) *xdsclient.Update {
 	return a.last
 }
 
-// answer accepts the last update, or refuses it for a reason.
+// answer accepts the last update, or rejects it with a reason.
 func (a *application) answer(reason error) {
 	if reason != nil {
 		a.last.Reject(reason)
@@ -170,7 +170,7 @@ func value(u *xdsclient.Update) string {
 	return strings.Join(all, " ")
 }
 
-// expectStatus waits until the status is as wanted, but for the versions.
+// expectStatus waits until the status is as wanted, apart from the versions.
 func expectStatus(t *testing.T, pages string, want []client) {
 	t.Helper()
 	var got []client

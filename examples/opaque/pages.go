@@ -42,17 +42,17 @@ func handler(cache *xds.LinearCache, engine *xds.Server, seen *events) http.Hand
 	return mux
 }
 
-// client is how far one stream is.
+// client is the status of one stream.
 type client struct {
 	Node         string `json:"node"`
 	Method       string `json:"method"`
 	InSync       bool   `json:"in_sync"`
 	Sent         string `json:"sent"`
 	Acknowledged string `json:"acknowledged"`
-	Refused      string `json:"refused,omitempty"` // the client's words
+	Refused      string `json:"refused,omitempty"` // the client's message
 }
 
-// statusOf lists all streams that asked for flags, by node.
+// statusOf lists all streams that subscribe to flags, by node.
 func statusOf(engine *xds.Server) []client {
 	all := []client{}
 	for _, node := range engine.Status() {

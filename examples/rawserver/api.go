@@ -10,7 +10,7 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// api is the HTTP API. Each method of it answers one row of the table in the package's comment.
+// api is the HTTP API. Each of its methods implements one row of the table in the package's comment.
 type api struct {
 	sets   *sets
 	engine *xds.Server
@@ -34,7 +34,7 @@ func newAPI(s *sets, engine *xds.Server) http.Handler {
 	return mux
 }
 
-// refusal is an error that is the caller's, with the HTTP status that says so.
+// refusal is an error of the caller, with its HTTP status.
 type refusal struct {
 	status int
 	reason string
@@ -46,7 +46,7 @@ func refuse(status int, format string, args ...any) error {
 	return &refusal{status, fmt.Sprintf(format, args...)}
 }
 
-// forNode calls do with the node that the query names, and answers with the error it returns.
+// forNode calls do with the node in the query, and answers with the error that do returns.
 func forNode(do func(w http.ResponseWriter, r *http.Request, node string, query url.Values) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query, err := url.ParseQuery(r.URL.RawQuery)

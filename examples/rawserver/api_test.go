@@ -27,7 +27,7 @@ var (
 	errRefused = errors.New("not wanted")
 )
 
-// Every row of the table, on the node's own set.
+// TestSets tests every row of the table on the node's own set.
 func TestSets(t *testing.T) {
 	const node = "/resources?node=n"
 	steps := []struct {
@@ -122,7 +122,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Contents are not validated: what can be named is served.
+// TestInvalidContent checks that contents are not validated: whatever has a name is served.
 func TestInvalidContent(t *testing.T) {
 	r := start(t)
 	bad := cluster("bad", "1")
@@ -131,7 +131,7 @@ func TestInvalidContent(t *testing.T) {
 	if got := r.watch("n", client.Delta, clusterType).next()["bad"]; got != string(bad.Value) {
 		t.Errorf("served %q, want %q", got, bad.Value)
 	}
-	// JSON cannot show it but as bytes.
+	// JSON can only show it as bytes.
 	if a := r.must("GET", "/resources?node=n", nil); !strings.Contains(string(a.body), `"value"`) {
 		t.Errorf("in JSON: %s", a.body)
 	}
@@ -147,7 +147,7 @@ func TestLargestBody(t *testing.T) {
 	}
 }
 
-// Bodies can be read and written as either form, and mean the same.
+// TestForms checks that bodies can be read and written in either form, with the same meaning.
 func TestForms(t *testing.T) {
 	r := start(t)
 	wrapped := pack(&discoveryv3.Resource{
@@ -179,7 +179,7 @@ func TestForms(t *testing.T) {
 	if diff := cmp.Diff(r.own("one"), r.own("three")); diff != "" {
 		t.Errorf("protobuf after a round trip (-before +after):\n%s", diff)
 	}
-	// Proto-JSON by someone else's hand.
+	// Proto-JSON as other programs write it.
 	r.must("PUT", "/resources?node=four", []byte(`{"version_info": "x", "resources": [
 		{"@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster", "name": "c", "connect_timeout": "1s"}
 	]}`), asJSON)
@@ -200,7 +200,7 @@ func sameJSON(t *testing.T, a, b []byte) bool {
 	return cmp.Equal(x, y)
 }
 
-// IDs and names are any strings.
+// TestStrangeNames checks that IDs and names can be any strings.
 func TestStrangeNames(t *testing.T) {
 	r := start(t)
 	for _, name := range []string{"a b", "a/b?c=d&e=f", "ä🙂", "*", "a+b", "%41", "\"'<>;"} {
@@ -213,7 +213,7 @@ func TestStrangeNames(t *testing.T) {
 	}
 }
 
-// Open streams follow when their node gains or loses a set of its own.
+// TestDefaultSet checks that open streams follow when their node gains or loses a set of its own.
 func TestDefaultSet(t *testing.T) {
 	for _, protocol := range []client.Protocol{client.Delta, client.SotW} {
 		t.Run(fmt.Sprint(protocol), func(t *testing.T) {
@@ -240,8 +240,8 @@ func TestDefaultSet(t *testing.T) {
 	}
 }
 
-// expect gathers updates until the client has been told all of added and removed; in
-// state-of-the-world, until it has one without removed.
+// expect collects updates until the client has received all of added and removed. In state-of-the-world it waits for
+// an update without removed.
 func (w *watcher) expect(what string, protocol client.Protocol, added, removed string) {
 	w.t.Helper()
 	w.t.Log("waiting for", what)
@@ -268,7 +268,7 @@ func (w *watcher) expect(what string, protocol client.Protocol, added, removed s
 	}
 }
 
-// Publishing what is there already sends nothing: the next update is the next change.
+// TestEqualBytes checks that publishing what is there already sends nothing: the next update is the next change.
 func TestEqualBytes(t *testing.T) {
 	r := start(t)
 	r.must("PUT", "/resources?node=n", body(opaque("a", "1")), asProtobuf)
@@ -282,7 +282,7 @@ func TestEqualBytes(t *testing.T) {
 	}
 }
 
-// Calls may come at once, and none is lost.
+// TestConcurrentCalls checks that no call is lost if several arrive at the same time.
 func TestConcurrentCalls(t *testing.T) {
 	r := start(t)
 	var calls sync.WaitGroup
@@ -320,7 +320,7 @@ func TestStatus(t *testing.T) {
 	r.awaitType("n", func(s typeStatus) bool { return s.Rejected == nil && s.Acknowledged != good.Acknowledged })
 }
 
-// awaitType waits until the status of the opaque type on the node's one stream is as wanted.
+// awaitType waits until the status of the opaque type on the node's only stream is as wanted.
 func (r *running) awaitType(node string, ok func(typeStatus) bool) typeStatus {
 	r.t.Helper()
 	var last []byte

@@ -22,7 +22,7 @@ const (
 	maxBody = 64 << 20 // bytes
 )
 
-// readBody returns the resources in the request's body; a request without a body has none.
+// readBody returns the resources in the request's body; none if there is no body.
 func readBody(w http.ResponseWriter, r *http.Request) ([]*xds.Resource, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
@@ -68,7 +68,7 @@ func decodeBody(contentType string, body []byte) ([]*anypb.Any, error) {
 	return anys, nil
 }
 
-// writeBody answers with resources in the form that accept prefers, else as JSON.
+// writeBody answers with resources in the form that accept prefers, or else as JSON.
 func writeBody(w http.ResponseWriter, accept []string, resources []*xds.Resource) error {
 	anys := make([]*anypb.Any, len(resources))
 	for i, r := range resources {
@@ -90,7 +90,7 @@ func writeBody(w http.ResponseWriter, accept []string, resources []*xds.Resource
 	return err
 }
 
-// preferred returns the form that accept weighs most; of equals the first, and JSON if it has none.
+// preferred returns the form with the highest weight in accept: of several the first, and JSON if there is none.
 func preferred(accept []string) string {
 	best, most := contentJSON, 0.0
 	for element := range strings.SplitSeq(strings.Join(accept, ","), ",") {

@@ -10,15 +10,15 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// rawAny is how an Any stands in JSON when its content cannot be shown as JSON, because its type
-// is not known here or its bytes are not of that type: with the bytes in base64.
+// rawAny is the JSON form of an Any whose content cannot be written as JSON, because its type is not known here or
+// its bytes are not of that type. It has the bytes in base64.
 type rawAny struct {
 	Type  string  `json:"@type"`
 	Value *[]byte `json:"value"`
 }
 
-// decodeJSON reads the proto-JSON of a DiscoveryResponse. Resources are read one by one, because
-// one may be a rawAny, which proto-JSON does not have.
+// decodeJSON decodes the proto-JSON of a DiscoveryResponse. It decodes resources one by one, because one may be a
+// rawAny, which proto-JSON does not have.
 func decodeJSON(body []byte) ([]*anypb.Any, error) {
 	if len(body) == 0 {
 		return nil, nil
@@ -87,7 +87,7 @@ func decodeWrapper(text json.RawMessage) (*anypb.Any, error) {
 	return anypb.New(&wrapper)
 }
 
-// cut returns the named field of an object and reads the others into rest.
+// cut returns the named field of an object and decodes the others into rest.
 func cut(object []byte, field string, rest proto.Message) (json.RawMessage, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(object, &fields); err != nil {

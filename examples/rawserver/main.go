@@ -48,8 +48,8 @@ func main() {
 	}
 }
 
-// run serves until ctx ends, which is no error. It writes a line that begins with "ready" to
-// stderr when both ports accept.
+// run serves until ctx ends and then returns nil. It writes a line that begins with "ready" to stderr when both ports
+// accept connections.
 func run(ctx context.Context, args []string, stderr io.Writer) error {
 	flags := flag.NewFlagSet("rawserver", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -71,11 +71,11 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	return serve(ctx, xdsListener, httpListener, slog.New(slog.NewTextHandler(stderr, nil)))
 }
 
-// serve answers on both listeners until ctx ends, and closes them.
+// serve serves on both listeners until ctx ends, and closes them.
 func serve(ctx context.Context, xdsListener, httpListener net.Listener, logger *slog.Logger) error {
 	sets := newSets()
 	engine := xds.NewServer(sets.cache, xds.ServerOptions{Identifier: "rawserver", Logger: logger})
-	// The last option of a kind counts: tests may subscribe to more names than fit the usual 4 MiB.
+	// The last option of a kind counts. Tests may subscribe to more names than fit into the default of 4 MiB.
 	streams := grpc.NewServer(append(xds.GRPCOptions(), grpc.MaxRecvMsgSize(maxBody))...)
 	engine.Register(streams)
 	fetch := &http.Server{Handler: engine.Handler()}
@@ -100,7 +100,7 @@ func serve(ctx context.Context, xdsListener, httpListener net.Listener, logger *
 	return nil
 }
 
-// unlessClosed passes on why a server ended, unless it was told to.
+// unlessClosed returns why a server ended, or nil if it was closed.
 func unlessClosed(err error) error {
 	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return nil

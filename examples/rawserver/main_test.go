@@ -28,17 +28,17 @@ import (
 	"github.com/doyen-mesh/doyen/xds/xdstest"
 )
 
-// patience is how long a test waits for something that should come at once.
+// patience is how long a test waits for something that should happen immediately.
 const patience = 20 * time.Second
 
 func TestMain(m *testing.M) {
-	// A child process of TestSignal is the program itself.
+	// A child process of TestSignal runs the program itself.
 	if os.Getenv("RAWSERVER_TEST_MAIN") != "" {
 		main()
 		os.Exit(0)
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("internal/poll.runtime_pollWait"),
-		// net/http leaves a refused body half a second before it closes the connection.
+		// After it refused a body, net/http waits half a second before it closes the connection.
 		goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
 }
 
@@ -76,7 +76,7 @@ func listen(t *testing.T) net.Listener {
 	return lis
 }
 
-// answer is what the HTTP API said.
+// answer is an answer of the HTTP API.
 type answer struct {
 	status int
 	header http.Header
@@ -111,7 +111,7 @@ const (
 	asProtobuf = "Content-Type: " + contentProtobuf
 )
 
-// must calls the API and wants 200.
+// must calls the API and requires status 200.
 func (r *running) must(method, path string, body []byte, headers ...string) answer {
 	r.t.Helper()
 	a := r.call(method, path, body, headers...)
@@ -138,7 +138,7 @@ func pack(m proto.Message) *anypb.Any {
 	return a
 }
 
-// cluster is a Cluster whose bytes hold the version in a field that nobody knows.
+// cluster returns a Cluster whose bytes contain the version in an unknown field.
 func cluster(name, version string) *anypb.Any {
 	a := pack(&clusterv3.Cluster{Name: name})
 	unknown := append([]byte{0xfa, 0xff, 0x7f, byte(len(version))}, version...) // field 262143, of bytes
@@ -151,12 +151,12 @@ const (
 	opaqueType  = "type.googleapis.com/nobody.knows.This"
 )
 
-// opaque is a resource whose type the server does not know, with its name around it.
+// opaque returns a resource whose type the server does not know, wrapped with its name.
 func opaque(name, version string) *anypb.Any {
 	return pack(&discoveryv3.Resource{Name: name, Version: "ignored", Resource: &anypb.Any{TypeUrl: opaqueType, Value: []byte(version)}})
 }
 
-// own returns a node's own set, "name=bytes" for each resource of its DiscoveryResponse.
+// own returns a node's own set, from the resources of its DiscoveryResponse, as bytes by name.
 func (r *running) own(node string) map[string]string {
 	r.t.Helper()
 	a := r.must("GET", "/resources?node="+url.QueryEscape(node), nil, "Accept: "+contentProtobuf)
@@ -175,7 +175,7 @@ func (r *running) own(node string) map[string]string {
 	return set
 }
 
-// watcher is a client that asks for everything of a type and follows.
+// watcher is a client that subscribes to everything of a type.
 type watcher struct {
 	t       *testing.T
 	updates chan *client.Update
@@ -208,7 +208,7 @@ func (r *running) watch(node string, protocol client.Protocol, typeURL string) *
 	return w
 }
 
-// next returns the next update: by name the bytes, "" for what was removed.
+// next returns the next update: the bytes by name, "" for a removed resource.
 func (w *watcher) next() map[string]string {
 	w.t.Helper()
 	select {
@@ -251,7 +251,7 @@ func TestReadyAndSignal(t *testing.T) {
 	if !strings.HasPrefix(string(line[:n]), "ready ") || xdsAddress == "" || httpAddress == "" {
 		t.Fatalf("first line %q", line[:n])
 	}
-	// A stream that is open does not hold up the end.
+	// An open stream does not delay the shutdown.
 	r := &running{t, xdsAddress, httpAddress}
 	r.must("PUT", "/resources?node=n", body(opaque("a", "1")), asProtobuf)
 	r.watch("n", client.Delta, opaqueType).next()
@@ -287,7 +287,7 @@ func TestProfiler(t *testing.T) {
 	r.must("GET", "/debug/pprof/goroutine?debug=1", nil)
 }
 
-// The REST form of the protocol is on the port for xDS, too.
+// TestFetch checks that the port for xDS also serves the REST form of the protocol.
 func TestFetch(t *testing.T) {
 	r := start(t)
 	r.must("PUT", "/resources?node=n", body(cluster("a", "1")), asProtobuf)

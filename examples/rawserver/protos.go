@@ -1,8 +1,7 @@
 package main
 
-// The messages that JSON bodies may hold: an Any in proto-JSON needs the message it holds to be
-// linked in. These are the v3 packages of Envoy's API and what they build on; protobuf bodies need
-// none of them.
+// The messages that JSON bodies may contain: an Any in proto-JSON needs its message linked into the program. These
+// are the v3 packages of Envoy's API and their dependencies. Protobuf bodies need none of them.
 import (
 	_ "github.com/cncf/xds/go/udpa/type/v1"
 	_ "github.com/cncf/xds/go/xds/core/v3"

@@ -17,7 +17,7 @@ import (
 	"github.com/doyen-mesh/doyen/xds/envoyrefs"
 )
 
-// nameIsField1 lists the types whose name can be read from their bytes: it is field 1 of each.
+// nameIsField1 lists the types whose name can be read from their bytes, because it is field 1.
 var nameIsField1 = []string{
 	"envoy.config.cluster.v3.Cluster",
 	"envoy.config.core.v3.TypedExtensionConfig",
@@ -32,8 +32,8 @@ var nameIsField1 = []string{
 	"envoy.service.runtime.v3.Runtime",
 }
 
-// unwrap makes a resource of an Any in a body: one that stands for itself and has its name in its
-// bytes, or a discovery Resource that says what its name, TTL and aliases are.
+// unwrap makes a resource of an Any in a body. The Any is either a resource with its name in its bytes, or a
+// discovery Resource, which gives its name, TTL and aliases.
 func unwrap(a *anypb.Any) (*xds.Resource, error) {
 	if !isWrapper(a.GetTypeUrl()) {
 		name, err := nameOf(a)
@@ -64,7 +64,7 @@ func unwrap(a *anypb.Any) (*xds.Resource, error) {
 	}), nil
 }
 
-// wrap is the inverse of unwrap: an Any that stands for itself wherever that says everything.
+// wrap is the inverse of unwrap. It returns a plain Any if that contains everything.
 func wrap(r *xds.Resource) *anypb.Any {
 	plain := &anypb.Any{TypeUrl: r.Type(), Value: r.Body()}
 	if nameIn(plain) == r.Name() && r.TTL() == 0 && len(r.Aliases()) == 0 {
@@ -74,8 +74,8 @@ func wrap(r *xds.Resource) *anypb.Any {
 	if r.TTL() != 0 {
 		wrapper.Ttl = durationpb.New(r.TTL())
 	}
-	// A message of strings, bytes and a duration always has an encoding, unless one of the strings
-	// is not UTF-8; those come from a decoded message, which checks that.
+	// A message of strings, bytes and a duration can always be encoded, unless one of the strings is not UTF-8. These
+	// strings come from a decoded message, which has checked that.
 	value, err := proto.Marshal(wrapper)
 	if err != nil {
 		return plain
@@ -89,13 +89,13 @@ func isWrapper(typeURL string) bool {
 	return message(typeURL) == "envoy.service.discovery.v3.Resource"
 }
 
-// message is the name of the message that typeURL stands for: what follows its last slash.
+// message returns the name of the message in typeURL: what follows its last slash.
 func message(typeURL string) string {
 	return typeURL[strings.LastIndexByte(typeURL, '/')+1:]
 }
 
-// references is what the engine orders pushes by: it comes from the bytes where their type is
-// known and they can be read, and there is no order otherwise.
+// references returns the references by which the engine orders pushes. They come from the bytes if their type is
+// known and they can be decoded. Otherwise there is no order.
 func references(a *anypb.Any) []xds.Ref {
 	references, err := envoyrefs.Decode(a.GetTypeUrl(), a.GetValue())
 	if err != nil {
@@ -104,8 +104,8 @@ func references(a *anypb.Any) []xds.Ref {
 	return references
 }
 
-// nameOf is the name in the bytes of a. One that is no text would make every delta response that
-// says it one that clients cannot decode.
+// nameOf returns the name in the bytes of a. A name that is not UTF-8 would make every delta response with it
+// undecodable for clients.
 func nameOf(a *anypb.Any) (string, error) {
 	name := nameIn(a)
 	switch {
@@ -124,7 +124,7 @@ func noName(a *anypb.Any) error {
 	return fmt.Errorf("no name: type %q is not known here; put it in an envoy.service.discovery.v3.Resource, which names it", a.GetTypeUrl())
 }
 
-// nameIn reads the name from the bytes of a, whatever else is in them; "" if there is none.
+// nameIn reads the name from the bytes of a, whatever else they contain; "" if there is none.
 func nameIn(a *anypb.Any) (name string) {
 	if !slices.Contains(nameIsField1, message(a.GetTypeUrl())) {
 		return ""

@@ -7,21 +7,20 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// everyone is the node whose set serves all nodes without one of their own.
+// everyone is the node whose set is served to all nodes without a set of their own.
 const everyone = "*"
 
-// sets are the resources of each node. A node's set is the snapshot of the view that is named
-// like it; a node without one is shown the view of everyone.
+// sets holds the resources of each node. A node's set is the snapshot of the view with its ID; a node without one
+// gets the view of everyone.
 type sets struct {
 	cache *xds.SnapshotCache
 
-	// changing is held from reading a set until its successor is current, so that calls may be
-	// concurrent and none is lost.
+	// changing is held while a set is read and its successor published, so that no concurrent call is lost.
 	changing sync.Mutex
 	orphans  map[string]bool // nodes that gave up their set before everyone had one
 
 	mu  sync.RWMutex
-	own map[string]bool // nodes that are shown a view of their own
+	own map[string]bool // nodes that have a view of their own
 }
 
 func newSets() *sets {
@@ -44,22 +43,22 @@ func (s *sets) get(node string) []*xds.Resource {
 	return resourcesOf(s.cache.Snapshot(node))
 }
 
-// replace makes resources all that the node has.
+// replace makes resources the whole set of the node.
 func (s *sets) replace(node string, resources []*xds.Resource) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	s.publish(node, xds.NewSnapshot(resources...))
 }
 
-// merge adds resources to the node's own set, in place of those of the same type and name.
+// merge adds resources to the node's own set. They replace those of the same type and name.
 func (s *sets) merge(node string, resources []*xds.Resource) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	s.publish(node, s.cache.Snapshot(node).With(resources, nil))
 }
 
-// remove takes what matches out of the node's own set, which stays, even empty. It reports
-// whether anything did.
+// remove removes matching resources from the node's own set, which remains, even if it is empty. It reports whether
+// any matched.
 func (s *sets) remove(node string, matches func(*xds.Resource) bool) bool {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -72,8 +71,8 @@ func (s *sets) remove(node string, matches func(*xds.Resource) bool) bool {
 	return true
 }
 
-// drop gives up the node's own set: its streams follow the set of everyone from now on. While
-// that was never published, they are left with an empty one.
+// drop removes the node's own set: its streams follow the set of everyone from now on. If that was never published,
+// they get an empty set.
 func (s *sets) drop(node string) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -89,14 +88,13 @@ func (s *sets) drop(node string) {
 	}
 }
 
-// follow leads a node to the set of everyone.
+// follow makes a node follow the set of everyone.
 func (s *sets) follow(node string) {
 	s.show(node, false)
 	s.cache.Remove(node)
 }
 
-// publish makes snapshot current before the first stream is led to it, so that gaining a set is
-// one change for the node.
+// publish publishes snapshot before the first stream is moved to it, so that a node that gains a set sees one change.
 func (s *sets) publish(node string, snapshot *xds.Snapshot) {
 	s.cache.Publish(node, snapshot)
 	s.show(node, true)
@@ -109,7 +107,7 @@ func (s *sets) publish(node string, snapshot *xds.Snapshot) {
 	}
 }
 
-// show chooses between a view of the node's own and that of everyone.
+// show selects the node's own view or that of everyone.
 func (s *sets) show(node string, own bool) {
 	s.mu.Lock()
 	changes := s.own[node] != own && node != everyone

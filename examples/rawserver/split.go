@@ -6,13 +6,12 @@ import (
 	"net"
 )
 
-// preface is how a connection begins that speaks HTTP/2 (RFC 9113, section 3.4). No method of
-// HTTP/1 begins like that.
+// preface is how an HTTP/2 connection begins (RFC 9113, section 3.4). No method of HTTP/1 begins like that.
 const preface = "PRI"
 
-// splitByPreface lets gRPC and the REST-JSON form of xDS share one port: it accepts for both, and
-// hands each connection to the side whose protocol its first bytes are. Closing one side closes
-// both, and the connections that have not said what they speak.
+// splitByPreface lets gRPC and the REST-JSON form of xDS share one port. It accepts connections for both, and passes
+// each one to the side of the protocol with which it begins. Closing one side closes both, and also the connections
+// that have sent nothing yet.
 func splitByPreface(l net.Listener) (http2, http1 net.Listener) {
 	open, shut := context.WithCancel(context.Background())
 	s := &splitter{l, open, shut}
@@ -44,7 +43,7 @@ func (s *splitter) accept(two, one chan<- net.Conn) {
 	}
 }
 
-// hand passes conn to the side that its first bytes ask for.
+// hand passes conn to the side that its first bytes select.
 func (s *splitter) hand(conn net.Conn, two, one chan<- net.Conn) {
 	stop := context.AfterFunc(s.open, func() { conn.Close() })
 	defer stop()
@@ -75,7 +74,7 @@ func (s *side) Accept() (net.Conn, error) {
 	}
 }
 
-// peeked is a connection whose first bytes were looked at.
+// peeked is a connection whose first bytes were read.
 type peeked struct {
 	net.Conn
 	reader *bufio.Reader

@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, lines io.Reader, stderr io.Writer) 
 	return serve(ctx, listener, cache, log)
 }
 
-// serve answers xDS clients from a source until ctx ends.
+// serve serves xDS clients from a source until ctx ends.
 func serve(ctx context.Context, listener net.Listener, source xds.Source, log *slog.Logger) error {
 	engine := xds.NewServer(source, xds.ServerOptions{Identifier: "snapshot example", Logger: log})
 	server := grpc.NewServer(xds.GRPCOptions()...)
@@ -71,20 +71,20 @@ func serve(ctx context.Context, listener net.Listener, source xds.Source, log *s
 	group.Go(func() error { return server.Serve(listener) })
 	group.Go(func() error {
 		<-ctx.Done()
-		engine.Shutdown() // before Stop: clients are told that the server goes
+		engine.Shutdown() // before Stop, so that clients are told that the server shuts down
 		server.Stop()
 		return nil
 	})
 	return group.Wait()
 }
 
-// publisher publishes what one node gets.
+// publisher publishes the resources of one node.
 type publisher struct {
 	cache        *xds.SnapshotCache
 	node, listen string
 }
 
-// publish makes upstreams the addresses that requests go to.
+// publish makes upstreams the addresses to which requests go.
 func (p publisher) publish(upstreams []string) error {
 	all, err := resources(p.listen, upstreams)
 	if err != nil {
@@ -98,7 +98,7 @@ func (p publisher) publish(upstreams []string) error {
 	return nil
 }
 
-// follow publishes the addresses of each line, and says which lines it could not.
+// follow publishes the addresses of each line, and logs the lines that are wrong.
 func (p publisher) follow(lines io.Reader, log *slog.Logger) {
 	for scanner := bufio.NewScanner(lines); scanner.Scan(); {
 		if err := p.publish(strings.Fields(scanner.Text())); err != nil {

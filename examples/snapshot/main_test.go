@@ -20,12 +20,13 @@ import (
 	"github.com/doyen-mesh/doyen/test/machine"
 )
 
-// patience is how long a test waits for something that should come at once.
+// patience is how long a test waits for something that should happen immediately.
 const patience = 30 * time.Second
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// An Envoy started as the documentation says forwards to the addresses given, and to others once they are typed.
+// TestEnvoy starts an Envoy as the documentation says. It forwards to the given addresses, and to others once they
+// are typed.
 func TestEnvoy(t *testing.T) {
 	path := machine.Envoy(t)
 	first, second := upstream(t, "first"), upstream(t, "second")
@@ -92,7 +93,7 @@ func startEnvoy(t *testing.T, path, server string) {
 	})
 }
 
-// expect waits until a request to an address is answered so.
+// expect waits until a request to an address gets that answer.
 func expect(t *testing.T, address, want string) {
 	t.Helper()
 	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}

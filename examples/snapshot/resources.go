@@ -18,14 +18,14 @@ import (
 	"github.com/doyen-mesh/doyen/xds/envoyrefs"
 )
 
-// The names of what is served, which refer to each other.
+// The names of the resources, which refer to each other.
 const (
 	listenerName = "ingress"
 	routeName    = "ingress-routes"
 	clusterName  = "upstream"
 )
 
-// resources are all that an Envoy needs to listen on one address and forward to others.
+// resources returns everything that an Envoy needs to listen on one address and forward to others.
 func resources(listen string, upstreams []string) ([]*xds.Resource, error) {
 	bound, err := address(listen)
 	if err != nil {
@@ -98,7 +98,7 @@ func assignment(upstreams []string) (*endpointv3.ClusterLoadAssignment, error) {
 	return &endpointv3.ClusterLoadAssignment{ClusterName: clusterName, Endpoints: []*endpointv3.LocalityLbEndpoints{locality}}, nil
 }
 
-// address is a host and port, such as 127.0.0.1:80, as Envoy reads it.
+// address returns a host and port, such as 127.0.0.1:80, in Envoy's form.
 func address(s string) (*corev3.Address, error) {
 	a, err := netip.ParseAddrPort(s)
 	if err != nil {
@@ -109,7 +109,7 @@ func address(s string) (*corev3.Address, error) {
 	}}}, nil
 }
 
-// ads says that a resource comes over the aggregated stream.
+// ads returns the config source for the aggregated stream.
 func ads() *corev3.ConfigSource {
 	return &corev3.ConfigSource{
 		ResourceApiVersion:    corev3.ApiVersion_V3,
@@ -117,7 +117,7 @@ func ads() *corev3.ConfigSource {
 	}
 }
 
-// pack wraps a message of ours, which always encodes.
+// pack packs a message. It cannot fail for the messages of this program.
 func pack(m proto.Message) *anypb.Any {
 	a, err := anypb.New(m)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestDependencies wants a word on every module that ours requires directly, and none on others.
+// TestDependencies requires an entry for every module that go.mod requires directly, and none for others.
 func TestDependencies(t *testing.T) {
 	module, err := os.ReadFile("../../go.mod")
 	if err != nil {

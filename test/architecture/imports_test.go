@@ -1,4 +1,4 @@
-// Package architecture tests what holds between packages rather than in one.
+// Package architecture tests rules between packages.
 package architecture
 
 import (
@@ -13,15 +13,15 @@ import (
 
 const module = "github.com/doyen-mesh/doyen/"
 
-// row says what one package may import of ours. Paths are below the module.
+// row says what one package may import of this module. Paths are relative to the module.
 type row struct {
 	pkg     string   // a package, or everything below a folder when it ends in /...
 	imports []string // in the same notation
 	why     string
 }
 
-// allowed is the table of imports between packages of ours; the first row that fits a package counts.
-// Imports point down the way of the data: documents and instances -> ir -> resources -> streams.
+// allowed is the table of imports between packages of this module. The first row that matches a package counts.
+// Imports follow the data flow: documents and instances -> ir -> resources -> streams.
 var allowed = []row{
 	{"cmd/doyen", []string{"internal/cli"}, "main only hands over to the command line"},
 
@@ -76,7 +76,7 @@ var allowed = []row{
 	{"test/...", []string{"internal/...", "xds", "xds/...", "test/..."}, "tests may look anywhere"},
 }
 
-// TestImports fails on an import of ours that the table does not allow, and on a row that nothing needs.
+// TestImports fails on an import that the table does not allow, and on a row that matches no package.
 func TestImports(t *testing.T) {
 	used := make([]bool, len(allowed))
 	for pkg, imports := range packages(t) {
@@ -100,7 +100,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// packages are ours with what they import of ours, tests left out.
+// packages returns the packages of this module with their imports of this module, without tests.
 func packages(t *testing.T) map[string][]string {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
@@ -130,7 +130,7 @@ func packages(t *testing.T) map[string][]string {
 	}
 }
 
-// matches reports whether path is the pattern, or below it where the pattern ends in /... .
+// matches reports whether path is the pattern, or below it if the pattern ends in /...
 func matches(pattern, path string) bool {
 	if folder, ok := strings.CutSuffix(pattern, "/..."); ok {
 		return strings.HasPrefix(path, folder+"/")

@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// protocolPage names the tests of package conformance, which looks after it.
+// protocolPage is checked by a test of package conformance.
 const protocolPage = "docs/xds-protocol.md"
 
-// TestNamedTestsExist wants every test that another page of the documentation names to exist.
+// TestNamedTestsExist checks that every test that another page of the documentation names exists.
 func TestNamedTestsExist(t *testing.T) {
 	root := os.DirFS("../..")
 	exists := map[string]bool{}

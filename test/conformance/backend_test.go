@@ -37,13 +37,13 @@ func request(address, host string) (string, error) {
 	return fmt.Sprintf("%d %s", response.StatusCode, strings.TrimSpace(string(body))), err
 }
 
-// reaches waits until a request to an address is answered as wanted.
+// reaches waits until a request to an address gets that answer.
 func reaches(t *testing.T, address, want string) {
 	t.Helper()
 	eventually(t, "request", func() error { return answers(address, "any", want) })
 }
 
-// answers is an error unless one request is answered as wanted.
+// answers returns an error unless one request gets that answer.
 func answers(address, host, want string) error {
 	got, err := request(address, host)
 	if err == nil && got != want {
@@ -52,7 +52,7 @@ func answers(address, host, want string) error {
 	return err
 }
 
-// load is steady traffic. Whatever is not 200 is a failure: refused and reset connections, too.
+// load is steady traffic. Everything but 200 is a failure, including refused and reset connections.
 type load struct {
 	sent, failed atomic.Int64
 	first        atomic.Pointer[string] // what the first failure was
@@ -90,7 +90,7 @@ func put(t *testing.T, address string, rate int) *load {
 	return l
 }
 
-// one sends a POST, which no client repeats on its own.
+// one sends a POST, which no client retries by itself.
 func (l *load) one(client *http.Client, address string) {
 	l.sent.Add(1)
 	response, err := client.Post("http://"+address+"/", "text/plain", strings.NewReader("x"))

@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// The page on the protocol has every rule once, in order, and the tests that it names exist.
+// TestProtocolPage checks that the page on the protocol has every rule once, in order, and that the tests that it
+// names exist.
 func TestProtocolPage(t *testing.T) {
 	text, err := os.ReadFile("../../docs/xds-protocol.md")
 	if err != nil {
@@ -44,7 +45,7 @@ func TestProtocolPage(t *testing.T) {
 	}
 }
 
-// exists reports whether there is a test of that name; the scripts of the protocol core are files.
+// exists reports whether there is a test of that name. The scripts of the protocol core are files.
 func exists(tests map[string]bool, name string) bool {
 	test, script, isScript := strings.Cut(name, "/")
 	if isScript {

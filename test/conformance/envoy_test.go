@@ -17,7 +17,7 @@ import (
 	"github.com/doyen-mesh/doyen/test/machine"
 )
 
-// variant is a way in which Envoy speaks xDS.
+// variant is one of the ways in which Envoy uses xDS.
 type variant struct {
 	delta bool
 	ads   bool // one stream for all types, not one each
@@ -36,7 +36,7 @@ func each(t *testing.T, test func(t *testing.T, v variant)) {
 	}
 }
 
-// source is the config source, in proto-JSON, by which Envoy gets a type.
+// source returns the config source, in proto-JSON, by which Envoy gets a type.
 func (v variant) source() string {
 	if v.ads {
 		return `{"ads": {}, "resource_api_version": "V3"}`
@@ -58,8 +58,8 @@ type envoy struct {
 	stop  func()
 }
 
-// runEnvoy starts an Envoy that gets everything from the servers at the given addresses, of which
-// it uses the first that answers. extra is more of its bootstrap, in proto-JSON.
+// runEnvoy starts an Envoy that gets everything from the servers at the given addresses. It uses the first that
+// answers. extra is added to its bootstrap, in proto-JSON.
 func runEnvoy(t *testing.T, v variant, extra string, servers ...string) *envoy {
 	t.Helper()
 	path := machine.Envoy(t)
@@ -102,7 +102,7 @@ func runEnvoy(t *testing.T, v variant, extra string, servers ...string) *envoy {
 	return e
 }
 
-// bootstrap announces TTLs and wrapped resources, both of which Envoy takes but does not announce.
+// bootstrap announces support for TTLs and wrapped resources, which Envoy has but does not announce.
 func bootstrap(v variant, extra string, servers []string) string {
 	var endpoints []string
 	for i, server := range servers {
@@ -186,7 +186,7 @@ func (e *envoy) listener(name string) (address string) {
 	return address
 }
 
-// accepts is an error unless something listens at an address: Envoy lists a listener before it does.
+// accepts returns an error unless a program listens at an address: Envoy lists a listener before it listens.
 func accepts(address string) error {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {

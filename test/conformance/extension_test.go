@@ -11,7 +11,7 @@ import (
 	"github.com/doyen-mesh/doyen/xds/xdstest"
 )
 
-// A filter by ECDS is there with the listener that needs it, and changes without it.
+// TestExtensionConfig gets a filter by ECDS together with the listener that needs it, and changes the filter alone.
 func TestExtensionConfig(t *testing.T) {
 	each(t, func(t *testing.T, v variant) {
 		s := serve(t, xdstest.Options{}, xds.ServerOptions{})
@@ -38,7 +38,7 @@ func discoveredFilter(v variant) string {
 	}}`, v.source())
 }
 
-// faultFilter answers every request with a status.
+// faultFilter returns a filter that answers every request with a status.
 func faultFilter(status int) *xds.Resource {
 	return resource(new(corev3.TypedExtensionConfig), "fault", `{"name": "fault", "typed_config": {
 		"@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault",

@@ -11,10 +11,10 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// method is what the gRPC clients call; its answer is the name of the server, as bare bytes.
+// method is what the gRPC clients call. Its answer is the name of the server, as plain bytes.
 const method = "/doyen.conformance.Backend/Call"
 
-// bare hands bodies through as they are.
+// bare is a codec that does not change bodies.
 type bare struct{}
 
 func (bare) Name() string { return "proto" }
@@ -48,7 +48,7 @@ func grpcBackend(t *testing.T, name string) string {
 	return lis.Addr().String()
 }
 
-// callOnce is what the client of grpc-go does; the programs under clients do the same.
+// callOnce makes a call with grpc-go. The programs under clients do the same.
 func callOnce(ctx context.Context, conn *grpc.ClientConn, within time.Duration) string {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()

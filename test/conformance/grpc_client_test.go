@@ -26,7 +26,7 @@ type language struct {
 	args func(clients string) []string
 }
 
-// languages are all of them but Go, whose client runs in the test itself.
+// languages are all of them except Go, whose client runs in the test itself.
 var languages = []language{
 	{"python", "python3", "python/grpc", func(string) []string { return []string{"python3", "clients/python/client.py"} }},
 	{"node", "node", "node/client.js", func(dir string) []string { return []string{"node", filepath.Join(dir, "node/client.js")} }},
@@ -52,7 +52,7 @@ func eachLanguage(t *testing.T, test func(t *testing.T, start func(server string
 
 const target = "xds:///users"
 
-// grpcBootstrap is a bootstrap file for all of them: grpc-js wants a locality.
+// grpcBootstrap returns a bootstrap for all of them: grpc-js requires a locality.
 func grpcBootstrap(server string) []byte {
 	return fmt.Appendf(nil, `{
 		"xds_servers": [{"server_uri": %q, "channel_creds": [{"type": "insecure"}], "server_features": ["xds_v3"]}],

@@ -16,7 +16,7 @@ import (
 	"github.com/doyen-mesh/doyen/xds/xdstest"
 )
 
-// users is everything for the target xds:///users.
+// users returns everything for the target xds:///users.
 func users(address string) []*xds.Resource {
 	return []*xds.Resource{
 		resource(new(listenerv3.Listener), "users", `{"name": "users", "api_listener": {"api_listener": {
@@ -37,7 +37,7 @@ func users(address string) []*xds.Resource {
 	}
 }
 
-// badCluster is users-cluster as gRPC refuses it: of a type that it does not know (A27, A37).
+// badCluster returns users-cluster in a form that gRPC rejects: with a type that it does not support (A27, A37).
 func badCluster() *xds.Resource {
 	return resource(new(clusterv3.Cluster), "users-cluster", `{"name": "users-cluster", "type": "STATIC"}`)
 }
@@ -54,8 +54,8 @@ func TestGRPCFirstCallAndEndpointChange(t *testing.T) {
 	})
 }
 
-// The request for a listener that does not exist is answered at once, with a response that does not
-// have it (C057). When it exists, it comes. The clients' own timers are not waited for.
+// TestGRPCMissingResource requests a listener that does not exist. The server answers immediately with a response
+// that does not contain it (C057), and sends it once it exists. The test does not wait for the clients' own timers.
 func TestGRPCMissingResource(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, start func(string) grpcClient) {
 		s := serve(t, xdstest.Options{}, xds.ServerOptions{})
@@ -77,7 +77,8 @@ func TestGRPCMissingResource(t *testing.T) {
 	})
 }
 
-// A refused cluster leaves the last good one in use; the server knows, and a correction is taken.
+// TestGRPCRejection sends a cluster that is rejected: the last good one stays in use, the server's status shows it,
+// and a corrected one is accepted.
 func TestGRPCRejection(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, start func(string) grpcClient) {
 		s := serve(t, xdstest.Options{}, xds.ServerOptions{})
@@ -127,7 +128,7 @@ func (call grpcClient) reaches(t *testing.T, want string) {
 	})
 }
 
-// asked is an error unless the client has asked for something of the type.
+// asked returns an error unless the client has subscribed to the type.
 func (s *server) asked(typeURL string) error {
 	for _, m := range s.recorder.Messages() {
 		if m.FromClient && m.Type == typeURL {
@@ -137,7 +138,7 @@ func (s *server) asked(typeURL string) error {
 	return fmt.Errorf("no request for %s", typeURL)
 }
 
-// expectAccepted fails the test when the client has rejected anything.
+// expectAccepted fails the test if the client has rejected anything.
 func (s *server) expectAccepted(t *testing.T) {
 	t.Helper()
 	for _, m := range s.recorder.Messages() {

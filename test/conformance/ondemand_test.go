@@ -14,18 +14,18 @@ import (
 	"github.com/doyen-mesh/doyen/xds/xdstest"
 )
 
-// promptly is how soon a request that waits for a resource that does not exist is answered: the
-// server says so at once, and Envoy need not wait for a timeout of its own.
+// promptly is how soon a request that waits for a resource that does not exist is answered: the server answers
+// immediately, so Envoy need not wait for its own timeout.
 const promptly = 3 * time.Second
 
-// onDemand is the filter that has requests wait for what they need.
+// onDemand is the filter that makes requests wait for what they need.
 func onDemand(config string) string {
 	return fmt.Sprintf(`{"name": "on-demand", "typed_config": {
 		"@type": "type.googleapis.com/envoy.extensions.filters.http.on_demand.v3.OnDemand" %s
 	}}`, config)
 }
 
-// Clusters on demand: the route's host header names a cluster that the client has not asked for.
+// TestOnDemandClusters has a route whose host header names a cluster to which the client has not subscribed.
 func TestOnDemandClusters(t *testing.T) {
 	for _, v := range []variant{{delta: true, ads: true}, {delta: true}} {
 		t.Run(v.String(), func(t *testing.T) {
@@ -39,14 +39,14 @@ func TestOnDemandClusters(t *testing.T) {
 			address := e.listener("in")
 			expectPromptly(t, address, "missing", "503 ")
 			eventually(t, "cluster", func() error { return answers(address, "there", "200 there") })
-			// What was missing comes when it is there.
+			// The missing cluster is sent once it exists.
 			s.publish(in, main, strictCluster("there", backend(t, "there")), strictCluster("missing", backend(t, "found")))
 			eventually(t, "cluster", func() error { return answers(address, "missing", "200 found") })
 		})
 	}
 }
 
-// strictCluster has its endpoint in itself.
+// strictCluster returns a cluster that contains its endpoint.
 func strictCluster(name, address string) *xds.Resource {
 	return resource(new(clusterv3.Cluster), name, `{
 		"name": %q, "type": "STATIC", "connect_timeout": "1s",
@@ -54,8 +54,8 @@ func strictCluster(name, address string) *xds.Resource {
 	}`, name, name, endpoint(address))
 }
 
-// Virtual hosts on demand, by VHDS, which is delta only. Envoy's listener waits for a first virtual
-// host before anybody has asked for one, for as long as the initial fetch timeout says.
+// TestOnDemandVirtualHosts gets virtual hosts on demand, by VHDS, which is delta only. Envoy's listener waits for a
+// first virtual host before any request, up to the initial fetch timeout.
 func TestOnDemandVirtualHosts(t *testing.T) {
 	for _, v := range []variant{{delta: true, ads: true}, {delta: true}} {
 		t.Run(v.String(), func(t *testing.T) {
@@ -90,7 +90,7 @@ func virtualHost(domain string) *xds.Resource {
 	return encoded(m, m.Name, xds.ResourceOptions{Aliases: []string{"main/" + domain}, References: []xds.Ref{{Type: clusterType, Name: "a"}}})
 }
 
-// expectPromptly asks once for what does not exist.
+// expectPromptly requests once what does not exist.
 func expectPromptly(t *testing.T, address, host, want string) {
 	t.Helper()
 	began := time.Now()

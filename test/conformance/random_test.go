@@ -25,8 +25,8 @@ import (
 	"github.com/doyen-mesh/doyen/xds/xdstest"
 )
 
-// Whatever is published, however fast, and whatever is rejected or however often the connection is
-// lost on the way: the recorder finds nothing wrong, and in the end the client has what is there.
+// TestRandomPublications publishes at random and fast, with a client that rejects and loses its connection at random:
+// the recorder finds no fault, and in the end the client has what was published last.
 func TestRandomPublications(t *testing.T) {
 	for _, protocol := range []client.Protocol{client.Delta, client.SotW} {
 		for _, rejects := range []bool{false, true} {
@@ -49,12 +49,12 @@ func randomPublications(t *testing.T, protocol client.Protocol, rejects bool, ra
 	w := world{random: random, versions: make(map[string]int)}
 	for range 60 {
 		s.Publish(node, w.next(false))
-		time.Sleep(time.Duration(random.IntN(8)) * time.Millisecond) // sometimes a client keeps up, sometimes not
+		time.Sleep(time.Duration(random.IntN(8)) * time.Millisecond) // sometimes the client keeps up, sometimes not
 		if !rejects && random.IntN(20) == 0 {
 			c.reconnect()
 		}
 	}
-	// The last world has contents that were never rejected, and is accepted.
+	// The last world has only contents that were never rejected, so it is accepted.
 	c.mu.Lock()
 	c.rejects = false
 	c.mu.Unlock()
@@ -63,8 +63,8 @@ func randomPublications(t *testing.T, protocol client.Protocol, rejects bool, ra
 	eventually(t, "convergence", func() error { return c.lacks(last) })
 }
 
-// world makes consistent snapshots: listeners with routes to some clusters, and nothing else. No
-// resource ever comes back to a content that it had before.
+// world generates consistent snapshots: listeners with routes to some clusters, and nothing else. No resource ever
+// returns to a content that it had before.
 type world struct {
 	random   *rand.Rand
 	now      int
@@ -72,8 +72,7 @@ type world struct {
 	making   map[string]int
 }
 
-// version is that of a resource in the snapshot that is being made: some of those that were in the
-// last one stay as they are.
+// version returns the version of a resource in the next snapshot. Some resources keep their versions.
 func (w *world) version(what string, anew bool) int {
 	v, had := w.versions[what]
 	if !had || anew || w.random.IntN(2) == 0 {
@@ -121,8 +120,8 @@ func numberedListener(name string, version int) *xds.Resource {
 	}`, name, version, connectionManager(variant{ads: true}, "routes-"+name))
 }
 
-// walker is a client that asks like Envoy does: for all listeners and clusters, and for the routes
-// and assignments that they name.
+// walker is a client that subscribes like Envoy does: to all listeners and clusters, and to the routes and
+// assignments that they name.
 type walker struct {
 	*client.Client
 	protocol client.Protocol
@@ -173,7 +172,7 @@ func nameOf(body *anypb.Any) string {
 	return ""
 }
 
-// reconnect ends the connection; the client comes back by itself.
+// reconnect closes the connection; the client reconnects by itself.
 func (w *walker) reconnect() { w.cut() }
 
 func (w *walker) handle(u *client.Update) {
@@ -201,7 +200,7 @@ func (w *walker) handle(u *client.Update) {
 	u.Accept()
 }
 
-// removes reports whether an update takes anything from the client. It never rejects that.
+// removes reports whether an update removes something. The client never rejects that.
 func (w *walker) removes(u *client.Update) bool {
 	if !w.whole(u) {
 		return len(u.Removed) > 0
@@ -214,12 +213,12 @@ func (w *walker) removes(u *client.Update) bool {
 	return false
 }
 
-// whole reports whether an update holds everything there is of its type (C052).
+// whole reports whether an update contains everything of its type (C052).
 func (w *walker) whole(u *client.Update) bool {
 	return w.protocol == client.SotW && (u.Type == clusterType || u.Type == listenerType)
 }
 
-// follow asks for what the resources of one type name of another, and for nothing else of it.
+// follow subscribes to exactly the resources of one type that those of another type name.
 func (w *walker) follow(parent, child string) {
 	named := make(map[string]bool)
 	for name := range w.have[parent] {
@@ -237,7 +236,7 @@ func (w *walker) follow(parent, child string) {
 	}
 }
 
-// lacks is an error unless the client has exactly what is there.
+// lacks returns an error unless the client has exactly the resources of a snapshot.
 func (w *walker) lacks(there *xds.Snapshot) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -261,7 +260,7 @@ func decoded(url string, set map[string]string) (all []string) {
 	return all
 }
 
-// switched is a connection that can be cut and made anew.
+// switched is a connection that can be closed and made again.
 type switched struct {
 	address string
 	mu      sync.Mutex

@@ -12,8 +12,8 @@ import (
 	"github.com/doyen-mesh/doyen/xds/xdstest"
 )
 
-// faults are the two ways in which Envoy refuses a cluster: it takes the good ones of a response
-// with the first, and nothing of one with the second.
+// faults are the two ways in which Envoy rejects a cluster. With the first it uses the other resources of the
+// response, and with the second none of them.
 var faults = []struct{ name, says, cluster string }{
 	{"fails to apply", "EDS", `{"name": "bad", "type": "EDS", "connect_timeout": "1s"}`},
 	{"fails validation", "ConnectTimeout", `{"name": "bad", "type": "STATIC", "connect_timeout": "0s"}`},
@@ -31,9 +31,9 @@ func TestOneBadAmongGood(t *testing.T) {
 	})
 }
 
-// badAmongGood publishes a bad cluster beside a new one that the routes move to, and then mends the
-// bad one alone: what was rejected together stays away until some of it changes, where nothing can
-// find out which of it was bad. The recorder sees to it that nothing rejected is sent again.
+// badAmongGood publishes a bad cluster together with a new one to which the routes move, and then corrects only the
+// bad one. What was rejected together stays withheld until some of it changes, if it cannot be determined which
+// resource was bad. The recorder checks that nothing rejected is sent again.
 func badAmongGood(t *testing.T, v variant, bad *xds.Resource, says string, first bool) {
 	s := serve(t, xdstest.Options{}, xds.ServerOptions{IsolateRejected: true})
 	e := runEnvoy(t, v, "", s.address)
@@ -50,7 +50,7 @@ func badAmongGood(t *testing.T, v variant, bad *xds.Resource, says string, first
 	}
 	switch {
 	case v.delta:
-		// The culprit is found and stands alone; the rest is in use.
+		// The bad resource is found and withheld alone; the others are in use.
 		eventually(t, "culprit", func() error {
 			r := s.rejection(clusterType)
 			if r == nil || !r.Culprit || !slices.Equal(r.Names, []string{"bad"}) {

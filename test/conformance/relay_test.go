@@ -16,10 +16,10 @@ import (
 // throughRelay puts a relay between each server of this package and its clients.
 var throughRelay = os.Getenv("DOYEN_TEST_RELAY") != ""
 
-// copies are the relays' folders by test and address: a server that comes back finds the relay's copies.
+// copies are the relays' folders by test and address: a server that is restarted gets a relay with the same copies.
 var copies sync.Map
 
-// relayed runs a relay that serves front, and returns where the server has to listen.
+// relayed runs a relay that serves front, and returns the address on which the server must listen.
 func relayed(t *testing.T, front net.Listener) (back net.Listener, stop func()) {
 	t.Helper()
 	back, err := net.Listen("tcp", "127.0.0.1:0")

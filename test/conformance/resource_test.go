@@ -13,10 +13,10 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// The resources that Envoy is given. A cluster's assignment has the cluster's name; each listener
-// is on a free port, and has routes by a name of their own.
+// The resources for Envoy. A cluster's assignment has the cluster's name. Each listener is on a free port, and has
+// routes with a name of their own.
 
-// cluster is one with endpoints by EDS; a change of timeout changes nothing but the cluster.
+// cluster returns a cluster with endpoints by EDS. A change of timeout changes only the cluster.
 func cluster(v variant, name, timeout string) *xds.Resource {
 	return resource(new(clusterv3.Cluster), name, `{
 		"name": %q, "type": "EDS", "connect_timeout": %q, "eds_cluster_config": {"eds_config": %s}
@@ -33,7 +33,7 @@ func assignment(cluster string, addresses ...string) *xds.Resource {
 	}`, cluster, strings.Join(endpoints, ","))
 }
 
-// listener is one for HTTP, with more filters, in proto-JSON, before the router.
+// listener returns an HTTP listener with additional filters, in proto-JSON, before the router.
 func listener(v variant, name, routes string, filters ...string) *xds.Resource {
 	return resource(new(listenerv3.Listener), name, `{
 		"name": %q, "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
@@ -52,7 +52,7 @@ func connectionManager(v variant, routes string, filters ...string) string {
 	}}`
 }
 
-// routes sends everything to one cluster.
+// routes returns routes that send everything to one cluster.
 func routes(name, cluster string) *xds.Resource {
 	return resource(new(routev3.RouteConfiguration), name, `{
 		"name": %q, "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
@@ -61,7 +61,7 @@ func routes(name, cluster string) *xds.Resource {
 	}`, name, cluster)
 }
 
-// site is a listener with routes to one cluster with one endpoint.
+// site returns a listener with routes to one cluster with one endpoint.
 func site(v variant, cluster_, address string) []*xds.Resource {
 	return []*xds.Resource{
 		listener(v, "in", "main"), routes("main", cluster_), cluster(v, cluster_, "1s"), assignment(cluster_, address),

@@ -7,7 +7,7 @@ import (
 	"github.com/doyen-mesh/doyen/xds/xdstest"
 )
 
-// A server that comes back, or another one with the same resources, sends a delta client nothing
+// TestRestart restarts the server, or switches to another one with the same resources: a delta client gets nothing
 // that it has.
 func TestRestart(t *testing.T) {
 	each(t, func(t *testing.T, v variant) {
@@ -43,8 +43,7 @@ func TestMoveToAnotherServer(t *testing.T) {
 	})
 }
 
-// takesOver waits until a server that has what Envoy has has it in sync, and then changes the
-// endpoint.
+// takesOver waits until Envoy is in sync with a server that has the same resources, and then changes the endpoint.
 func takesOver(t *testing.T, v variant, s *server, e *envoy, in, endpoint string) {
 	t.Helper()
 	s.awaitSubscribed(t, 4)

@@ -13,9 +13,8 @@ import (
 	"github.com/doyen-mesh/doyen/xds/xdstest"
 )
 
-// A runtime layer with a TTL stays for as long as the server says that it does, and goes when the
-// server does. Envoy's usual client of the state-of-the-world protocol overlooks heartbeats; the one
-// that it calls the unified mux does not.
+// TestRuntimeWithTTL has a runtime layer with a TTL, which stays as long as the server confirms it, and ends when the
+// server stops. Envoy's usual client of the state-of-the-world protocol ignores heartbeats; its unified mux does not.
 func TestRuntimeWithTTL(t *testing.T) {
 	each(t, func(t *testing.T, v variant) {
 		const ttl = time.Second
@@ -29,7 +28,7 @@ func TestRuntimeWithTTL(t *testing.T) {
 			{"name": "layer", "rtds_layer": {"name": "layer", "rtds_config": `+v.source()+`}}
 		]}`, s.address)
 		eventually(t, "runtime", func() error { return runtimeIs(e, "set") })
-		// It is there after several times its TTL, at every moment in between.
+		// It exists at every moment of a time that is several times its TTL.
 		for end := time.Now().Add(3 * ttl); time.Now().Before(end); {
 			if err := runtimeIs(e, "set"); err != nil {
 				t.Fatalf("while the server is there: %v", err)

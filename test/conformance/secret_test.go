@@ -52,7 +52,7 @@ func tlsListener(v variant) *xds.Resource {
 	}`, connectionManager(v, "main"), v.source())
 }
 
-// secret holds a new self-signed certificate for a name.
+// secret returns a secret with a new self-signed certificate for a name.
 func secret(t *testing.T, name string) *xds.Resource {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -79,7 +79,7 @@ func secret(t *testing.T, name string) *xds.Resource {
 	}}`, inPEM("CERTIFICATE", certificate), inPEM("PRIVATE KEY", private))
 }
 
-// presents waits until a listener shows the certificate for a name.
+// presents waits until a listener presents the certificate for a name.
 func presents(t *testing.T, address, name string) {
 	t.Helper()
 	eventually(t, "certificate", func() error {

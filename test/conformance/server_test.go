@@ -20,10 +20,10 @@ import (
 	"github.com/doyen-mesh/doyen/xds/xdstest"
 )
 
-// node is the ID of the one client in each test, and with that the view it is shown.
+// node is the ID of the only client in each test, and the view that it gets.
 const node = "client"
 
-// patience is how long a test waits for something that should come soon.
+// patience is how long a test waits for something that should happen soon.
 const patience = 20 * time.Second
 
 // server is the engine behind a gRPC port, with a recorder beside it.
@@ -35,10 +35,10 @@ type server struct {
 	stop     func()
 }
 
-// serve runs a server until the test or stop ends it, and then asks the recorder.
+// serve runs a server until the test or stop ends it, and then checks the recorder's findings.
 func serve(t *testing.T, rules xdstest.Options, o xds.ServerOptions) *server {
 	t.Helper()
-	// A port that no outgoing connection is given: another server may come back to it.
+	// A port that no outgoing connection gets, because another server may listen on it again.
 	return serveAt(t, fmt.Sprintf("127.0.0.1:%d", machine.FreePorts(t, 1)[0]), rules, o)
 }
 
@@ -76,7 +76,7 @@ func serveAt(t *testing.T, address string, rules xdstest.Options, o xds.ServerOp
 	return s
 }
 
-// listen waits for an address that another server has just given up.
+// listen waits for an address that another server has just released.
 func listen(t *testing.T, address string) (lis net.Listener) {
 	t.Helper()
 	eventually(t, "listen", func() (err error) {
@@ -86,12 +86,12 @@ func listen(t *testing.T, address string) (lis net.Listener) {
 	return lis
 }
 
-// publish makes resources all that the client is shown.
+// publish makes resources everything that the client gets.
 func (s *server) publish(resources ...*xds.Resource) {
 	s.Publish(node, xds.NewSnapshot(resources...))
 }
 
-// resource makes one from proto-JSON, with the references its message has.
+// resource makes a resource from proto-JSON, with the references of its message.
 func resource(m proto.Message, name, text string, args ...any) *xds.Resource {
 	if err := protojson.Unmarshal(fmt.Appendf(nil, text, args...), m); err != nil {
 		panic(fmt.Sprintf("%s: %v", name, err))
@@ -111,7 +111,7 @@ func typeURL(m proto.Message) string {
 	return "type.googleapis.com/" + string(m.ProtoReflect().Descriptor().FullName())
 }
 
-// rejection returns what the client has rejected of a type and not accepted since; nil if nothing.
+// rejection returns the client's last rejection of a type that it has not accepted since; nil if there is none.
 func (s *server) rejection(typeURL string) *xds.Rejection {
 	for _, stream := range s.engine.NodeStatus(node).Streams {
 		if r := stream.Types[typeURL].Rejected; r != nil {
@@ -133,7 +133,7 @@ func (s *server) awaitRejection(t *testing.T, typeURL string) (r *xds.Rejection)
 	return r
 }
 
-// awaitAcknowledged waits until the client has acknowledged all that there is.
+// awaitAcknowledged waits until the client has acknowledged everything.
 func (s *server) awaitAcknowledged(t *testing.T, resources ...*xds.Resource) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -145,14 +145,14 @@ func (s *server) awaitAcknowledged(t *testing.T, resources ...*xds.Resource) {
 	}
 }
 
-// responses returns what the server has sent of a type; of all types when it is "".
+// responses returns the server's responses of a type; of all types if it is "".
 func (s *server) responses(typeURL string) []*xdstest.Message {
 	return slices.DeleteFunc(s.recorder.Messages(), func(m *xdstest.Message) bool {
 		return m.FromClient || typeURL != "" && m.Type != typeURL
 	})
 }
 
-// awaitSubscribed waits until the client has asked for that many types.
+// awaitSubscribed waits until the client has subscribed to that many types.
 func (s *server) awaitSubscribed(t *testing.T, types int) {
 	t.Helper()
 	eventually(t, "subscriptions", func() error {
@@ -175,7 +175,7 @@ func (s *server) sent() (resources int) {
 	return resources
 }
 
-// eventually calls try until it returns no error, for as long as patience lasts.
+// eventually calls try until it returns no error, for at most patience.
 func eventually(t *testing.T, what string, try func() error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

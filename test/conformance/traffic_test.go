@@ -16,7 +16,7 @@ func TestStartFromNothing(t *testing.T) {
 		s.publish()
 		e := runEnvoy(t, v, "", s.address)
 		one, two := backend(t, "one"), backend(t, "two")
-		// An Envoy that was told that there is nothing is up.
+		// An Envoy that got an empty configuration is ready.
 		eventually(t, "Envoy", func() error {
 			page, err := e.get("/ready")
 			if err == nil && strings.TrimSpace(page) != "LIVE" {
@@ -33,8 +33,8 @@ func TestStartFromNothing(t *testing.T) {
 	})
 }
 
-// A cluster that changes gets its endpoints again, though they did not change, so that Envoy does
-// not wait for them.
+// TestClusterChangeWithUnchangedEndpoints checks that a cluster that changes gets its endpoints again, though they
+// have not changed, so that Envoy does not wait for them.
 func TestClusterChangeWithUnchangedEndpoints(t *testing.T) {
 	each(t, func(t *testing.T, v variant) {
 		s := serve(t, xdstest.Options{}, xds.ServerOptions{})
@@ -56,7 +56,7 @@ func TestClusterChangeWithUnchangedEndpoints(t *testing.T) {
 	})
 }
 
-// active is an error unless a cluster is in use with that connect timeout.
+// active returns an error unless a cluster is in use with that connect timeout.
 func active(e *envoy, name, timeout string) error {
 	page, err := e.get("/config_dump?resource=dynamic_active_clusters")
 	if err == nil && !(strings.Contains(page, fmt.Sprintf(`"name": %q`, name)) && strings.Contains(page, fmt.Sprintf(`"connect_timeout": %q`, timeout))) {
@@ -65,8 +65,7 @@ func active(e *envoy, name, timeout string) error {
 	return err
 }
 
-// Each move makes a new cluster, sends the routes there and drops the old cluster, in one
-// publication.
+// Each move makes a new cluster, points the routes to it and removes the old cluster, in one publication.
 const moves = 50
 
 func TestMovedRoutesLoseNothing(t *testing.T) {
@@ -79,7 +78,8 @@ func TestMovedRoutesLoseNothing(t *testing.T) {
 	})
 }
 
-// The test above can fail: with the routes first and the clusters after them, requests are lost.
+// TestMovedRoutesLoseRequestsInReverseOrder shows that the test above can fail: if routes are sent before clusters,
+// requests are lost.
 func TestMovedRoutesLoseRequestsInReverseOrder(t *testing.T) {
 	v := variant{delta: true, ads: true}
 	var before []*xds.Resource
@@ -116,7 +116,7 @@ func moveUnderLoad(t *testing.T, v variant, rules xdstest.Options, publish func(
 		reaches(t, in, "200 "+name)
 		l.more(t, 25)
 	}
-	// The last of the old clusters goes, too.
+	// The last of the old clusters is removed, too.
 	eventually(t, "removal", func() error {
 		page, err := e.get("/clusters")
 		if err == nil && strings.Contains(page, fmt.Sprintf("c%d::", moves-1)) {
@@ -147,7 +147,7 @@ func notOfType(all []*xds.Resource, typeURL string) (some []*xds.Resource) {
 	return some
 }
 
-// expectNoRejection asks Envoy whether it refused any update.
+// expectNoRejection checks that Envoy has rejected no update.
 func expectNoRejection(t *testing.T, e *envoy) {
 	t.Helper()
 	for _, name := range []string{"cluster_manager.cds.update_rejected", "listener_manager.lds.update_rejected", "http.in.rds.main.update_rejected"} {

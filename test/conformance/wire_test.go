@@ -17,11 +17,11 @@ import (
 	"github.com/doyen-mesh/doyen/xds/xdstest"
 )
 
-// What no well-behaved client shows, said by hand on an aggregated stream.
+// The tests in this file send by hand, on an aggregated stream, what no well-behaved client sends.
 
 const opaqueType = "type.googleapis.com/test.Opaque"
 
-// opaque is a resource of a type that nobody knows; its bytes are "name=content".
+// opaque returns a resource of an unknown type; its bytes are "name=content".
 func opaque(name, content string) *xds.Resource {
 	return xds.NewResource(opaqueType, name, []byte(name+"="+content), xds.ResourceOptions{})
 }
@@ -36,7 +36,7 @@ func dial(t *testing.T, address string) *grpc.ClientConn {
 	return conn
 }
 
-// sotw is a state-of-the-world stream in a test's hands.
+// sotw is a state-of-the-world stream that a test controls.
 type sotw struct {
 	t      *testing.T
 	stream discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesClient
@@ -59,7 +59,7 @@ func (s sotw) ask(r *discoveryv3.DiscoveryRequest) {
 	}
 }
 
-// next is the next response, which must be of that type.
+// next returns the next response, which must be of that type.
 func (s sotw) next(typeURL string) *discoveryv3.DiscoveryResponse {
 	s.t.Helper()
 	r, err := s.stream.Recv()
@@ -78,7 +78,7 @@ func (s sotw) take(r *discoveryv3.DiscoveryResponse, names ...string) {
 	s.ask(&discoveryv3.DiscoveryRequest{TypeUrl: r.GetTypeUrl(), VersionInfo: r.GetVersionInfo(), ResponseNonce: r.GetNonce(), ResourceNames: names})
 }
 
-// delta is a delta stream in a test's hands.
+// delta is a delta stream that a test controls.
 type delta struct {
 	t      *testing.T
 	stream discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesClient
@@ -101,7 +101,7 @@ func (d delta) ask(r *discoveryv3.DeltaDiscoveryRequest) {
 	}
 }
 
-// next is the next response, as "type: name=content ... -removed".
+// next returns the next response, as "type: name=content ... -removed".
 func (d delta) next() (string, *discoveryv3.DeltaDiscoveryResponse) {
 	d.t.Helper()
 	r, err := d.stream.Recv()
@@ -119,7 +119,7 @@ func (d delta) next() (string, *discoveryv3.DeltaDiscoveryResponse) {
 	return r.GetTypeUrl()[strings.LastIndexByte(r.GetTypeUrl(), '.')+1:] + ": " + strings.Join(said, " "), r
 }
 
-// expect wants the next response to be that, and acknowledges it.
+// expect requires that the next response is that one, and acknowledges it.
 func (d delta) expect(want string) *discoveryv3.DeltaDiscoveryResponse {
 	d.t.Helper()
 	got, r := d.next()
@@ -170,8 +170,8 @@ func TestRepeatedNames(t *testing.T) {
 	}
 }
 
-// Versions are of the content: the same on two servers, each type's its own, and good for a client
-// that comes back.
+// TestVersions checks that versions depend on the content alone: they are the same on two servers, separate for each
+// type, and valid for a client that reconnects.
 func TestVersions(t *testing.T) {
 	site := []*xds.Resource{strictCluster("a", "127.0.0.1:1"), opaque("o", "1")}
 	var versions []string
@@ -187,12 +187,13 @@ func TestVersions(t *testing.T) {
 		named := w.next(opaqueType)
 		w.take(named, "o")
 
-		// Who asks for everything at this version has it (C038): the next answer is to the next question.
+		// A client that subscribes to everything with this version has it (C038): the next response answers the next
+		// request.
 		back := openSotW(t, conn)
 		back.ask(&discoveryv3.DiscoveryRequest{TypeUrl: clusterType, VersionInfo: all.GetVersionInfo()})
 		back.ask(&discoveryv3.DiscoveryRequest{TypeUrl: listenerType})
 		back.take(back.next(listenerType))
-		// Who names resources is sent them (C039).
+		// A client that subscribes by name gets the resources (C039).
 		back.ask(&discoveryv3.DiscoveryRequest{TypeUrl: opaqueType, VersionInfo: named.GetVersionInfo(), ResourceNames: []string{"o"}})
 		if again := back.next(opaqueType); again.GetVersionInfo() != named.GetVersionInfo() {
 			t.Errorf("version %q on one stream, %q on the next", named.GetVersionInfo(), again.GetVersionInfo())
@@ -203,7 +204,7 @@ func TestVersions(t *testing.T) {
 		one := d.expect("Opaque: o=1")
 		versions = append(versions, fmt.Sprint(all.GetVersionInfo(), named.GetVersionInfo(), one.GetSystemVersionInfo(), one.GetResources()[0].GetVersion()))
 
-		// A change of one type leaves the version of the other (C023).
+		// A change of one type does not change the version of another (C023).
 		s.publish(strictCluster("a", "127.0.0.1:2"), opaque("o", "1"), opaque("p", "1"))
 		if changed := w.next(clusterType); changed.GetVersionInfo() == all.GetVersionInfo() {
 			t.Errorf("version %q is that of two states", changed.GetVersionInfo())
@@ -218,8 +219,8 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// A request may reject a response and ask for more (C031), which comes though the version it claims
-// is the current one (C028).
+// TestRejectionOfNewNames rejects a response and subscribes to more in one request (C031). The additional resource is
+// sent, although the version in the request is the current one (C028).
 func TestRejectionOfNewNames(t *testing.T) {
 	s := serve(t, xdstest.Options{}, xds.ServerOptions{})
 	s.publish(opaque("a", "1"), opaque("b", "1"))
@@ -242,7 +243,7 @@ func TestRejectionOfNewNames(t *testing.T) {
 	}
 }
 
-// Parameters that the server does not use are read over (C090).
+// TestDynamicParameters checks that the server ignores parameters that it does not use (C090).
 func TestDynamicParameters(t *testing.T) {
 	s := serve(t, xdstest.Options{}, xds.ServerOptions{})
 	s.publish(opaque("a", "1"))
@@ -269,11 +270,11 @@ func TestThousandStreams(t *testing.T) {
 	}
 }
 
-// A client that does not read gets the newest state when it does; others do not wait for it, nor do
-// publishers.
+// TestSlowReader checks that a client that does not read gets the newest state when it does, and that neither other
+// clients nor publishers wait for it.
 func TestSlowReader(t *testing.T) {
 	s := serve(t, xdstest.Options{}, xds.ServerOptions{})
-	large := strings.Repeat("x", 1<<20) // of the flow control's window a few times
+	large := strings.Repeat("x", 1<<20) // several times the flow control window
 	s.publish(opaque("a", large))
 	slow, quick := openDelta(t, dial(t, s.address)), openDelta(t, dial(t, s.address))
 	for _, d := range []delta{slow, quick} {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestAddressOfADeadInstance starts an instance of another service where a killed one was, long before
-// the lease of that one ends: no call of the dead service reaches the new one.
+// TestAddressOfADeadInstance starts an instance of another service at the address of a killed one, long before that
+// one's lease ends: no call of the killed instance's service reaches the new one.
 func TestAddressOfADeadInstance(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, map[string]string{
@@ -58,7 +58,7 @@ func (m *mesh) startAt(ended *instance, service, name string) *process {
 	return p
 }
 
-// stateGone is "" when there is no instance of service on that port of 127.0.0.1.
+// stateGone returns "" if there is no instance of service on that port of 127.0.0.1.
 func (m *mesh) stateGone(service string, port int) string {
 	if state := m.stateOf(service, port, ""); !strings.Contains(state, "404") {
 		return "it is there: " + state

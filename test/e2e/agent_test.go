@@ -15,8 +15,8 @@ const loneService = "kind: Service\nname: users\nports: [8080]\nhealth: {http: /
 // loneEdge is an edge to that service.
 const loneEdge = "kind: Edge\nname: public\nlisteners: [{name: http, address: 127.0.0.1, port: 8000}]\nroutes: [{to: users}]\n"
 
-// TestAgentPassesOnExitStatus ends an application with a status of its own and wants it from the agent,
-// and the instance out of the registry.
+// TestAgentPassesOnExitStatus ends an application with a status of its own: the agent exits with the same status, and
+// the instance leaves the registry.
 func TestAgentPassesOnExitStatus(t *testing.T) {
 	m := newMesh(t, map[string]string{"users.yaml": loneService})
 	i := m.startInstance("users", "users-1", options{})
@@ -29,7 +29,7 @@ func TestAgentPassesOnExitStatus(t *testing.T) {
 	}
 }
 
-// TestAgentTellsHealth makes an application unhealthy and well again and follows its state.
+// TestAgentTellsHealth makes an application unhealthy and healthy again, and follows its state.
 func TestAgentTellsHealth(t *testing.T) {
 	m := newMesh(t, map[string]string{"users.yaml": loneService})
 	sick := filepath.Join(t.TempDir(), "sick")
@@ -44,8 +44,8 @@ func TestAgentTellsHealth(t *testing.T) {
 	eventually(t, "the well instance gets traffic", func() string { return m.stateOf("users", i.ingress, "healthy") })
 }
 
-// TestAgentFinishesRequests stops an instance with a slow request in hand: the request is answered, and
-// the registry knows of the goodbye before the application does.
+// TestAgentFinishesRequests stops an instance during a slow request: the request is answered, and the instance leaves
+// the registry before the application is stopped.
 func TestAgentFinishesRequests(t *testing.T) {
 	m := newMesh(t, map[string]string{
 		"users.yaml": loneService,
@@ -78,7 +78,7 @@ func TestAgentFinishesRequests(t *testing.T) {
 	}
 }
 
-// TestNothingOutlivesTheAgent kills an agent and wants its Envoy and its application gone too.
+// TestNothingOutlivesTheAgent kills an agent: its Envoy and its application end, too.
 func TestNothingOutlivesTheAgent(t *testing.T) {
 	m := newMesh(t, map[string]string{"users.yaml": loneService})
 	i := m.startInstance("users", "users-1", options{})
@@ -96,8 +96,7 @@ func TestNothingOutlivesTheAgent(t *testing.T) {
 	i.wait(t) // nobody is left who could be asked what Envoy refused
 }
 
-// TestEnvoyIsStartedAgain kills an instance's Envoy: it is started again, and in the meantime callers are
-// told to leave the instance alone.
+// TestEnvoyIsStartedAgain kills an instance's Envoy: it is started again, and meanwhile callers avoid the instance.
 func TestEnvoyIsStartedAgain(t *testing.T) {
 	m := newMesh(t, map[string]string{"users.yaml": loneService, "edge.yaml": "kind: Mesh\nname: shop\ndefaults: {retries: 0}\n---\n" + loneEdge})
 	i := m.startInstance("users", "users-1", options{})
@@ -120,7 +119,7 @@ func TestEnvoyIsStartedAgain(t *testing.T) {
 	}
 }
 
-// envoy is the process ID of an agent's Envoy.
+// envoy returns the process ID of an agent's Envoy.
 func (i *instance) envoy(t *testing.T) int {
 	t.Helper()
 	pid := i.Process.Pid
@@ -144,8 +143,8 @@ func (i *instance) envoy(t *testing.T) int {
 	return 0
 }
 
-// TestAgentOutlivesTheServer starts an instance while the server is away: it is checked in when the
-// server comes, and its application runs all the while.
+// TestAgentOutlivesTheServer starts an instance while the server is down: it is checked in when the server returns,
+// and its application runs all the time.
 func TestAgentOutlivesTheServer(t *testing.T) {
 	m := newMesh(t, map[string]string{"users.yaml": loneService})
 	m.stopServer()

@@ -21,10 +21,10 @@ import (
 // appVariable makes the test binary run as an application of the mesh; its value is the application's name.
 const appVariable = "DOYEN_E2E_APP"
 
-// kindVariable says what that application serves: "grpc" or "tcp", and HTTP otherwise.
+// kindVariable says what the application serves: "grpc", "tcp", or otherwise HTTP.
 const kindVariable = "DOYEN_E2E_KIND"
 
-// answer is what an application says of the request it got.
+// answer describes the request that an application got.
 type answer struct {
 	App  string `json:"app"`
 	Path string `json:"path"`
@@ -138,13 +138,13 @@ func exchange(address, text string) (string, error) {
 	return strings.TrimSpace(string(buffer[:n])), err
 }
 
-// unhealthy reports whether the test wants this application to be sick.
+// unhealthy reports whether the test wants this application to be unhealthy.
 func unhealthy() bool {
 	_, err := os.Stat(cmp.Or(os.Getenv("UNHEALTHY"), "/nonexistent"))
 	return err == nil
 }
 
-// runTCPApp answers each line with its name and the line until SIGTERM. It does not listen while it is unhealthy.
+// runTCPApp answers each line with its name and the line, until SIGTERM. It does not listen while it is unhealthy.
 func runTCPApp(name string) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
@@ -169,7 +169,7 @@ func runTCPApp(name string) {
 	}
 }
 
-// answerLines answers each line that comes with name and the line, until the listener is closed.
+// answerLines answers each line with name and the line, until the listener is closed.
 func answerLines(listener net.Listener, name string) {
 	for {
 		conn, err := listener.Accept()

@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// certificate is a self-signed one, for DNS names, with its key.
+// certificate is a self-signed certificate for DNS names, with its key.
 type certificate struct {
 	pair             tls.Certificate
 	chainPEM, keyPEM []byte
 }
 
-// newCertificate makes a certificate with a serial number, by which it can be told from others.
+// newCertificate makes a certificate with a serial number that distinguishes it from others.
 func newCertificate(t *testing.T, serial int64, names ...string) certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -51,14 +51,14 @@ func newCertificate(t *testing.T, serial int64, names ...string) certificate {
 	return c
 }
 
-// write puts certificate and key into folder, as shop.pem and shop.key, each whole by rename.
+// write writes certificate and key to folder, as shop.pem and shop.key, each by rename.
 func (c certificate) write(t *testing.T, folder string) {
 	t.Helper()
 	replace(t, filepath.Join(folder, "shop.key"), c.keyPEM)
 	replace(t, filepath.Join(folder, "shop.pem"), c.chainPEM)
 }
 
-// replace writes a file the way careful programs do: whole, by rename.
+// replace replaces a file by rename, as careful programs do.
 func replace(t *testing.T, path string, content []byte) {
 	t.Helper()
 	if err := os.WriteFile(path+"~", content, 0o600); err != nil {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// stats are an Envoy's counters and gauges whose names match a filter.
+// stats returns an Envoy's counters and gauges whose names match a filter.
 func stats(t *testing.T, admin int, filter string) map[string]int {
 	t.Helper()
 	values, err := tryStats(admin, filter)
@@ -37,13 +37,13 @@ func tryStats(admin int, filter string) (map[string]int, error) {
 	return values, lines.Err()
 }
 
-// updates is how often an Envoy took each part of its configuration.
+// updates returns how often an Envoy accepted each part of its configuration.
 func updates(t *testing.T, admin int) map[string]int {
 	t.Helper()
 	return stats(t, admin, `update_success$`)
 }
 
-// mustBeClean fails the test when an Envoy refused an update or met a deprecated or unknown field.
+// mustBeClean fails the test if an Envoy rejected an update or reported a deprecated or unknown field.
 func mustBeClean(t *testing.T, name string, admin int) {
 	t.Helper()
 	found, err := tryStats(admin, "(update_rejected|unknown_fields|deprecated_feature|wip_fields|wip_protos)")

@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// TestHTTPExternals calls hosts outside the mesh by HTTP and by HTTPS, found by DNS name and by
-// addresses. Each sees the DNS name that its document gives it; one without a name sees the caller's word.
+// TestHTTPExternals calls hosts outside the mesh by HTTP and by HTTPS, by DNS name and by addresses. Each gets the
+// DNS name of its document as the host; one without a DNS name gets the caller's host.
 func TestHTTPExternals(t *testing.T) {
 	t.Parallel()
 	certificates := t.TempDir()

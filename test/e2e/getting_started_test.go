@@ -15,14 +15,14 @@ import (
 	"github.com/doyen-mesh/doyen/test/machine"
 )
 
-// TestGettingStarted runs the page for newcomers.
+// TestGettingStarted runs the commands of the tutorial.
 func TestGettingStarted(t *testing.T) { testPage(t, "getting-started.md", 15) }
 
-// TestTroubleshooting runs the page of symptoms.
+// TestTroubleshooting runs the commands of the troubleshooting page.
 func TestTroubleshooting(t *testing.T) { testPage(t, "troubleshooting.md", 30) }
 
-// testPage types every command of a page in docs/, of which there are least or more, in its order and in one shell,
-// and wants the output that the page shows. Numbers may differ, and "..." stands for anything.
+// testPage runs every command of a page in docs/, at least a given number, in order and in one shell, and compares
+// the output with that on the page. Numbers may differ, and "..." stands for anything.
 func testPage(t *testing.T, name string, least int) {
 	t.Helper()
 	page, err := os.ReadFile("../../docs/" + name)
@@ -66,7 +66,7 @@ func testPage(t *testing.T, name string, least int) {
 	}
 }
 
-// logsIn is what the programs wrote that the page starts in the background.
+// logsIn returns the output of the programs that the page starts in the background.
 func logsIn(dir string) string {
 	var all strings.Builder
 	files, _ := filepath.Glob(filepath.Join(dir, "*.log"))
@@ -80,7 +80,7 @@ func logsIn(dir string) string {
 	return all.String()
 }
 
-// localPage returns how to read the page's addresses here, where other ports may have been free.
+// localPage returns a function that replaces the page's ports with free ones.
 func localPage(t *testing.T, said string) func(string) string {
 	t.Helper()
 	edge := regexp.MustCompile(`localhost:\d+`).FindString(said[strings.Index(said, "what is where"):])
@@ -102,7 +102,7 @@ type command struct {
 	lines []string
 }
 
-// consoleBlocks are the commands in a page's console blocks. A command ends at the end of its here document.
+// consoleBlocks returns the commands in a page's console blocks. A command with a here document ends at its end.
 func consoleBlocks(page string) []command {
 	var all []command
 	inBlock, until := false, ""
@@ -130,7 +130,8 @@ func consoleBlocks(page string) []command {
 	return all
 }
 
-// mayBeRepeated is true for commands that only look, and so may be typed until they show what is meant to come.
+// mayBeRepeated returns true for commands that change nothing, which can be repeated until they show the expected
+// output.
 func (c command) mayBeRepeated() bool {
 	for _, looks := range []string{"curl", "doyen status", "doyen services", "doyen instances"} {
 		if strings.HasPrefix(c.text, looks) {
@@ -140,7 +141,7 @@ func (c command) mayBeRepeated() bool {
 	return false
 }
 
-// missing is the first line of the page that the output does not have; "" when it has all.
+// missing returns the first line of the page that the output does not have; "" if it has all.
 func (c command) missing(here func(string) string, output string) string {
 	for _, want := range c.lines {
 		if want == "..." || want == "" {
@@ -158,7 +159,7 @@ var (
 	spaces  = regexp.MustCompile(` +`)
 )
 
-// lineLike fits lines like want: with other numbers, other spacing of columns, and anything for "...".
+// lineLike returns a pattern for lines like want: with other numbers and spacing of columns, and anything for "...".
 func lineLike(want string) *regexp.Regexp {
 	quoted := regexp.QuoteMeta(want)
 	quoted = strings.ReplaceAll(quoted, `\.\.\.`, `.*`)
@@ -200,7 +201,7 @@ func newShell(t *testing.T, dir string) *shell {
 	return &shell{in, bufio.NewReader(out)}
 }
 
-// run types a command and returns what it prints.
+// run runs a command in the shell and returns what it prints.
 func (s *shell) run(t *testing.T, command string) string {
 	t.Helper()
 	const end = "--end of output--"

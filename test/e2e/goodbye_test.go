@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// payments is a gRPC service that is called from everywhere, without retries.
+// payments is a gRPC service that an edge, sidecars and proxyless programs call without retries.
 func payments() map[string]string {
 	return map[string]string{
 		"mesh.yaml":     "kind: Mesh\nname: shop\ndefaults: {retries: 0}\n",
@@ -41,7 +41,7 @@ func (m *mesh) callersOfPayments() map[string]*grpc.ClientConn {
 	return conns
 }
 
-// connect dials a proxy on this machine, and asks it for payments.
+// connect dials a proxy on this machine, with payments as the authority.
 func connect(t *testing.T, port int) *grpc.ClientConn {
 	t.Helper()
 	conn, err := grpc.NewClient(fmt.Sprintf("passthrough:///127.0.0.1:%d", port),
@@ -53,8 +53,8 @@ func connect(t *testing.T, port int) *grpc.ClientConn {
 	return conn
 }
 
-// TestGoodbyeUnderLoad stops instances one after the other, while an edge, a sidecar and a proxyless
-// program call the service: no call fails.
+// TestGoodbyeUnderLoad stops instances one after the other while an edge, a sidecar and a proxyless program call the
+// service: no call fails.
 func TestGoodbyeUnderLoad(t *testing.T) {
 	m := newMesh(t, payments())
 	leaving := m.startInstance("payments", "payments-1", options{env: []string{kindVariable + "=grpc"}})
@@ -80,9 +80,9 @@ func TestGoodbyeUnderLoad(t *testing.T) {
 	}
 }
 
-// TestGoodbyeWithoutAServer stops an instance while no server is there to tell its callers: the agent
-// closes its doors, waits for its callers to go, for no longer than its limit, and ends as it should.
-// Callers lose no more than what it takes their proxies to see that the doors are closed.
+// TestGoodbyeWithoutAServer stops an instance while no server can tell its callers. The agent refuses new
+// connections, waits up to its limit until the callers have moved, and ends in an orderly way. Callers lose only the
+// calls that they make until their proxies notice.
 func TestGoodbyeWithoutAServer(t *testing.T) {
 	const limit = 4 * time.Second
 	m := newMesh(t, payments())

@@ -19,8 +19,8 @@ import (
 	"google.golang.org/grpc/xds"
 )
 
-// runGRPCApp serves gRPC's health service on the port in PORT until SIGTERM. Each answer says in its
-// header "app" who gave it.
+// runGRPCApp serves gRPC's health service on the port in PORT until SIGTERM. Each answer has the application's name
+// in the header "app".
 func runGRPCApp(name string) {
 	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
 	if err != nil {
@@ -47,8 +47,8 @@ func runGRPCApp(name string) {
 	}
 }
 
-// TestProxyless lets a gRPC program without a proxy call a service behind sidecars, while instances
-// stop, join and die.
+// TestProxyless runs a gRPC program without a proxy that calls a service behind sidecars, while instances stop, join
+// and are killed.
 func TestProxyless(t *testing.T) {
 	m := newMesh(t, map[string]string{
 		"mesh.yaml":     "kind: Mesh\nname: shop\ndefaults: {retries: 0}\n",
@@ -102,7 +102,7 @@ func (m *mesh) dial(service, target string) *grpc.ClientConn {
 	return conn
 }
 
-// startCalls is startTraffic by gRPC.
+// startCalls is startTraffic for gRPC.
 func startCalls(t *testing.T, conn *grpc.ClientConn) *traffic {
 	t.Helper()
 	return startRequests(t, func() (string, error) { return callGRPC(conn) })

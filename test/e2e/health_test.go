@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestSickApplication makes the application of one of two instances unwell, by each kind of health
-// check: its agent lives, and callers leave the instance alone until the application is well again.
+// TestSickApplication makes the application of one of two instances unhealthy, for each kind of health check: its
+// agent runs, and callers avoid the instance until the application is healthy again.
 func TestSickApplication(t *testing.T) {
 	for _, c := range []struct{ kind, port, health string }{
 		{"http", "8080", "{http: /healthz, interval: 200ms, timeout: 200ms}"},
@@ -44,8 +44,8 @@ func TestSickApplication(t *testing.T) {
 	}
 }
 
-// TestEveryApplicationIsSick lets the check of every instance of a service fail while their applications
-// go on answering: a broken check does not take the service away from anybody.
+// TestEveryApplicationIsSick makes the health check of every instance of a service fail while their applications
+// still answer: a broken check does not make the service unavailable.
 func TestEveryApplicationIsSick(t *testing.T) {
 	for _, c := range []struct{ kind, port, health string }{
 		{"http", "8080", "{http: /healthz, interval: 200ms, timeout: 200ms}"},
@@ -78,7 +78,7 @@ func TestEveryApplicationIsSick(t *testing.T) {
 	}
 }
 
-// caller is a program that calls users in the way that fits its kind of port; it returns who answered.
+// caller returns a function that calls users by the given kind of port, and returns who answered.
 func (m *mesh) caller(kind string) func() (string, error) {
 	m.t.Helper()
 	switch kind {

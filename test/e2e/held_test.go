@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestMassRemovalIsHeld empties most of the folder: nothing is removed until somebody lets it through,
-// and not by a restart of the server either.
+// TestMassRemovalIsHeld removes most of the folder: nothing is removed until somebody accepts it, also not by a
+// restart of the server.
 func TestMassRemovalIsHeld(t *testing.T) {
 	documents := map[string]string{}
 	for _, name := range []string{"a", "b", "c", "d"} {
@@ -38,8 +38,8 @@ func TestMassRemovalIsHeld(t *testing.T) {
 	})
 }
 
-// TestFolderGoesAway takes the folder away from a running server and gives it back: status says so, and
-// the mesh keeps what was accepted.
+// TestFolderGoesAway renames the folder of a running server and renames it back: status says so, and the mesh keeps
+// what was accepted.
 func TestFolderGoesAway(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, map[string]string{"users.yaml": loneService, "edge.yaml": loneEdge})

@@ -11,8 +11,7 @@ import (
 	"testing"
 )
 
-// startAddresses serves HTTP at one port of several loopback addresses and answers with the address that
-// was asked.
+// startAddresses serves HTTP at one port of several loopback addresses. Each answers with its address.
 func startAddresses(t *testing.T, n int) (addresses []string) {
 	t.Helper()
 	for i := range n {
@@ -34,7 +33,7 @@ func startAddresses(t *testing.T, n int) (addresses []string) {
 
 const shortLease = `{"lease": "10s"}`
 
-// TestLeaseLapses checks two instances in by hand, one of them for ten seconds: an edge stops calling it then.
+// TestLeaseLapses checks two instances in by hand, one of them for ten seconds: then an edge stops calling it.
 func TestLeaseLapses(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, map[string]string{"users.yaml": loneService, "edge.yaml": loneEdge})
@@ -51,8 +50,8 @@ func TestLeaseLapses(t *testing.T) {
 	})
 }
 
-// TestMassLapseIsDoubted lets all instances of two services stop checking in at once: they stay, status
-// says so with the commands that end it, and each of the commands does.
+// TestMassLapseIsDoubted makes all instances of two services stop checking in at once: they stay registered, status
+// shows the commands that end the pause, and each command does.
 func TestMassLapseIsDoubted(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, map[string]string{
@@ -91,7 +90,7 @@ func TestMassLapseIsDoubted(t *testing.T) {
 	answers(t, edge+"/living", "any.example.com", "127.0.0.")
 }
 
-// run runs a command of doyen that asks the server, and returns what it says.
+// run runs a doyen command against the server, and returns its output.
 func (m *mesh) run(args ...string) string {
 	m.t.Helper()
 	out, err := exec.Command(doyen, append(args, "--server", "http://"+m.http)...).CombinedOutput()

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// TestServerLosesItsData kills the server under traffic and starts it without its data: on the same documents, and on
-// the same documents under another path. No request fails, instances return long before their next check-in,
-// and a service that is new gets traffic meanwhile.
+// TestServerLosesItsData kills the server under traffic and starts it without its data: with the same documents, and
+// with the same documents under another path. No request fails, instances return long before their next check-in, and
+// a new service gets traffic meanwhile.
 func TestServerLosesItsData(t *testing.T) {
 	t.Parallel()
 	const web = "kind: Service\nname: web\nports: [8080]\ncalls: [users%s]\n"

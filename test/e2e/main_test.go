@@ -1,10 +1,9 @@
-// Package e2e runs the doyen binary as its users do, with real Envoys and real gRPC clients, and looks
-// where the traffic lands.
+// Package e2e runs the doyen binary as users do, with real Envoys and real gRPC clients, and checks where the traffic
+// arrives.
 //
-// Every test starts what it needs on free loopback ports, waits for conditions with deadlines, and
-// leaves no process or file behind. Rates, retries and failures are those of the promises: at least
-// 200 requests/s on the path concerned, no retries anywhere, and a refused or reset connection counts
-// as a failed request.
+// Every test starts what it needs on free loopback ports, waits for conditions with deadlines, and leaves no process
+// or file behind. The tests hold the promises' figures: at least 200 requests/s on the path concerned, no retries
+// anywhere, and a refused or reset connection counts as a failed request.
 package e2e
 
 import (

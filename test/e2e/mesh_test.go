@@ -41,7 +41,7 @@ func newMesh(t *testing.T, documents map[string]string) *mesh {
 	return m
 }
 
-// write puts a document into the folder the way careful editors do: whole, by rename.
+// write writes a document to the folder by rename, as careful editors do.
 func (m *mesh) write(name, text string) {
 	m.t.Helper()
 	path := filepath.Join(m.folder, name)
@@ -94,7 +94,7 @@ type options struct {
 	address string // where callers reach it; "" is 127.0.0.1
 }
 
-// startInstance runs an application that calls itself name, as an instance of service, and waits until it is checked in.
+// startInstance runs an application with a name, as an instance of service, and waits until it is checked in.
 func (m *mesh) startInstance(service, name string, o options) *instance {
 	m.t.Helper()
 	i := m.launchInstance(service, name, o)
@@ -173,13 +173,13 @@ func (e *edge) listens(t *testing.T, listener string) {
 	})
 }
 
-// tryStatus is the server's status.
+// tryStatus returns the server's status.
 func (m *mesh) tryStatus() (api.Status, error) {
 	var s api.Status
 	return s, getJSON("http://"+m.http+"/v1/status", &s)
 }
 
-// stateOf is "" when the instance of service on that port of 127.0.0.1 has the state, else what it is like.
+// stateOf returns "" if the instance of service on that port of 127.0.0.1 has the state, else its actual state.
 func (m *mesh) stateOf(service string, port int, state string) string {
 	return m.stateAt(service, fmt.Sprintf("127.0.0.1:%d", port), state)
 }
@@ -198,7 +198,7 @@ func (m *mesh) stateAt(service, address, state string) string {
 	return ""
 }
 
-// inSync waits until every connected proxy has acknowledged all there is for it.
+// inSync waits until every connected proxy has acknowledged all its configuration.
 func (m *mesh) inSync() {
 	m.t.Helper()
 	eventually(m.t, "all proxies are in sync", func() string {
@@ -227,7 +227,7 @@ func getJSON(url string, v any) error {
 	return json.NewDecoder(response.Body).Decode(v)
 }
 
-// reason is err's text, and "" for nil.
+// reason returns err's text, and "" for nil.
 func reason(err error) string {
 	if err != nil {
 		return err.Error()

@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// TestTrafficPolicyLive changes what a manifest says of calls by editing the file, and looks at what a
-// running proxy does with the next requests.
+// TestTrafficPolicyLive edits the settings in a manifest, and checks how a running proxy handles the next requests.
 func TestTrafficPolicyLive(t *testing.T) {
 	t.Parallel()
 	const quiet = "{retries: 0, outliers: 0}"
@@ -21,7 +20,7 @@ func TestTrafficPolicyLive(t *testing.T) {
 	answers(t, edge, "any.example.com", "users-1")
 	answers(t, edge, "any.example.com", "users-2")
 
-	// ofTen sends ten requests and counts those that failed.
+	// ofTen sends ten requests and counts the failed ones.
 	ofTen := func(path string) (failed int) {
 		for range 10 {
 			if status, _ := get(t, edge+path, "any.example.com"); status != http.StatusOK {
@@ -63,7 +62,7 @@ func TestTrafficPolicyLive(t *testing.T) {
 	}
 }
 
-// want is "" for a number from low to high.
+// want returns "" for a number from low to high.
 func want(what string, got, low, high int) string {
 	if got < low || got > high {
 		return fmt.Sprintf("%s: %d, want %d to %d", what, got, low, high)

@@ -9,7 +9,7 @@ import (
 	"github.com/doyen-mesh/doyen/test/machine"
 )
 
-// TestFurtherPort reaches the second port of a service through a sidecar and through an edge.
+// TestFurtherPort calls the second port of a service through a sidecar and through an edge.
 func TestFurtherPort(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, map[string]string{
@@ -34,7 +34,7 @@ func TestFurtherPort(t *testing.T) {
 	answersExactly(t, edge, "admin.example.com", "users-1:admin")
 }
 
-// TestTCPService reaches a TCP service through two sidecars, on a local port of its caller.
+// TestTCPService calls a TCP service through two sidecars, on a local port of its caller.
 func TestTCPService(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, map[string]string{
@@ -67,7 +67,7 @@ func TestTCPService(t *testing.T) {
 	}
 }
 
-// TestIPv6 reaches an instance that is checked in with an IPv6 address.
+// TestIPv6 calls an instance that is checked in with an IPv6 address.
 func TestIPv6(t *testing.T) {
 	t.Parallel()
 	if probe, err := net.Listen("tcp", "[::1]:0"); err != nil {

@@ -12,10 +12,11 @@ import (
 	"github.com/doyen-mesh/doyen/test/machine"
 )
 
-// patience bounds every wait of these tests. It is long because two cores run many Envoys; nothing waits for it to pass.
+// patience limits every wait of these tests. It is long because two cores run many Envoys; no test waits until it has
+// passed.
 const patience = 60 * time.Second
 
-// process is a program the test runs; it ends with the test at the latest.
+// process is a program that the test runs. It ends with the test at the latest.
 type process struct {
 	*exec.Cmd
 	name   string
@@ -24,7 +25,7 @@ type process struct {
 	last   func()        // runs once before the test ends it; never nil
 }
 
-// start runs a program in a process group of its own, so that nothing it starts survives the test.
+// start runs a program in a process group of its own, so that no process of it outlives the test.
 func start(t *testing.T, name string, env []string, path string, args ...string) *process {
 	t.Helper()
 	p := &process{Cmd: exec.Command(path, args...), name: name, output: &log{}, ended: make(chan struct{}), last: func() {}}
@@ -47,7 +48,7 @@ func start(t *testing.T, name string, env []string, path string, args ...string)
 	return p
 }
 
-// kill ends the program and all it started with SIGKILL, as a lost machine would.
+// kill kills the program and everything that it started with SIGKILL, as if the machine had failed.
 func (p *process) kill() {
 	p.last()
 	_ = syscall.Kill(-p.Process.Pid, syscall.SIGKILL)
@@ -60,7 +61,8 @@ func (p *process) terminate() {
 	_ = p.Process.Signal(syscall.SIGTERM)
 }
 
-// atLast makes check run once, just before the test ends the program; not when it has ended by itself.
+// atLast makes check run once, just before the test ends the program. It does not run if the program has ended by
+// itself.
 func (p *process) atLast(check func()) {
 	p.last = sync.OnceFunc(func() {
 		select {
@@ -71,10 +73,10 @@ func (p *process) atLast(check func()) {
 	})
 }
 
-// provokes tells that the test makes this proxy refuse something: it need not be clean at the end.
+// provokes says that the test makes this proxy reject something, so it need not be clean at the end.
 func (p *process) provokes() { p.last = func() {} }
 
-// wait returns the exit status, and fails the test when the program does not end in time.
+// wait returns the exit status, and fails the test if the program does not end in time.
 func (p *process) wait(t *testing.T) int {
 	t.Helper()
 	select {
@@ -109,7 +111,7 @@ func (l *log) tail(n int) string {
 	return s[max(0, len(s)-n):]
 }
 
-// eventually waits until check returns "", and fails the test with its last answer at the deadline.
+// eventually waits until check returns "", and fails the test with the last result at the deadline.
 func eventually(t *testing.T, what string, check func() string) {
 	t.Helper()
 	deadline := time.Now().Add(patience)

@@ -19,7 +19,7 @@ import (
 )
 
 // TestPrometheus runs the configuration, rules and queries of the page on Prometheus with a real Prometheus, which
-// scrapes a server and its Envoys. Where there is none on PATH it is skipped: continuous integration has none.
+// scrapes a server and its Envoys. It is skipped if there is none on PATH, as in continuous integration.
 func TestPrometheus(t *testing.T) {
 	for _, program := range []string{"prometheus", "promtool"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -57,7 +57,7 @@ func TestPrometheus(t *testing.T) {
 	queries = append(queries, []string{"", "cluster:requests:rate1m"}, []string{"", `up{job="doyen"} == 1`}, []string{"", `up{job="envoy"} == 1`})
 	for _, query := range queries {
 		eventually(t, query[1]+" has a value", func() string {
-			// Something happens all the time: a request, and once a second a change that the edge acknowledges.
+			// There is always activity: a request, and once per second a change that the edge acknowledges.
 			answers(t, edge.url+"/", "any.example.com", "users-1")
 			m.write("users.yaml", fmt.Sprintf("%straffic: {timeout: %ds}\n", loneService, 1+time.Now().Second()))
 			return p.hasValue(query[1])
@@ -81,7 +81,7 @@ type prometheus struct {
 	url string
 }
 
-// hasValue is "" when a query has a result that is a number.
+// hasValue returns "" if the result of a query is a number.
 func (p prometheus) hasValue(query string) string {
 	answer := p.ask("/api/v1/query", url.Values{"query": {query}})
 	var decoded struct {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestReadme wants the manifests in the README to be those of the example, the mistakes it shows to be
-// what doyen says of them, and the files it links to to exist.
+// TestReadme checks that the manifests in the README are those of the example, that doyen reports the mistakes as
+// shown, and that the files to which it links exist.
 func TestReadme(t *testing.T) {
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {

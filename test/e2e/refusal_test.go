@@ -12,8 +12,8 @@ import (
 	"github.com/doyen-mesh/doyen/test/machine"
 )
 
-// TestRefusedListener gives an edge a listener on a port that is taken: the edge refuses it and goes on,
-// status says who refused what and by which line, no other proxy is touched, and mending the file heals it.
+// TestRefusedListener gives an edge a listener on a port in use. The edge rejects it and continues, status says who
+// rejected what and from which line, no other proxy is affected, and correcting the file ends it.
 func TestRefusedListener(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -50,7 +50,7 @@ routes: [{to: users}, {path: /new, to: users}]
 	m.inSync()
 }
 
-// refusal waits until a proxy whose node begins so has refused something of that type.
+// refusal waits until a proxy whose node ID begins so has rejected something of that type.
 func (m *mesh) refusal(node, kind string) (r api.Rejection) {
 	m.t.Helper()
 	eventually(m.t, node+" refuses "+kind, func() string {
@@ -66,7 +66,7 @@ func (m *mesh) refusal(node, kind string) (r api.Rejection) {
 	return r
 }
 
-// statusSays wants every text in what doyen status prints.
+// statusSays requires every text in the output of doyen status.
 func (m *mesh) statusSays(texts ...string) {
 	m.t.Helper()
 	out := m.run("status", "-o", "wide") // lines are not broken
@@ -77,9 +77,9 @@ func (m *mesh) statusSays(texts ...string) {
 	}
 }
 
-// TestRefusedCertificate gives an edge files that hold no certificate: the edge refuses them, status says
-// so, and it goes on with its other listener. Both ways to mend that are tried: the document names good
-// files, or the files are mended and the edge is started again.
+// TestRefusedCertificate gives an edge files that contain no certificate: the edge rejects them, status says so, and
+// its other listener continues. Both corrections are tried: the document names good files, or the files are corrected
+// and the edge is started again.
 func TestRefusedCertificate(t *testing.T) {
 	for _, c := range []struct{ name, content, says string }{
 		{"no file", "", "shop.pem"},

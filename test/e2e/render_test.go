@@ -11,8 +11,8 @@ import (
 	"github.com/doyen-mesh/doyen/test/machine"
 )
 
-// TestRenderedFile runs an edge from a complete static file, with no server anywhere, and then from a
-// file that gets only its endpoints from a server: the two first steps of a fleet that adopts doyen.
+// TestRenderedFile runs an edge from a complete static file without a server, and then from a file that gets only its
+// endpoints from a server: the first two steps of a fleet that adopts doyen.
 func TestRenderedFile(t *testing.T) {
 	m := newMesh(t, map[string]string{
 		"users.yaml": loneService,
@@ -33,7 +33,7 @@ func TestRenderedFile(t *testing.T) {
 	})
 }
 
-// runRendered runs an Envoy from what doyen render prints for the edge, and returns where it listens.
+// runRendered runs an Envoy with the output of doyen render for the edge, and returns its URL.
 func (m *mesh) runRendered(t *testing.T, args ...string) (url string) {
 	t.Helper()
 	ports := machine.FreePorts(t, 2)

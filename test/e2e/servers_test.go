@@ -15,9 +15,9 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 )
 
-// TestProxyMovesToAnotherServer connects a sidecar to one of two servers that have the same documents and
-// the same check-ins and nothing else in common. It moves to the other one, which sends it nothing,
-// because all versions are the same; then it follows that one.
+// TestProxyMovesToAnotherServer connects a sidecar to one of two servers that share only the documents and the
+// check-ins. It moves to the other one, which sends it nothing, because all versions are equal. Then it follows that
+// one.
 func TestProxyMovesToAnotherServer(t *testing.T) {
 	documents := shop(startLedger(t))
 	first, second := newMesh(t, documents), newMesh(t, documents)
@@ -48,8 +48,8 @@ func TestProxyMovesToAnotherServer(t *testing.T) {
 	}
 }
 
-// TestRestartedServer restarts a server with every kind of proxy connected: they come back, and none is
-// sent anything.
+// TestRestartedServer restarts a server with every kind of proxy connected: they reconnect, and nothing is sent to
+// any of them.
 func TestRestartedServer(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, shop(startLedger(t)))
@@ -90,7 +90,7 @@ func TestRestartedServer(t *testing.T) {
 	}
 }
 
-// versionsOf are a proxy's versions by type: sent, then acknowledged.
+// versionsOf returns a proxy's versions by type: sent, then acknowledged.
 func versionsOf(p api.Proxy) map[string][2]string {
 	versions := map[string][2]string{}
 	for kind, of := range p.Types {
@@ -99,7 +99,7 @@ func versionsOf(p api.Proxy) map[string][2]string {
 	return versions
 }
 
-// copyInstances checks in at m what is checked in at another server.
+// copyInstances checks in at m all instances of another server.
 func (m *mesh) copyInstances(from *mesh) {
 	m.t.Helper()
 	var all struct {
@@ -117,7 +117,7 @@ func (m *mesh) copyInstances(from *mesh) {
 	}
 }
 
-// checkIn puts an instance into the registry by hand.
+// checkIn registers an instance by hand.
 func (m *mesh) checkIn(service, address, body string) {
 	m.t.Helper()
 	request, err := http.NewRequest(http.MethodPut, fmt.Sprintf("http://%s/v1/instances/%s/%s", m.http, service, address), strings.NewReader(body))
@@ -135,7 +135,7 @@ func (m *mesh) checkIn(service, address, body string) {
 	}
 }
 
-// switchboard passes connections on to one server at a time.
+// switchboard forwards connections to one server at a time.
 type switchboard struct {
 	address string
 
@@ -167,7 +167,7 @@ func startSwitchboard(t *testing.T, to string) *switchboard {
 	return s
 }
 
-// connect cuts all connections; those made from now on lead to another address.
+// connect closes all connections. New ones lead to another address.
 func (s *switchboard) connect(to string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

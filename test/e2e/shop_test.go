@@ -55,7 +55,7 @@ port: %d
 	}
 }
 
-// edgeTo is the shop's edge with its movable route leading to a service.
+// edgeTo returns the shop's edge with its movable route to a service.
 func edgeTo(service string) string {
 	return fmt.Sprintf(`
 kind: Edge
@@ -68,7 +68,7 @@ routes:
 `, service)
 }
 
-// startLedger is a TCP server outside the mesh that answers each line with "ledger: " and the line.
+// startLedger starts a TCP server outside the mesh that answers each line with "ledger: " and the line.
 func startLedger(t *testing.T) (port int) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -80,9 +80,8 @@ func startLedger(t *testing.T) (port int) {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// TestShop follows one mesh through a day: traffic on every kind of path, instances that stop, join and
-// die, a route that moves, a broken file, and the server away and back. Nothing fails but what a dying
-// instance had in hand.
+// TestShop follows one mesh through a day: traffic on every kind of path, instances that stop, join and are killed, a
+// route that moves, a broken file, and a server that stops and returns. Only requests of a killed instance fail.
 func TestShop(t *testing.T) {
 	m := newMesh(t, shop(startLedger(t)))
 	users1 := m.startInstance("users", "users-1", options{})
@@ -229,7 +228,7 @@ func answersExactly(t *testing.T, url, host, app string) {
 	}
 }
 
-// get is the status and body of one answer, whatever they are.
+// get returns the status and body of one answer.
 func get(t *testing.T, url, host string) (int, string) {
 	t.Helper()
 	request, err := http.NewRequest(http.MethodGet, url, nil)
@@ -249,7 +248,7 @@ func get(t *testing.T, url, host string) (int, string) {
 	return response.StatusCode, string(body)
 }
 
-// answered is "" when the application has answered a request of the traffic.
+// answered returns "" if the application has answered a request of the traffic.
 func answered(tr *traffic, app string) string {
 	if r := tr.soFar(); r.Apps[app] == 0 {
 		return r.String()

@@ -13,8 +13,8 @@ import (
 	"github.com/doyen-mesh/doyen/test/machine"
 )
 
-// TestServiceWithoutManifest connects an Envoy of a service that has no manifest: it is sent nothing,
-// status says why, and the manifest, once it is there, is all that it takes.
+// TestServiceWithoutManifest connects an Envoy of a service without a manifest: it is sent nothing, and status says
+// why. Adding the manifest is enough to configure it.
 func TestServiceWithoutManifest(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, map[string]string{"users.yaml": loneService})
@@ -38,7 +38,7 @@ func TestServiceWithoutManifest(t *testing.T) {
 	m.proxy("sidecar/ghosts/1", func(p api.Proxy) bool { return p.InSync })
 }
 
-// TestNodeThatSaysNothing connects an Envoy that was not made for doyen: it is sent nothing, status says why.
+// TestNodeThatSaysNothing connects an Envoy without doyen's metadata: it is sent nothing, and status says why.
 func TestNodeThatSaysNothing(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, map[string]string{"users.yaml": loneService})
@@ -75,7 +75,7 @@ static_resources:
 	}
 }
 
-// TestRemovedService takes away the manifest of a service whose proxies run: they keep what they have.
+// TestRemovedService removes the manifest of a service whose proxies run: they keep their configuration.
 func TestRemovedService(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, map[string]string{
@@ -105,7 +105,7 @@ func TestRemovedService(t *testing.T) {
 	}
 }
 
-// proxy waits until the proxy is as wanted, and returns what status says of it.
+// proxy waits until the proxy is as wanted, and returns its status.
 func (m *mesh) proxy(node string, wanted func(api.Proxy) bool) (found api.Proxy) {
 	m.t.Helper()
 	eventually(m.t, node+" is in status", func() string {
@@ -121,7 +121,7 @@ func (m *mesh) proxy(node string, wanted func(api.Proxy) bool) (found api.Proxy)
 	return found
 }
 
-// startEnvoy runs an Envoy that no agent looks after.
+// startEnvoy runs an Envoy without an agent.
 func startEnvoy(t *testing.T, name, bootstrap string) *process {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "envoy.yaml")

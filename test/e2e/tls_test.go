@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// tlsEdge is an edge with certificates from a folder.
+// tlsEdge returns an edge with certificates from a folder.
 func tlsEdge(folder string) string {
 	return fmt.Sprintf(`
 kind: Edge
@@ -22,8 +22,8 @@ routes: [{to: users}]
 `, folder)
 }
 
-// TestEdgeCertificate speaks HTTP/1.1 and HTTP/2 with an edge's TLS listener, and replaces the
-// certificate's files under load: the edge takes the new one, and no request fails.
+// TestEdgeCertificate sends requests by HTTP/1.1 and HTTP/2 to an edge's TLS listener, and replaces the certificate's
+// files under load: the edge uses the new certificate, and no request fails.
 func TestEdgeCertificate(t *testing.T) {
 	certificates := t.TempDir()
 	newCertificate(t, 1, "shop.example.com").write(t, certificates)
@@ -53,8 +53,8 @@ func TestEdgeCertificate(t *testing.T) {
 	}
 }
 
-// newTLSClient returns a function that makes one request by the protocol and none other, each on a
-// connection of its own, to meet the certificate of its moment; its number goes into serial.
+// newTLSClient returns a function that sends one request by the given protocol, each on a new connection. It stores
+// the serial number of the certificate in serial.
 func newTLSClient(t *testing.T, protocol string, serial *atomic.Int64) func(url string) error {
 	t.Helper()
 	config := &tls.Config{

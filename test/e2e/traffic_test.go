@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// rate is how many requests a second a path gets while something happens to it.
+// rate is how many requests per second a path gets during an event.
 const rate = 250
 
-// mostUnderWay is how many requests of one traffic wait for their answers at once. A machine so busy that
-// it gets there would only be buried by more; what is left out is missing in the rate, which is checked.
+// mostUnderWay is the largest number of pending requests of one traffic. More would only overload a busy machine.
+// Requests that are left out reduce the rate, which is checked.
 const mostUnderWay = 2 * rate
 
 // traffic sends requests at a steady rate, however slow the answers are, until stopped.
@@ -30,7 +30,7 @@ type traffic struct {
 	result result
 }
 
-// result is what became of the requests of one traffic.
+// result is the outcome of the requests of one traffic.
 type result struct {
 	Sent, Failed int
 	Reasons      map[string]int // why requests failed
@@ -51,14 +51,14 @@ func startTraffic(t *testing.T, url, host string) *traffic {
 	return startRequests(t, func() (string, error) { return ask(client, url, host) })
 }
 
-// newClient is an HTTP client that keeps connections and never tries again.
+// newClient returns an HTTP client that keeps connections and never retries.
 func newClient(t *testing.T) *http.Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
 }
 
-// startRequests makes requests, each of which returns who answered, until stopped or the test ends.
+// startRequests sends requests until it is stopped or the test ends. Each returns who answered.
 func startRequests(t *testing.T, request func() (app string, err error)) *traffic {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -108,7 +108,7 @@ func (tr *traffic) count(app string, err error) {
 	tr.result.Apps[app]++
 }
 
-// soFar is a copy of the result up to now.
+// soFar returns a copy of the result until now.
 func (tr *traffic) soFar() result {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
@@ -136,14 +136,14 @@ func (tr *traffic) sends(t *testing.T, n int) {
 	})
 }
 
-// stop ends the traffic and returns what became of it, every request counted.
+// stop ends the traffic and returns its result, with every request counted.
 func (tr *traffic) stop() result {
 	tr.cancel()
 	<-tr.ended
 	return tr.soFar()
 }
 
-// mustNotFail stops the traffic and fails the test when a request failed or the rate was too low to prove anything.
+// mustNotFail stops the traffic, and fails the test if a request failed or the rate was too low to prove anything.
 func (tr *traffic) mustNotFail(t *testing.T) result {
 	t.Helper()
 	r := tr.stop()
@@ -157,8 +157,8 @@ func (tr *traffic) mustNotFail(t *testing.T) result {
 	return r
 }
 
-// ask sends one request and returns the name of the application that answered. The request has a body
-// that cannot be had twice, so that Go's client does not quietly try it again on another connection.
+// ask sends one request and returns the name of the application that answered. The request has a body that cannot be
+// read twice, so that Go's client does not silently retry it on another connection.
 func ask(client *http.Client, url, host string) (string, error) {
 	request, err := http.NewRequest(http.MethodPost, url, io.NopCloser(strings.NewReader("x")))
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package machine finds what tests need of the machine they run on: an Envoy, and free ports.
+// Package machine provides what tests need of the machine on which they run: an Envoy, and free ports.
 package machine
 
 import (
@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// Envoy returns the path of the Envoy to test with: DOYEN_ENVOY, else the one on PATH, else the one that
-// make fetched. Where there is none the test is skipped, and fails where DOYEN_TEST_ALL is 1.
+// Envoy returns the path of the Envoy to test with: DOYEN_ENVOY, else the one on PATH, else the one that make
+// downloaded. Without one the test is skipped, or fails if DOYEN_TEST_ALL is 1.
 func Envoy(t testing.TB) string {
 	t.Helper()
 	if path := os.Getenv("DOYEN_ENVOY"); path != "" {
@@ -29,7 +29,7 @@ func Envoy(t testing.TB) string {
 	return ""
 }
 
-// Missing skips a test for want of a tool, and fails it where DOYEN_TEST_ALL is 1.
+// Missing skips a test because a tool is missing, or fails it if DOYEN_TEST_ALL is 1.
 func Missing(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv("DOYEN_TEST_ALL") == "1" {
@@ -38,7 +38,7 @@ func Missing(t testing.TB, why string) {
 	t.Skip(why)
 }
 
-// root is the project's folder, in which the test's own is.
+// root returns the project's folder, which contains the test's folder.
 func root(t testing.TB) string {
 	t.Helper()
 	folder, err := os.Getwd()
@@ -60,18 +60,18 @@ func isFile(path string) bool {
 	return err == nil && !info.IsDir()
 }
 
-// firstPort and lastPort are below the range from which systems take the ports of outgoing connections:
-// one of those might be taken between its choice and its use.
+// firstPort and lastPort are below the range from which systems take ports of outgoing connections. Such a port could
+// be taken between its selection and its use.
 const firstPort, lastPort = 10000, 17999
 
-// ports is where the search for free ports goes on. Tests that run side by side begin at different places.
+// ports is where the search for free ports continues. Tests that run in parallel begin at different ports.
 var ports = struct {
 	sync.Mutex
 	last int
 }{last: firstPort + os.Getpid()*37%(lastPort-firstPort)}
 
-// FreePorts returns n ports that are free on loopback, that this process has not been given lately, and
-// that no other process's test is given as long as this one runs.
+// FreePorts returns n ports that are free on loopback, that were not returned to this process recently, and that no
+// other process's test gets as long as this one runs.
 func FreePorts(t testing.TB, n int) []int {
 	t.Helper()
 	ports.Lock()
@@ -97,8 +97,8 @@ func isFree(port int) bool {
 	return err == nil && listener.Close() == nil
 }
 
-// claim takes a port for a test, and reports whether no other has it. The claim is a socket with a name
-// outside of the file system, which only Linux knows: it is gone with the process, however that ends.
+// claim claims a port for a test, and reports whether it succeeded. The claim is an abstract Unix socket, which only
+// Linux has: it is released when the process ends in any way.
 func claim(t testing.TB, port int) bool {
 	if runtime.GOOS != "linux" {
 		return true
