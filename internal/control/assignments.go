@@ -23,13 +23,18 @@ type assignments struct {
 	services  map[mesh.ServiceName][]servedPort
 	// outdated are the services that have a port which the accepted revision does not have.
 	outdated map[mesh.ServiceName]struct{}
-	buffer   []ir.Endpoint // for one encoding; large services change often
 }
 
 // servedPort is one port of a service, with the encoder of its assignment.
 type servedPort struct {
 	compile.ServedPort
-	encoder *envoy.AssignmentEncoder
+	encoder *portEncoder
+}
+
+// portEncoder encodes the assignment of one port.
+type portEncoder struct {
+	*envoy.AssignmentEncoder
+	instances []*registry.Instance // of which it was encoded last; shared, not to be changed
 }
 
 func newAssignments(endpoints *xds.LinearCache) *assignments {
@@ -91,7 +96,7 @@ func (a *assignments) portsOf(name mesh.ServiceName, live []*config.Snapshot) (p
 			if old := find(a.services[name], port.Target); old != nil && old.ServedPort == port {
 				ports = append(ports, *old)
 			} else {
-				ports = append(ports, servedPort{port, envoy.NewAssignmentEncoder(port.Target)})
+				ports = append(ports, servedPort{port, &portEncoder{AssignmentEncoder: envoy.NewAssignmentEncoder(port.Target)}})
 			}
 		}
 	}
@@ -136,13 +141,7 @@ func changedPorts(old, fresh []servedPort) []servedPort {
 
 func (a *assignments) encode(ports []servedPort, instances []*registry.Instance) (made []*xds.Resource, failed error) {
 	for _, port := range ports {
-		a.buffer = slices.Grow(a.buffer[:0], len(instances))
-		for _, i := range instances {
-			if e, ok := endpoint(port.ServedPort, i); ok {
-				a.buffer = append(a.buffer, e)
-			}
-		}
-		r, err := port.encoder.Encode(a.buffer)
+		r, err := port.encoder.Update(port.changes(instances))
 		if err != nil {
 			failed = errors.Join(failed, err)
 			continue
@@ -150,6 +149,40 @@ func (a *assignments) encode(ports []servedPort, instances []*registry.Instance)
 		made = append(made, r)
 	}
 	return made, failed
+}
+
+// changes returns how the endpoints of instances differ from those that were encoded last. Both lists of instances are
+// sorted by address, and share the instances that have not changed.
+func (p servedPort) changes(instances []*registry.Instance) (removed, added []ir.Endpoint) {
+	put := func(to *[]ir.Endpoint, i *registry.Instance) {
+		if e, ok := endpoint(p.ServedPort, i); ok {
+			*to = append(*to, e)
+		}
+	}
+	old, now := p.encoder.instances, instances
+	for len(old) > 0 && len(now) > 0 {
+		if old[0] == now[0] {
+			old, now = old[1:], now[1:]
+			continue
+		}
+		order := old[0].Address.Compare(now[0].Address)
+		if order <= 0 {
+			put(&removed, old[0])
+			old = old[1:]
+		}
+		if order >= 0 {
+			put(&added, now[0])
+			now = now[1:]
+		}
+	}
+	for _, i := range old {
+		put(&removed, i)
+	}
+	for _, i := range now {
+		put(&added, i)
+	}
+	p.encoder.instances = instances
+	return removed, added
 }
 
 // endpoint returns one port of an instance as an endpoint; false for an instance that is starting.

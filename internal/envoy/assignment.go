@@ -48,26 +48,10 @@ func assignment(name string, endpoints []ir.Endpoint) *endpointv3.ClusterLoadAss
 	return cla
 }
 
-// distinct sorts endpoints by address and keeps one of each: gRPC clients refuse an assignment that has an address
-// twice.
+// distinct sorts endpoints and keeps one of each address: gRPC clients refuse an assignment that has an address twice.
 func distinct(endpoints []ir.Endpoint) []ir.Endpoint {
-	if isDistinct(endpoints) {
-		return endpoints
-	}
-	sorted := slices.Clone(endpoints)
-	slices.SortStableFunc(sorted, func(a, b ir.Endpoint) int { return a.Address.Compare(b.Address) })
+	sorted := slices.SortedFunc(slices.Values(endpoints), compareEndpoints)
 	return slices.CompactFunc(sorted, func(a, b ir.Endpoint) bool { return a.Address == b.Address })
-}
-
-// isDistinct reports whether endpoints are sorted by address and have no address twice. Those of a registry usually
-// are.
-func isDistinct(endpoints []ir.Endpoint) bool {
-	for i := 1; i < len(endpoints); i++ {
-		if endpoints[i-1].Address.Compare(endpoints[i].Address) >= 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // locality encodes the endpoints of one zone. It always sets the locality, even if the zone is unknown, and a weight

@@ -14,19 +14,14 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// AssignmentEncoder encodes the endpoints of one target each time that they change. It keeps the encoded bytes of
-// each endpoint, so a change costs the encoding of what changed and a copy of the rest. It is not safe for concurrent
-// use.
+// AssignmentEncoder encodes the endpoints of one target each time that they change. It keeps them in chunks, each
+// with its encoded bytes, so a change costs the encoding of a chunk and a copy of the other chunks. It is not safe for
+// concurrent use.
 type AssignmentEncoder struct {
-	name string
-	last []*encodedEndpoint // by address
-}
-
-// encodedEndpoint is an endpoint with its encoded field of LocalityLbEndpoints, including tag and length.
-type encodedEndpoint struct {
-	ir.Endpoint
-	status corev3.HealthStatus // it depends on the other endpoints
-	field  []byte
+	name      string
+	chunks    chunks
+	unhealthy corev3.HealthStatus // the status of unhealthy endpoints in the encoded chunks
+	encoded   int                 // number of endpoints encoded since the start; only tests read it
 }
 
 // Field numbers of envoy.config.endpoint.v3.ClusterLoadAssignment and LocalityLbEndpoints.
@@ -41,67 +36,68 @@ func NewAssignmentEncoder(target ir.Target) *AssignmentEncoder {
 	return &AssignmentEncoder{name: AssignmentName(target)}
 }
 
-// Encode returns the same bytes as Assignment. After an error the encoder is unchanged. Encode does not keep the
-// slice endpoints.
-func (a *AssignmentEncoder) Encode(endpoints []ir.Endpoint) (*xds.Resource, error) {
-	encoded, err := a.encodeEndpoints(distinct(endpoints))
+// Update removes endpoints, adds others and returns the same bytes as Assignment for the endpoints that result. An
+// endpoint that was added twice has to be removed twice. After an error the endpoints are as Update was asked to make
+// them, and the next call encodes them again.
+func (a *AssignmentEncoder) Update(removed, added []ir.Endpoint) (*xds.Resource, error) {
+	for _, e := range removed {
+		a.chunks.remove(e)
+	}
+	for _, e := range added {
+		a.chunks.add(e)
+	}
+	if err := a.encodeChunks(); err != nil {
+		return nil, err
+	}
+	body, err := a.assemble()
 	if err != nil {
 		return nil, err
 	}
-	body, err := a.assemble(encoded)
-	if err != nil {
-		return nil, err
-	}
-	a.last = encoded
 	return xds.NewResource(xds.EndpointType, a.name, body, xds.ResourceOptions{}), nil
 }
 
-// encodeEndpoints encodes the endpoints that have changed. Both lists are sorted by address.
-func (a *AssignmentEncoder) encodeEndpoints(endpoints []ir.Endpoint) ([]*encodedEndpoint, error) {
-	last, unhealthy := a.last, unhealthyStatus(endpoints)
-	encoded := make([]*encodedEndpoint, len(endpoints))
-	for i, e := range endpoints {
-		for len(last) > 0 && last[0].Address.Compare(e.Address) < 0 {
-			last = last[1:]
-		}
-		status := healthStatus(e, unhealthy)
-		if len(last) > 0 && last[0].Endpoint == e && last[0].status == status {
-			encoded[i] = last[0]
+// encodeChunks encodes the chunks that have changed, or all of them if unhealthy endpoints get another status.
+func (a *AssignmentEncoder) encodeChunks() error {
+	unhealthy := corev3.HealthStatus_UNKNOWN
+	if slices.ContainsFunc(a.chunks, (*chunk).hasHealthy) {
+		unhealthy = corev3.HealthStatus_UNHEALTHY
+	}
+	for _, c := range a.chunks {
+		if c.zones != nil && unhealthy == a.unhealthy {
 			continue
 		}
-		body, err := proto.MarshalOptions{Deterministic: true}.Marshal(lbEndpoint(e, status))
-		if err != nil {
-			return nil, err
+		if err := c.encode(unhealthy); err != nil {
+			a.unhealthy = -1 // chunks may differ in it
+			return err
 		}
-		field := protowire.AppendTag(make([]byte, 0, len(body)+4), localityEndpointsField, protowire.BytesType)
-		encoded[i] = &encodedEndpoint{e, status, protowire.AppendBytes(field, body)}
+		a.encoded += len(c.endpoints)
 	}
-	return encoded, nil
+	a.unhealthy = unhealthy
+	return nil
 }
 
-// zoneFields holds the endpoints of one zone and the sizes of the fields of its message.
+// zoneFields are the encoded fields of the message of one zone.
 type zoneFields struct {
-	endpoints   []*encodedEndpoint
-	first, last []byte // the fields before and after those of the endpoints
+	first, last []byte   // the fields before and after those of the endpoints
+	endpoints   [][]byte // the fields of the endpoints, many in each
+	weight      weightSum
 	size        int
 }
 
-// assemble returns the whole ClusterLoadAssignment.
-func (a *AssignmentEncoder) assemble(endpoints []*encodedEndpoint) ([]byte, error) {
+// assemble returns the encoded ClusterLoadAssignment.
+func (a *AssignmentEncoder) assemble() ([]byte, error) {
 	zones := map[mesh.ZoneName]*zoneFields{}
-	var zone *zoneFields
-	for i, e := range endpoints {
-		if i == 0 || e.Zone != endpoints[i-1].Zone {
-			if zone = zones[e.Zone]; zone == nil {
+	for _, c := range a.chunks {
+		for _, encoded := range c.zones {
+			zone := zones[encoded.name]
+			if zone == nil {
 				zone = &zoneFields{}
-				zones[e.Zone] = zone
+				zones[encoded.name] = zone
 			}
+			zone.endpoints = append(zone.endpoints, encoded.fields)
+			zone.weight += encoded.weight
+			zone.size += len(encoded.fields)
 		}
-		if i == 0 { // often the only zone
-			zone.endpoints = make([]*encodedEndpoint, 0, len(endpoints))
-		}
-		zone.endpoints = append(zone.endpoints, e)
-		zone.size += len(e.field)
 	}
 	size := len(a.name) + 8
 	for name, zone := range zones {
@@ -117,8 +113,8 @@ func (a *AssignmentEncoder) assemble(endpoints []*encodedEndpoint) ([]byte, erro
 		body = protowire.AppendTag(body, assignmentEndpointsField, protowire.BytesType)
 		body = protowire.AppendVarint(body, uint64(zone.size))
 		body = append(body, zone.first...)
-		for _, e := range zone.endpoints {
-			body = append(body, e.field...)
+		for _, fields := range zone.endpoints {
+			body = append(body, fields...)
 		}
 		body = append(body, zone.last...)
 	}
@@ -127,16 +123,12 @@ func (a *AssignmentEncoder) assemble(endpoints []*encodedEndpoint) ([]byte, erro
 
 // frame encodes the fields of a zone's message other than its endpoints.
 func (z *zoneFields) frame(name mesh.ZoneName) error {
-	var total weightSum
-	for _, e := range z.endpoints {
-		total.add(e.Endpoint, e.status)
-	}
 	for _, part := range []struct {
 		to *[]byte
 		m  *endpointv3.LocalityLbEndpoints
 	}{
 		{&z.first, &endpointv3.LocalityLbEndpoints{Locality: &corev3.Locality{Zone: string(name)}}},
-		{&z.last, &endpointv3.LocalityLbEndpoints{LoadBalancingWeight: total.value()}},
+		{&z.last, &endpointv3.LocalityLbEndpoints{LoadBalancingWeight: z.weight.value()}},
 	} {
 		field, err := proto.MarshalOptions{Deterministic: true}.Marshal(part.m)
 		if err != nil {

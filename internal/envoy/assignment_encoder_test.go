@@ -13,34 +13,40 @@ import (
 
 var admin = ir.Target{Kind: ir.Service, Name: "users", Port: "admin"}
 
-// TestAssignmentEncoder changes endpoints at random. What an encoder makes step by step has the same bytes as
-// what is made at once.
+// TestAssignmentEncoder changes endpoints at random. The encoder makes the same bytes step by step as Assignment makes at
+// once, whatever the order of the endpoints.
 func TestAssignmentEncoder(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	encoder := envoy.NewAssignmentEncoder(admin)
-	var endpoints []ir.Endpoint
-	for step := range 300 {
-		switch n := len(endpoints); {
-		case n == 0 || random.IntN(3) == 0:
-			endpoints = append(endpoints, randomEndpoint(random))
-		case random.IntN(2) == 0:
-			endpoints[random.IntN(n)] = randomEndpoint(random)
-		case step%50 == 0:
-			endpoints = nil
-		default:
-			i := random.IntN(n)
-			endpoints = append(endpoints[:i], endpoints[i+1:]...)
-		}
-		got, err := encoder.Encode(endpoints)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, err := envoy.Assignment(ir.EndpointSet{Target: admin, Endpoints: endpoints})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got.Body(), want.Body()) || got.Name() != want.Name() || got.Version() != want.Version() {
-			t.Fatalf("step %d: %d endpoints have other bytes when they are encoded step by step:\n%x\nwant\n%x", step, len(endpoints), got.Body(), want.Body())
+	for _, addresses := range []int{20, 400} { // few: many endpoints with the same address
+		random := rand.New(rand.NewPCG(1, 2))
+		encoder := envoy.NewAssignmentEncoder(admin)
+		var endpoints []ir.Endpoint
+		for step := range 400 {
+			var removed, added []ir.Endpoint
+			for range random.IntN(30) {
+				added = append(added, randomEndpoint(random, addresses))
+			}
+			share := random.IntN(12)
+			kept := endpoints[:0]
+			for _, e := range endpoints {
+				if random.IntN(12) < share || step%100 == 99 {
+					removed = append(removed, e)
+				} else {
+					kept = append(kept, e)
+				}
+			}
+			endpoints = append(kept, added...)
+			random.Shuffle(len(endpoints), func(i, j int) { endpoints[i], endpoints[j] = endpoints[j], endpoints[i] })
+			got, err := encoder.Update(removed, added)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := envoy.Assignment(ir.EndpointSet{Target: admin, Endpoints: endpoints})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got.Body(), want.Body()) || got.Name() != want.Name() || got.Version() != want.Version() {
+				t.Fatalf("step %d: %d endpoints have other bytes when they are encoded step by step:\n%x\nwant\n%x", step, len(endpoints), got.Body(), want.Body())
+			}
 		}
 	}
 }
@@ -48,20 +54,65 @@ func TestAssignmentEncoder(t *testing.T) {
 func TestAssignmentEncoderAfterAnError(t *testing.T) {
 	encoder := envoy.NewAssignmentEncoder(admin)
 	good := []ir.Endpoint{{Address: netip.MustParseAddrPort("10.0.0.1:80"), Zone: "a"}}
-	first, err := encoder.Encode(good)
+	bad := []ir.Endpoint{{Address: netip.MustParseAddrPort("10.0.0.2:80"), Zone: "\xff"}}
+	first, err := encoder.Update(nil, good)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := encoder.Encode([]ir.Endpoint{{Address: good[0].Address, Zone: "\xff"}}); err == nil {
-		t.Error("a zone that is not UTF-8 is encoded")
+	for range 2 {
+		if _, err := encoder.Update(nil, bad); err == nil {
+			t.Error("a zone that is not UTF-8 is encoded")
+		}
 	}
-	if again, err := encoder.Encode(good); err != nil || again.Version() != first.Version() {
+	if again, err := encoder.Update(append(bad, bad...), nil); err != nil || again.Version() != first.Version() {
 		t.Errorf("after an error: %v", err)
 	}
 }
 
-func randomEndpoint(r *rand.Rand) ir.Endpoint {
-	address := netip.AddrFrom4([4]byte{10, 0, 0, byte(r.IntN(60))})
+// TestAssignmentEncodingFollowsChange counts the endpoints that are encoded for one change among many, after the
+// endpoints have been replaced by others several times.
+func TestAssignmentEncodingFollowsChange(t *testing.T) {
+	const count = 5000
+	encoder := envoy.NewAssignmentEncoder(admin)
+	random := rand.New(rand.NewPCG(3, 4))
+	endpoint := func(i, weight int) ir.Endpoint {
+		return ir.Endpoint{Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 9211), Weight: uint32(weight)}
+	}
+	update := func(removed, added []ir.Endpoint) int {
+		t.Helper()
+		before := encoder.Encoded()
+		if _, err := encoder.Update(removed, added); err != nil {
+			t.Fatal(err)
+		}
+		return encoder.Encoded() - before
+	}
+	var all []ir.Endpoint
+	for _, i := range random.Perm(4 * count) {
+		all = append(all, endpoint(i, 100))
+	}
+	for round := range 4 {
+		var gone []ir.Endpoint
+		if round > 0 {
+			gone = all[(round-1)*count : round*count]
+		}
+		update(gone, all[round*count:(round+1)*count])
+	}
+	now := all[3*count:]
+	if chunks := encoder.Chunks(); chunks > count/8 {
+		t.Errorf("%d endpoints are in %d chunks", count, chunks)
+	}
+	for i, e := range now[:100] {
+		changed := e
+		changed.Weight = uint32(i)
+		if encoded := update([]ir.Endpoint{e}, []ir.Endpoint{changed}); encoded > 2*64 { // two chunks, if it is at their border
+			t.Errorf("one endpoint of %d changes: %d are encoded", count, encoded)
+		}
+	}
+}
+
+func randomEndpoint(r *rand.Rand, addresses int) ir.Endpoint {
+	number := r.IntN(addresses)
+	address := netip.AddrFrom4([4]byte{10, 0, byte(number >> 8), byte(number)})
 	if r.IntN(4) == 0 {
 		address = netip.MustParseAddr("fd00::1")
 	}
@@ -80,9 +131,13 @@ func BenchmarkOneOfTenThousand(b *testing.B) {
 		endpoints[i] = ir.Endpoint{Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 9211), Weight: 100}
 	}
 	b.ReportAllocs()
+	if _, err := encoder.Update(nil, endpoints); err != nil {
+		b.Fatal(err)
+	}
 	for b.Loop() {
+		old := endpoints[5000]
 		endpoints[5000].Weight++
-		if _, err := encoder.Encode(endpoints); err != nil {
+		if _, err := encoder.Update([]ir.Endpoint{old}, endpoints[5000:5001]); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -13,3 +13,9 @@ func (c *Cache) Len() int {
 	defer c.mu.Unlock()
 	return len(c.resources)
 }
+
+// Encoded returns how many endpoints were encoded.
+func (a *AssignmentEncoder) Encoded() int { return a.encoded }
+
+// Chunks returns how many chunks the endpoints are in.
+func (a *AssignmentEncoder) Chunks() int { return len(a.chunks) }
