@@ -14,7 +14,7 @@ VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknow
 # Packages whose tests run many Envoys under load: one package at a time, so that they have the machine.
 CROWDED := $(addprefix github.com/doyen-mesh/doyen/,internal/envoy internal/agent internal/demo test/conformance test/e2e test/chaos)
 
-.PHONY: help build demo test lint clients generate bench bench-full chaos tools-for-chaos clean
+.PHONY: help build demo test lint clients redis generate bench bench-full chaos tools-for-chaos clean
 
 help: ## explain the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ build: ## build bin/doyen
 demo: build $(ENVOY_DEPENDENCY) ## run a whole mesh on this machine; DIR=folder keeps its documents there
 	bin/doyen demo $(if $(DIR),--dir $(DIR))
 
-test: lint build $(ENVOY_DEPENDENCY) clients tools-for-chaos ## lint, then every test, with real Envoys and real gRPC clients
+test: lint build $(ENVOY_DEPENDENCY) clients redis tools-for-chaos ## lint, then every test, with real Envoys and real gRPC clients
 	go test -race $(filter-out $(CROWDED),$(shell go list ./...))
 	go test -race -p 1 -timeout 14m $(CROWDED)
 	cd bench && go test -p 1 ./...
@@ -61,6 +61,10 @@ clean: ## remove what was built and fetched
 
 clients: ## install the gRPC clients of other languages that tests drive
 	@sh test/conformance/clients/install.sh $(CACHE)/clients
+
+redis: ## install the Redis that tests run, on Debian as root; it is not started as a service
+	@command -v redis-server >/dev/null || { echo "installing redis-server"; RUNLEVEL=1 apt-get install -qq --no-install-recommends redis-server >/dev/null; } || \
+	  echo "there is no redis-server: its tests are left out" >&2
 
 $(FETCHED_ENVOY): tools/envoy.txt
 	@echo "fetching Envoy 1.40 into $(CACHE)/envoy"
