@@ -74,8 +74,8 @@ Results go to standard output. Errors go to standard error as ` + "`doyen: error
 The exit status is 0 on success, 1 on an error or when something is wrong (` + "`validate`, `status --check`" + `), and 2 when the command line is wrong. ` + "`doyen agent`" + ` exits with the application's status.
 A flag overrides its environment variable.
 
-Text is for people: it fits 80 columns or the terminal, long names are shortened in the middle, and its form may change. ` + "`-o wide`" + ` shows everything in one line each. ` + "`-o json`" + ` is for programs and has a stable format: fields are added, never renamed or removed, and a reader must ignore those it does not know.
-Text that comes from outside (node IDs, messages of proxies, values in documents) is never printed as it is: characters that are not printable are escaped, such as ` + "`\\x1b`" + `.
+Text is for people: it fits the terminal, or 80 columns, long names are shortened in the middle, and its form may change. ` + "`-o wide`" + ` shows everything in one line each. ` + "`-o json`" + ` is for programs and has a stable format: fields are added, never renamed or removed, and a reader must ignore those it does not know.
+Text from outside (node IDs, messages of proxies, values in documents) is never printed unchanged: characters that are not printable are escaped, such as ` + "`\\x1b`" + `.
 
 ` + "`doyen completion SHELL`" + ` prints a completion script for bash, zsh, fish or PowerShell. It completes commands, flags, and the names of services, edges and proxies that the server knows.
 
