@@ -14,7 +14,7 @@ VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknow
 # Packages whose tests run many Envoys under load: one package at a time, so that they have the machine.
 CROWDED := $(addprefix github.com/doyen-mesh/doyen/,internal/envoy internal/agent internal/demo test/conformance test/e2e test/chaos)
 
-.PHONY: help build demo test lint clients redis generate bench bench-full chaos tools-for-chaos clean
+.PHONY: help build demo test lint clients debian generate bench bench-full chaos soak clean
 
 help: ## explain the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ build: ## build bin/doyen
 demo: build $(ENVOY_DEPENDENCY) ## run a whole mesh on this machine; DIR=folder keeps its documents there
 	bin/doyen demo $(if $(DIR),--dir $(DIR))
 
-test: lint build $(ENVOY_DEPENDENCY) clients redis tools-for-chaos ## lint, then every test, with real Envoys and real gRPC clients
+test: lint build $(ENVOY_DEPENDENCY) clients debian ## lint, then every test, with real Envoys and real gRPC clients
 	go test -race $(filter-out $(CROWDED),$(shell go list ./...))
 	go test -race -p 1 -timeout 14m $(CROWDED)
 	cd bench && go test -p 1 ./...
@@ -46,15 +46,15 @@ bench: build $(ENVOY_DEPENDENCY) ## the benchmarks against go-control-plane, sho
 bench-full: build $(ENVOY_DEPENDENCY) ## all benchmarks; writes docs/performance.md
 	cd bench && go run . -full -out ../docs
 
-chaos: $(ENVOY_DEPENDENCY) tools-for-chaos ## inject every fault into a mesh on hosts of its own (about ten minutes)
+chaos: $(ENVOY_DEPENDENCY) debian ## inject every fault into a mesh on hosts of its own (about ten minutes)
 	go build -o bin/chaos ./test/chaos
 	bin/chaos
 
-# What the faults need besides Envoy. On systems without apt, install iproute2, nftables and redis-server by hand.
-tools-for-chaos:
-	@for tool in ip nft tc redis-server; do command -v $$tool >/dev/null || missing=1; done; \
-	if [ -n "$${missing:-}" ]; then echo "installing iproute2, nftables and redis-server"; \
-	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq iproute2 nftables redis-server >/dev/null; fi
+SOAK ?= 10m
+
+soak: $(ENVOY_DEPENDENCY) debian ## inject faults drawn at random for SOAK (default 10m)
+	go build -o bin/chaos ./test/chaos
+	bin/chaos -soak $(SOAK)
 
 clean: ## remove what was built and fetched
 	rm -rf bin $(CACHE)
@@ -62,9 +62,11 @@ clean: ## remove what was built and fetched
 clients: ## install the gRPC clients of other languages that tests drive
 	@sh test/conformance/clients/install.sh $(CACHE)/clients
 
-redis: ## install the Redis that tests run, on Debian as root; it is not started as a service
-	@command -v redis-server >/dev/null || { echo "installing redis-server"; RUNLEVEL=1 apt-get install -qq --no-install-recommends redis-server >/dev/null; } || \
-	  echo "there is no redis-server: its tests are left out" >&2
+debian: ## install the programs that tests run, on Debian as root; none is started as a service
+	@for tool in redis-server ip nft tc; do command -v $$tool >/dev/null || missing="$${missing:-} $$tool"; done; \
+	[ -z "$${missing:-}" ] || { echo "installing redis-server, iproute2 and nftables"; apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq --no-install-recommends redis-server iproute2 nftables >/dev/null; } || \
+	  echo "cannot install$$missing: the tests that need them are left out" >&2
 
 $(FETCHED_ENVOY): tools/envoy.txt
 	@echo "fetching Envoy 1.40 into $(CACHE)/envoy"

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
@@ -37,6 +38,7 @@ func (f *fleet) converged(ctx context.Context) error {
 		}
 		for _, p := range status.Proxies {
 			switch {
+			case strings.HasPrefix(p.Node, watchPrefix):
 			case p.Connected && !p.InSync:
 				return fmt.Errorf("%s: %s is not in sync: %s", s.name, p.Node, p.Why)
 			case p.Connected:

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -45,6 +46,10 @@ type fleet struct {
 	quotes  []*part
 	loads   []*load
 	edits   int // documents added by edit
+
+	emptied  emptied
+	watching sync.WaitGroup
+	unwatch  context.CancelFunc
 }
 
 // server is one doyen server.
@@ -107,12 +112,20 @@ func newFleet(ctx context.Context, p programs, servers int) (*fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &fleet{programs: p, dir: dir}
+	f := &fleet{programs: p, dir: dir, unwatch: func() {}}
 	if err := f.build(ctx, servers); err != nil {
 		return f, err
 	}
-	_, _, err = eventually(ctx, startLimit, f.converged)
-	return f, err
+	if _, _, err = eventually(ctx, startLimit, f.converged); err != nil {
+		return f, err
+	}
+	ctx, f.unwatch = context.WithCancel(ctx)
+	for _, s := range f.servers {
+		if err := f.emptied.watch(ctx, s, &f.watching); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
 }
 
 func (f *fleet) build(ctx context.Context, servers int) (err error) {
@@ -264,6 +277,8 @@ func (f *fleet) environment() []string {
 
 // close ends the fleet. What is left of its processes ends with the lab.
 func (f *fleet) close() error {
+	f.unwatch()
+	f.watching.Wait()
 	parts := append(append(append([]*part{}, f.callers...), f.users...), f.quotes...)
 	for _, s := range f.servers {
 		parts = append(parts, s.part)

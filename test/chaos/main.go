@@ -6,17 +6,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"os/signal"
 	"regexp"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/doyen-mesh/doyen/test/chaos/lab"
 )
@@ -52,17 +55,21 @@ type options struct {
 	servers    int
 	rows       []row
 	json, list bool
+	soak       time.Duration
+	seed       uint64
 }
 
 func parse() options {
 	var o options
 	var only string
 	var brief bool
-	flag.StringVar(&o.envoy, "envoy", os.Getenv("DOYEN_ENVOY"), "`path` of the Envoy executable")
+	flag.StringVar(&o.envoy, "envoy", cmp.Or(os.Getenv("DOYEN_ENVOY"), "envoy"), "`path` of the Envoy executable")
 	flag.StringVar(&o.redis, "redis", "redis-server", "`path` of the Redis executable")
 	flag.IntVar(&o.servers, "servers", 1, "`number` of servers; one server has no store")
 	flag.StringVar(&only, "rows", "", "inject only the faults whose names match the regular `expression`")
 	flag.BoolVar(&brief, "short", false, "inject the faults of the short form")
+	flag.DurationVar(&o.soak, "soak", 0, "inject faults drawn at random for this `time`, instead of each one once")
+	flag.Uint64Var(&o.seed, "seed", rand.Uint64(), "`number` that decides what is drawn")
 	flag.BoolVar(&o.json, "json", false, "print one line of JSON for each fault")
 	flag.BoolVar(&o.keep, "keep", false, "keep the folder with the logs of all programs")
 	flag.BoolVar(&o.list, "list", false, "list the faults, and inject none")
@@ -91,7 +98,7 @@ func (o options) run(ctx context.Context, w io.Writer) (err error) {
 	}
 	for _, path := range []*string{&o.envoy, &o.redis} {
 		if *path, err = exec.LookPath(*path); err != nil {
-			return err
+			return fmt.Errorf("%w: name it with -envoy or -redis", err)
 		}
 	}
 	dir, err := os.MkdirTemp("", "doyen-chaos-build-")
@@ -112,6 +119,9 @@ func (o options) run(ctx context.Context, w io.Writer) (err error) {
 	}
 	p := printer{w, o.json}
 	p.head()
+	if o.soak > 0 {
+		return soak(ctx, f, o.rows, p, o.seed, o.soak)
+	}
 	var broken error
 	for _, row := range o.rows {
 		r := inflict(ctx, f, row)

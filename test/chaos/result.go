@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/traffic"
@@ -41,6 +42,9 @@ func inflict(ctx context.Context, f *fleet, w row) result {
 	r := result{Fault: w.name}
 	if err := r.recover(ctx, f, w); err != nil {
 		r.Err = err.Error()
+	}
+	if found := f.emptied.take(); len(found) > 0 && r.Err == "" {
+		r.Err = "a service without endpoints: " + strings.Join(found, "; ")
 	}
 	for i, now := range f.figures() {
 		d := now.Since(before[i])
@@ -108,6 +112,13 @@ type printer struct {
 func (p printer) head() {
 	if !p.json {
 		fmt.Fprintf(p.w, "%-4s  %-50s  %8s  %8s  %9s\n", "", "FAULT", "REQUESTS", "FAILED", "CONVERGED")
+	}
+}
+
+// note prints a line for people.
+func (p printer) note(line string) {
+	if !p.json {
+		fmt.Fprintln(p.w, line)
 	}
 }
 
