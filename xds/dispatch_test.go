@@ -98,3 +98,34 @@ func TestAcksDoNotLookAtPools(t *testing.T) {
 		t.Errorf("%d responses after the stream was woken, want 2", len(sent.sent))
 	}
 }
+
+// Totals are kept as streams change: asking for them looks at no stream of which nothing is held.
+func TestTotalsLookAtNoStream(t *testing.T) {
+	cache := NewLinearCache(ClusterType)
+	cache.Put(NewResource(ClusterType, "a", []byte("1"), ResourceOptions{}))
+	server := NewServer(cache, ServerOptions{})
+	t.Cleanup(server.Shutdown)
+	sent := &countingStream{}
+	st := newTestStream(t, server, sent, &request{delta: true, typeURL: ClusterType, node: &corev3.Node{Id: "n"}})
+	expect := func(want TypeTotals) {
+		t.Helper()
+		st.session.group.mu.Lock() // whoever looks at the stream waits for ever
+		defer st.session.group.mu.Unlock()
+		if got := server.Totals(); got.Nodes != 1 || got.Types[ClusterType] != want {
+			t.Errorf("%+v, want %+v of one node", got, want)
+		}
+	}
+	expect(TypeTotals{})
+	if err := st.handle(&request{delta: true, typeURL: ClusterType}); err != nil {
+		t.Fatal(err)
+	}
+	expect(TypeTotals{Streams: 1, OutOfSync: 1})
+	if err := st.handle(&request{delta: true, typeURL: ClusterType, nonce: sent.sent[0].nonce}); err != nil {
+		t.Fatal(err)
+	}
+	expect(TypeTotals{Streams: 1})
+	st.finish()
+	if got := server.Totals(); got.Nodes != 0 || len(got.Types) != 0 {
+		t.Errorf("%+v when the stream has ended", got)
+	}
+}

@@ -56,6 +56,7 @@ func (st *stream) finish() {
 	st.schedule()
 	st.session.close()
 	g.remove(time.Now(), &st.session)
+	s.tallies.forget(st)
 	s.waiters.look(st)
 	var quiet chan struct{}
 	if st.sending {

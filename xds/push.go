@@ -46,6 +46,7 @@ func (st *stream) pushLocked(mayBlock bool) {
 			g.load()
 		}
 		r := st.session.next(time.Now())
+		st.server.tallies.look(st)
 		if r == nil {
 			if st.rerun || st.woken.Load() {
 				continue

@@ -26,6 +26,7 @@ type Server struct {
 	unfollow  func()
 	streamID  atomic.Uint64
 	waiters   waiters
+	tallies   tallies
 
 	shutdown sync.Once
 	stopping chan struct{} // closed by Shutdown

@@ -1,6 +1,9 @@
 package xds
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // Totals are how far all streams together are.
 type Totals struct {
@@ -17,51 +20,113 @@ type TypeTotals struct {
 	HeldSince time.Time // the earliest Hold.Since; zero when Held is 0
 }
 
-// Totals returns the sums of what Status returns. It copies nothing of any stream, so that it may be called often.
+// Totals returns the sums of what Status returns. They are kept as streams change, so that it costs nothing for
+// streams of which no change is held. What is published counts for a stream once that has looked at it.
 func (s *Server) Totals() Totals {
 	s.mu.Lock()
-	all := make([]*stream, 0, len(s.streams))
-	for _, st := range s.streams {
-		all = append(all, st)
-	}
+	totals := Totals{Nodes: len(s.groups)}
 	s.mu.Unlock()
-	nodes, types := make(map[string]bool, len(all)), map[string]*TypeTotals{}
-	for _, st := range all {
-		nodes[st.info.Node.ID] = true
-		st.addTo(types)
-	}
-	totals := Totals{Nodes: len(nodes), Types: make(map[string]TypeTotals, len(types))}
-	for typeURL, t := range types {
-		totals.Types[typeURL] = *t
+	var holding []*stream
+	totals.Types, holding = s.tallies.copy()
+	for _, st := range holding {
+		st.addHeldSince(totals.Types)
 	}
 	return totals
 }
 
-func (st *stream) addTo(types map[string]*TypeTotals) {
+// addHeldSince takes account of since when changes of a stream are held.
+func (st *stream) addHeldSince(types map[string]TypeTotals) {
 	g := st.session.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.load()
 	for _, p := range st.session.watches {
 		t := types[p.typeURL]
-		if t == nil {
-			t = &TypeTotals{}
-			types[p.typeURL] = t
+		if t.Held == 0 {
+			continue
 		}
-		t.add(p)
+		for _, h := range p.withheld {
+			t.HeldSince = earlier(t.HeldSince, h.since)
+		}
+		types[p.typeURL] = t
 	}
 }
 
-func (t *TypeTotals) add(p *watch) {
-	t.Streams++
-	if !p.inSync() {
-		t.OutOfSync++
+// tallies are the totals of a server's streams, but for HeldSince.
+type tallies struct {
+	mu      sync.Mutex // guards the rest; taken after a group's lock
+	types   map[string]*TypeTotals
+	holding map[*stream]int // changes held, of the streams that have any
+}
+
+// tally is how a watch is counted. The lock of its group guards it.
+type tally struct {
+	counted             bool
+	outOfSync, rejected bool
+	held                int
+}
+
+func (p *watch) tally() tally {
+	return tally{counted: true, outOfSync: !p.inSync(), rejected: p.rejections != nil, held: len(p.withheld)}
+}
+
+// look counts a stream as it is. The caller holds the lock of its group.
+func (t *tallies) look(st *stream) {
+	for _, p := range st.session.watches {
+		if now := p.tally(); now != p.tallied {
+			t.replace(st, p, now)
+		}
 	}
-	if p.rejections != nil {
-		t.Rejected++
+}
+
+// forget takes a stream out that ends. The caller holds the lock of its group.
+func (t *tallies) forget(st *stream) {
+	for _, p := range st.session.watches {
+		t.replace(st, p, tally{})
 	}
-	t.Held += len(p.withheld)
-	for _, h := range p.withheld {
-		t.HeldSince = earlier(t.HeldSince, h.since)
+}
+
+func (t *tallies) replace(st *stream, p *watch, now tally) {
+	before := p.tallied
+	p.tallied = now
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	sum := t.types[p.typeURL]
+	if sum == nil {
+		if t.types == nil {
+			t.types, t.holding = map[string]*TypeTotals{}, map[*stream]int{}
+		}
+		sum = &TypeTotals{}
+		t.types[p.typeURL] = sum
 	}
+	sum.Streams += one(now.counted) - one(before.counted)
+	sum.OutOfSync += one(now.outOfSync) - one(before.outOfSync)
+	sum.Rejected += one(now.rejected) - one(before.rejected)
+	sum.Held += now.held - before.held
+	if sum.Streams == 0 {
+		delete(t.types, p.typeURL)
+	}
+	if t.holding[st] += now.held - before.held; t.holding[st] == 0 {
+		delete(t.holding, st)
+	}
+}
+
+func one(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// copy returns the totals, and the streams of which changes are held.
+func (t *tallies) copy() (types map[string]TypeTotals, holding []*stream) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	types = make(map[string]TypeTotals, len(t.types))
+	for typeURL, sum := range t.types {
+		types[typeURL] = *sum
+	}
+	for st := range t.holding {
+		holding = append(holding, st)
+	}
+	return types, holding
 }

@@ -22,6 +22,7 @@ type watch struct {
 	withheld   map[string]*hold // changes that wait, by name
 	idle       *content         // want, when nothing was to be sent towards it
 	checked    uint64           // the group's epoch when withheld was looked at last
+	tallied    tally            // how the server's totals count it
 }
 
 // requested is what the client asks for.
