@@ -104,8 +104,8 @@ func (v proxyView) expected() map[string]bool {
 	if v.state.Instances == nil {
 		return expected
 	}
-	for _, service := range v.state.Instances.Services() {
-		for _, i := range v.state.Instances.Instances(service) {
+	for _, instances := range v.state.Instances.ByService() {
+		for _, i := range instances {
 			if control.IsExpected(i) {
 				expected[i.Proxy] = true
 			}
@@ -152,6 +152,9 @@ func (v proxyView) neverSeen(id string) api.Proxy {
 // connection, so another connection is another Envoy. A gRPC program opens a connection for each channel, so only
 // another host means another program.
 func byClient(n xds.NodeStatus, wholeHost bool) [][]xds.StreamStatus {
+	if len(n.Streams) == 1 {
+		return [][]xds.StreamStatus{n.Streams}
+	}
 	type client struct {
 		process int    // of an Envoy
 		host    string // of a gRPC program

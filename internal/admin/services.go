@@ -86,20 +86,25 @@ func call(docs *config.Documents, c config.Call) api.Call {
 func count(instances []*registry.Instance, gone proxyGone) api.Instances {
 	var n api.Instances
 	for _, i := range instances {
-		switch {
-		case !gone(i).IsZero():
-			n.Disconnected++
-		case i.State == registry.Healthy:
-			n.Healthy++
-		case i.State == registry.Starting:
-			n.Starting++
-		case i.State == registry.Unhealthy:
-			n.Unhealthy++
-		case i.State == registry.Draining:
-			n.Draining++
-		}
+		add(&n, i, gone)
 	}
 	return n
+}
+
+// add counts one instance in.
+func add(n *api.Instances, i *registry.Instance, gone proxyGone) {
+	switch {
+	case !gone(i).IsZero():
+		n.Disconnected++
+	case i.State == registry.Healthy:
+		n.Healthy++
+	case i.State == registry.Starting:
+		n.Starting++
+	case i.State == registry.Unhealthy:
+		n.Unhealthy++
+	case i.State == registry.Draining:
+		n.Draining++
+	}
 }
 
 // proxyGone returns since when the proxy of an instance has not been connected, as [control.Control.ProxyGone] does.

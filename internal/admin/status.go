@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
@@ -24,41 +26,39 @@ func (a *admin) status(w http.ResponseWriter, _ *http.Request) {
 		status.Server.Revision = string(state.Documents.Revision)
 	}
 	seen := proxyView{started: a.Started, views: a.Control, state: state, connected: a.XDS.Status(), left: a.Control.Gone()}
-	status.Summary.Instances = countAll(state, a.Control.ProxyGone)
+	var failing []serviceCount
+	status.Summary.Instances, failing = countAll(state, a.Control.ProxyGone)
 	status.Proxies, status.Summary.Proxies = seen.proxies()
-	status.Findings = findings(status, unhealthy(state), seen.missingEdges(status.Proxies), time.Now())
+	status.Findings = findings(status, failing, seen.missingEdges(status.Proxies), time.Now())
 	httpapi.Write(w, http.StatusOK, status)
 }
 
-func countAll(state *control.State, gone proxyGone) api.Instances {
-	var all api.Instances
+// countAll counts all instances, and finds the services all of whose instances fail their checks, by name, with the
+// number of instances. Instances that start or drain do not count for that. Those whose proxy is gone count by the state
+// that callers have.
+func countAll(state *control.State, gone proxyGone) (all api.Instances, unhealthy []serviceCount) {
 	if state.Instances == nil {
-		return all
+		return all, nil
 	}
-	for _, service := range state.Instances.Services() {
-		n := count(state.Instances.Instances(service), gone)
-		all.Healthy, all.Unhealthy = all.Healthy+n.Healthy, all.Unhealthy+n.Unhealthy
-		all.Starting, all.Draining = all.Starting+n.Starting, all.Draining+n.Draining
-		all.Disconnected += n.Disconnected
-	}
-	return all
-}
-
-func nothingGone(*registry.Instance) time.Time { return time.Time{} }
-
-// unhealthy returns the services all of whose instances fail their checks, by name, with the number of instances.
-// Instances that start or drain do not count. Those whose proxy is gone count by the state that callers have.
-func unhealthy(state *control.State) []serviceCount {
-	if state.Instances == nil {
-		return nil
-	}
-	var all []serviceCount
-	for _, service := range state.Instances.Services() {
-		if n := count(state.Instances.Instances(service), nothingGone); n.Healthy == 0 && n.Unhealthy > 0 {
-			all = append(all, serviceCount{service, n.Unhealthy})
+	for service, instances := range state.Instances.ByService() {
+		healthy, failing := 0, 0
+		for _, i := range instances {
+			healthy, failing = healthy+oneIf(i.State == registry.Healthy), failing+oneIf(i.State == registry.Unhealthy)
+			add(&all, i, gone)
+		}
+		if healthy == 0 && failing > 0 {
+			unhealthy = append(unhealthy, serviceCount{service, failing})
 		}
 	}
-	return all
+	slices.SortFunc(unhealthy, func(a, b serviceCount) int { return cmp.Compare(a.service, b.service) })
+	return all, unhealthy
+}
+
+func oneIf(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 type serviceCount struct {

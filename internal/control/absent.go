@@ -15,8 +15,8 @@ func IsExpected(i *registry.Instance) bool {
 // expectedProxies returns the node IDs of all proxies that should be connected.
 func expectedProxies(instances *registry.Snapshot) map[string]bool {
 	expected := map[string]bool{}
-	for _, service := range instances.Services() {
-		for _, i := range instances.Instances(service) {
+	for _, of := range instances.ByService() {
+		for _, i := range of {
 			if IsExpected(i) {
 				expected[i.Proxy] = true
 			}

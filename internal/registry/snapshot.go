@@ -61,6 +61,20 @@ func (s *Snapshot) Instance(key Key) *Instance {
 // shared: it must not be changed.
 func (s *Snapshot) Services() []mesh.ServiceName { return s.names() }
 
+// ByService yields the services that have instances, in no order, and their instances by address. The slices are
+// shared: they must not be changed.
+func (s *Snapshot) ByService() iter.Seq2[mesh.ServiceName, []*Instance] {
+	return func(yield func(mesh.ServiceName, []*Instance) bool) {
+		for _, b := range s.buckets {
+			for _, m := range b {
+				if !yield(m.service, m.instances) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Version changes whenever the service's instances change, for a cheap comparison of two
 // snapshots of one Registry. It is 0 for a service without instances, and never the same
 // for two different sets otherwise.

@@ -57,6 +57,15 @@ func randomChanges(random *rand.Rand) map[Key]*Instance {
 
 func compare(t *testing.T, s *Snapshot, model map[Key]*Instance) {
 	t.Helper()
+	services := 0
+	for service, instances := range s.ByService() {
+		if services++; len(instances) == 0 || !slices.Equal(instances, s.Instances(service)) {
+			t.Errorf("%s: ByService yields %d instances, Instances has %d", service, len(instances), len(s.Instances(service)))
+		}
+	}
+	if services != len(s.Services()) {
+		t.Errorf("ByService yields %d services of %d", services, len(s.Services()))
+	}
 	byName := make(map[mesh.ServiceName][]*Instance)
 	for _, i := range model {
 		byName[i.Service] = append(byName[i.Service], i)

@@ -17,7 +17,8 @@ func (s *server) metricsPage() http.Handler {
 	all := prometheus.NewRegistry()
 	all.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	all.MustRegister(s.collectors()...)
-	return promhttp.HandlerFor(all, promhttp.HandlerOpts{})
+	// Compressing costs more than all that the page says.
+	return promhttp.HandlerFor(all, promhttp.HandlerOpts{DisableCompression: true})
 }
 
 // collectors returns the collectors of doyen's own metrics.
@@ -72,8 +73,8 @@ func (c *meshCollector) Collect(metrics chan<- prometheus.Metric) {
 func (c *meshCollector) collectInstances(gauge func(*prometheus.Desc, float64, ...string)) {
 	snapshot := c.server.registry.Snapshot()
 	byState, disconnected := map[registry.State]int{}, 0
-	for _, service := range snapshot.Services() {
-		for _, i := range snapshot.Instances(service) {
+	for _, instances := range snapshot.ByService() {
+		for _, i := range instances {
 			if c.server.control.ProxyGone(i).IsZero() {
 				byState[i.State]++
 			} else {
