@@ -23,27 +23,33 @@ func TestCache(t *testing.T) {
 		text += fmt.Sprintf("---\nkind: Service\nname: web%d\nports: 8080\ncalls: [users, db]\n", i)
 	}
 	text += "---\nkind: Service\nname: other\nports: 8080\ncalls: [db, {to: users, traffic: {timeout: 3s}}]\n"
+	text += "---\nkind: Edge\nname: public\nlisteners: 8000\nroutes:\n"
+	for i := range 20 {
+		text += fmt.Sprintf("  - {path: /users/%d, to: users}\n", i)
+	}
+	text += "  - {path: /admin, to: users, port: admin}\n  - {path: /slow, to: users, traffic: {timeout: 9s, connectTimeout: 3s}}\n"
 	cache := compile.NewCache()
 	last := 0
 	for _, edited := range []string{text, strings.Replace(text, "name: m\n", "name: m\ndefaults: {timeout: 4s}\n", 1)} {
 		docs := parse(t, edited)
-		for _, role := range []mesh.Role{mesh.Sidecar, mesh.Proxyless} {
-			for name := range docs.Services.Keys() {
-				view := mesh.View{Node: mesh.Node{Role: role, Service: name}}
-				want, wantReads, err := compile.Track(docs, view)
-				if err != nil {
-					t.Fatal(err)
-				}
-				got, reads, err := cache.Track(docs, view)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(want, got, addresses); diff != "" {
-					t.Fatalf("%s (-without a cache +with):\n%s", name, diff)
-				}
-				if diff := cmp.Diff(wantReads, reads, cmpopts.SortSlices(func(a, b config.Key) bool { return a.Kind+a.Name < b.Kind+b.Name })); diff != "" {
-					t.Fatalf("%s reads (-without a cache +with):\n%s", name, diff)
-				}
+		nodes := []mesh.Node{{Role: mesh.EdgeProxy, Edge: "public"}}
+		for name := range docs.Services.Keys() {
+			nodes = append(nodes, mesh.Node{Role: mesh.Sidecar, Service: name}, mesh.Node{Role: mesh.Proxyless, Service: name})
+		}
+		for _, node := range nodes {
+			want, wantReads, err := compile.Track(docs, mesh.View{Node: node})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, reads, err := cache.Track(docs, mesh.View{Node: node})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got, addresses); diff != "" {
+				t.Fatalf("%v (-without a cache +with):\n%s", node, diff)
+			}
+			if diff := cmp.Diff(wantReads, reads, cmpopts.SortSlices(func(a, b config.Key) bool { return a.Kind+a.Name < b.Kind+b.Name })); diff != "" {
+				t.Fatalf("%v reads (-without a cache +with):\n%s", node, diff)
 			}
 		}
 		if n := cache.Misses() - last; n != 2 {

@@ -13,9 +13,11 @@ import (
 
 // destination is one port of a service that an edge's routes lead to.
 type destination struct {
-	callee
-	routes []*config.Traffic // of the routes, in the order of the document
-	origin mesh.Origin       // of the first of them
+	service *config.Service
+	port    int
+	plain   call              // for routes without settings of their own
+	routes  []*config.Traffic // settings of the routes that have any, in the order of the document
+	origin  mesh.Origin       // of the first route
 }
 
 // edgeRoutes resolves the routes of an edge, by host, and everything that they lead to.
@@ -33,14 +35,42 @@ func edgeRoutes(docs *documents, doc *config.Edge) ([]ir.VirtualHost, []ir.Upstr
 		target := serviceTarget(service, port)
 		d := destinations[target]
 		if d == nil {
-			d = &destination{callee: servicePort(service, port), origin: r.Origin}
+			calls, err := docs.callsTo(config.Call{To: r.To})
+			if err != nil {
+				return nil, nil, err
+			}
+			d = &destination{service: service, port: port, plain: calls[port], origin: r.Origin}
 			destinations[target] = d
 		}
-		d.routes = append(d.routes, r.Traffic)
-		traffic := d.settings(docs, r.Traffic)
-		addRoute(hosts, r, d.routeOf(config.CanonicalPath(r.Path), &traffic, r.Origin))
+		addRoute(hosts, r, d.route(docs, r))
 	}
 	return sortedHosts(hosts), destinationUpstreams(docs, destinations), nil
+}
+
+// route adds a route to the destination and returns it.
+func (d *destination) route(docs *documents, r config.EdgeRoute) ir.Route {
+	path := config.CanonicalPath(r.Path)
+	if r.Traffic == nil {
+		to := d.plain.route
+		to.Path, to.Origin = path, r.Origin
+		return to
+	}
+	d.routes = append(d.routes, r.Traffic)
+	c := servicePort(d.service, d.port)
+	traffic := c.settings(docs, r.Traffic)
+	return c.routeOf(path, &traffic, r.Origin)
+}
+
+// upstream returns how the edge connects to the destination.
+func (d *destination) upstream(docs *documents) ir.Upstream {
+	if d.routes == nil {
+		u := d.plain.upstream
+		u.Origin = d.origin
+		return u
+	}
+	c := servicePort(d.service, d.port)
+	traffic := c.settings(docs, slices.Clip(d.routes)...)
+	return c.upstreamOf(&traffic, d.origin)
 }
 
 // routeTo finds the service and the index of the port that a route leads to.
@@ -84,8 +114,7 @@ func sortedHosts(hosts map[string]*ir.VirtualHost) []ir.VirtualHost {
 func destinationUpstreams(docs *documents, destinations map[ir.Target]*destination) []ir.Upstream {
 	var all []ir.Upstream
 	for _, d := range destinations {
-		traffic := d.settings(docs, slices.Clip(d.routes)...)
-		all = append(all, d.upstreamOf(&traffic, d.origin))
+		all = append(all, d.upstream(docs))
 	}
 	slices.SortFunc(all, byTarget)
 	return all
