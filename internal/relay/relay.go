@@ -24,19 +24,20 @@ const (
 )
 
 // defaultCopyDelay is the default of Options.CopyDelay.
-const defaultCopyDelay = time.Second
+const defaultCopyDelay = 500 * time.Millisecond
 
 // maxClients bounds the clients of one relay, which are programs on its own host.
 const maxClients = 64
 
-// Options is what a relay needs. Servers and Folder are required.
+// Options is what a relay needs. Servers is required.
 type Options struct {
 	// Servers is the connection to the control plane. The relay does not close it.
 	Servers grpc.ClientConnInterface
-	// Folder holds the copies of clients' configurations. It must be private to the relay's user.
+	// Folder holds the copies of clients' configurations. It must be private to the relay's user, and is made if it is
+	// not there. "" is none: what clients have is kept in memory only.
 	Folder string
-	// CopyDelay is how long a client that connects after a restart of the relay waits for a server before it is
-	// served from the copy on disk; 0 means 1 s.
+	// CopyDelay is how long a client that connects after a restart of the relay waits for a server that does not answer
+	// before it is served from the copy on disk; 0 means 500 ms. When no server can be reached it does not wait.
 	CopyDelay time.Duration
 	Log       *slog.Logger // nil discards
 }
@@ -142,7 +143,8 @@ func (r *Relay) client(node *corev3.Node) (*session, error) {
 	copied, err := r.store.load(node.GetId())
 	switch {
 	case err != nil:
-		r.log.Warn("the copy of a client's configuration is ignored", "node", node.GetId(), "error", err)
+		r.log.Error("the copy of a client's configuration is ignored", "node", node.GetId(), "error", err)
+		c.ignored = err
 	case copied != nil:
 		c.restore(copied)
 	}

@@ -106,6 +106,12 @@ func (c *control) inSync(node string, types ...string) {
 // startRelay runs a relay on a socket of its own until the test ends or stop is called.
 func startRelay(t *testing.T, folder string, server string) (socket string, stop func()) {
 	t.Helper()
+	socket, _, stop = startRelayWith(t, Options{Folder: folder, CopyDelay: 200 * time.Millisecond}, server)
+	return socket, stop
+}
+
+func startRelayWith(t *testing.T, o Options, server string) (socket string, r *Relay, stop func()) {
+	t.Helper()
 	conn, err := grpc.NewClient(server, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithConnectParams(connectParams))
 	if err != nil {
@@ -116,7 +122,8 @@ func startRelay(t *testing.T, folder string, server string) (socket string, stop
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := New(Options{Servers: conn, Folder: folder, CopyDelay: 200 * time.Millisecond})
+	o.Servers = conn
+	r = New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx, listener) }()
@@ -128,7 +135,7 @@ func startRelay(t *testing.T, folder string, server string) (socket string, stop
 		_ = conn.Close()
 	})
 	t.Cleanup(stop)
-	return socket, stop
+	return socket, r, stop
 }
 
 // program is an xDS client on the relay's socket.

@@ -27,10 +27,12 @@ type session struct {
 	streams  map[uint64]interest
 	asked    map[xds.Ref]int // by how many streams each name is subscribed to
 	types    map[string]*collection
-	upstream *upstream   // nil while the client has no stream
-	holding  *time.Timer // until the copy from disk is served; nil once it is
-	saved    time.Time   // of the copy on disk; zero for none
-	dirty    bool        // the copy on disk is older than what the client acknowledged
+	upstream *upstream         // nil while the client has no stream
+	holding  *time.Timer       // until the copy from disk is served; nil once it is
+	saved    time.Time         // of the copy on disk; zero for none
+	dirty    bool              // the copy on disk is older than what the client acknowledged
+	ignored  error             // why the copy on disk was not used when the relay started; nil if it was, or there is none
+	rejected map[string]string // by type: what the client said of the last update, when it has rejected that
 }
 
 // upstream is the stream to a server on behalf of one client. It lives as long as the client has a
@@ -48,7 +50,7 @@ type upstream struct {
 func newSession(r *Relay, node *corev3.Node) *session {
 	s := &session{
 		relay: r, id: node.GetId(), log: r.log.With("node", node.GetId()), node: node,
-		streams: map[uint64]interest{}, asked: map[xds.Ref]int{}, types: map[string]*collection{},
+		streams: map[uint64]interest{}, asked: map[xds.Ref]int{}, types: map[string]*collection{}, rejected: map[string]string{},
 	}
 	return s
 }
@@ -84,7 +86,7 @@ func (s *session) connect() {
 	u := &upstream{since: time.Now()}
 	u.ctx, u.stop = context.WithCancel(s.relay.ctx)
 	u.client = client.New(s.relay.conn, client.Options{
-		Node: s.node, Known: known, Logger: s.log, MinRetry: minRetry, MaxRetry: maxRetry,
+		Node: s.node, Known: known, MinRetry: minRetry, MaxRetry: maxRetry,
 		Handle:     func(update *client.Update) { s.handle(u, update) },
 		Connection: func(err error) { s.connection(u, err) },
 	})
@@ -213,8 +215,10 @@ func (s *session) answer(u *upstream, update *client.Update) {
 		c.undo()
 		s.publish(update.Type, c)
 		update.Reject(errors.New(rejection.Message))
+		s.rejected[update.Type] = rejection.Message
 		return
 	}
+	delete(s.rejected, update.Type)
 	c.accept()
 	update.Accept()
 	s.dirty = true
@@ -227,14 +231,26 @@ func (s *session) publish(typeURL string, c *collection) {
 	s.relay.publish(s.id, typeURL, c.snapshot)
 }
 
-// connection notes whether a server answers.
+// connection notes whether a server answers. If none does, the copy on disk is served.
 func (s *session) connection(u *upstream, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if connected := err == nil; connected != u.connected {
+	if s.upstream != u {
+		return
+	}
+	connected := err == nil
+	switch {
+	case connected && u.reason != nil:
+		s.log.Info("a server answers again")
+	case !connected && u.reason == nil:
+		s.log.Warn("no server answers: the client is served from the relay's copy", "error", err)
+	}
+	if connected != u.connected {
 		u.connected, u.since = connected, time.Now()
 	}
-	u.reason = err
+	if u.reason = err; !connected {
+		s.serveCopy()
+	}
 }
 
 // restore fills a new session from the copy on disk. The copy is not served before a server had
@@ -250,7 +266,7 @@ func (s *session) restore(from *saved) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.holding != nil {
-			s.log.Warn("no server answers: serving the configuration from disk", "saved", s.saved)
+			s.log.Warn("no server answers yet: the client is served from the copy on disk", "saved", s.saved)
 		}
 		s.serveCopy()
 	})
@@ -283,6 +299,22 @@ func (s *session) unsaved() ([]byte, error) {
 		s.saved = time.Now()
 	}
 	return content, err
+}
+
+// confirm notes that the copy on disk is what the server has, and reports whether it is.
+func (s *session) confirm(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dirty || s.saved.IsZero() || s.upstream == nil || !s.upstream.connected {
+		return false
+	}
+	for _, c := range s.types {
+		if c.pending != nil {
+			return false
+		}
+	}
+	s.saved = now
+	return true
 }
 
 // saveFailed lets the copy be written again later.

@@ -15,7 +15,7 @@ type Client struct {
 	Connected bool      `json:"connected"`
 	Since     time.Time `json:"since,omitzero"`
 	Problem   string    `json:"problem,omitempty"` // why no server answers
-	// Saved is when the copy on disk was written; zero for none. Current says whether it is what the client
+	// Saved is when the copy on disk was written, or last known to be what the server has; zero for none. Current says whether it is what the client
 	// acknowledged last.
 	Saved   time.Time `json:"saved,omitzero"`
 	Current bool      `json:"current"`
@@ -23,6 +23,10 @@ type Client struct {
 	// has not answered the latest update.
 	Resources map[string]int `json:"resources"`
 	Pending   []string       `json:"pending,omitempty"`
+	// Rejected is what the client said of the latest update, by type URL, where it has rejected that.
+	Rejected map[string]string `json:"rejected,omitempty"`
+	// Ignored is why the copy that was on disk when the client first connected was not used.
+	Ignored string `json:"ignored,omitempty"`
 }
 
 // Status returns the clients that the relay has served since it started, by node ID.
@@ -57,5 +61,9 @@ func (s *session) status() Client {
 		}
 	}
 	slices.Sort(c.Pending)
+	c.Rejected = maps.Clone(s.rejected)
+	if s.ignored != nil {
+		c.Ignored = s.ignored.Error()
+	}
 	return c
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/atomicfile"
@@ -31,6 +32,8 @@ const (
 	extension    = ".copy"
 	saveInterval = time.Second // at least, between two saves of everything that changed
 	maxCopy      = 256 << 20   // bytes of a file
+	maxCopies    = 64          // files; the oldest go first
+	confirmEvery = time.Minute // how often the time of a copy is set while a server answers
 )
 
 // saved is a client's configuration as it was read from disk.
@@ -53,11 +56,22 @@ func (s *store) wake() {
 
 // run saves sessions that changed, at most once in saveInterval, until ctx ends, and then a last time.
 func (s *store) run(ctx context.Context, sessions func() []*session) {
+	if s.folder == "" {
+		return
+	}
+	s.prune()
+	confirm := time.NewTicker(confirmEvery)
+	defer confirm.Stop()
 	for {
 		select {
 		case <-s.due:
+		case <-confirm.C:
+			s.saveAll(sessions()) // what could not be saved before
+			s.confirm(sessions())
+			continue
 		case <-ctx.Done():
 			s.saveAll(sessions())
+			s.confirm(sessions())
 			return
 		}
 		s.saveAll(sessions())
@@ -81,6 +95,44 @@ func (s *store) saveAll(sessions []*session) {
 	}
 }
 
+// confirm sets the time of the copies that are what a server has, so that their age says for how long it is unknown
+// whether they still are.
+func (s *store) confirm(sessions []*session) {
+	now := time.Now()
+	for _, c := range sessions {
+		if c.confirm(now) {
+			if err := os.Chtimes(s.file(c.id), now, now); err != nil {
+				s.log.Warn("the time of a copy cannot be set", "node", c.id, "error", err)
+			}
+		}
+	}
+}
+
+// prune removes the oldest copies above maxCopies, of clients that have not been here for long.
+func (s *store) prune() {
+	if err := os.MkdirAll(s.folder, 0o700); err != nil {
+		s.log.Warn("no folder for the copies of clients' configurations", "error", err)
+		return
+	}
+	type copied struct {
+		file string
+		time time.Time
+	}
+	var all []copied
+	files, _ := filepath.Glob(filepath.Join(s.folder, "*"+extension)) // the pattern is well formed
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil {
+			all = append(all, copied{file, info.ModTime()})
+		}
+	}
+	slices.SortFunc(all, func(a, b copied) int { return b.time.Compare(a.time) })
+	for _, old := range all[min(maxCopies, len(all)):] {
+		if err := os.Remove(old.file); err != nil {
+			s.log.Warn("an old copy cannot be removed", "error", err)
+		}
+	}
+}
+
 func (s *store) file(id string) string {
 	sum := sha256.Sum256([]byte(id))
 	return filepath.Join(s.folder, hex.EncodeToString(sum[:12])+extension)
@@ -93,6 +145,9 @@ func (s *store) save(id string, content []byte) error {
 
 // load reads the copy of one client; nil when there is none.
 func (s *store) load(id string) (*saved, error) {
+	if s.folder == "" {
+		return nil, nil
+	}
 	name := s.file(id)
 	info, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {

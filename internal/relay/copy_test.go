@@ -1,0 +1,103 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/doyen-mesh/doyen/xds"
+	"github.com/doyen-mesh/doyen/xds/client"
+)
+
+// TestCopyIsServedAtOnce: where no server can be reached there is nothing to wait for.
+func TestCopyIsServedAtOnce(t *testing.T) {
+	c := newControl(t)
+	c.publish("n", "1")
+	o := Options{Folder: t.TempDir(), CopyDelay: time.Hour}
+	socket, _, stop := startRelayWith(t, o, c.address)
+	p := startProgram(t, socket, "n", client.Delta, nil)
+	p.subscribe()
+	c.inSync("n", everything...)
+	p.stop()
+	stop()
+	c.stop()
+
+	socket, r, _ := startRelayWith(t, o, c.address)
+	p = startProgram(t, socket, "n", client.Delta, nil)
+	p.subscribe()
+	p.wants(t, "egress", "egress 1")
+	p.wants(t, "users-endpoints", "users-endpoints 1")
+	status := r.Status()[0]
+	if status.Connected || status.Problem == "" || status.Saved.IsZero() || status.Ignored != "" {
+		t.Errorf("the status is %+v: want the reason why no server answers, and the time of the copy", status)
+	}
+}
+
+// TestStatusSaysWhatIsWrong: a rejection until the next update is accepted, and a copy that is not used.
+func TestStatusSaysWhatIsWrong(t *testing.T) {
+	c := newControl(t)
+	c.publish("n", "1")
+	folder := t.TempDir()
+	name := newStore(folder, slog.New(slog.DiscardHandler)).file("n")
+	if err := os.WriteFile(name, []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	socket, r, _ := startRelayWith(t, Options{Folder: folder}, c.address)
+	p := startProgram(t, socket, "n", client.Delta, nil)
+	p.judge = func(u *client.Update) error {
+		for _, r := range u.Resources {
+			if strings.HasSuffix(string(r.Body.GetValue()), " bad") {
+				return errors.New("it is bad")
+			}
+		}
+		return nil
+	}
+	p.subscribe()
+	c.inSync("n", everything...)
+	says := func(rejected string) {
+		t.Helper()
+		eventually(t, func() error {
+			status := r.Status()[0]
+			if status.Rejected[xds.ClusterType] != rejected || !strings.Contains(status.Ignored, name) {
+				return fmt.Errorf("the status is %+v: want %q rejected, and why %s was ignored", status, rejected, name)
+			}
+			return nil
+		})
+	}
+	says("")
+	c.cache.Publish("n", c.cache.Snapshot("n").With([]*xds.Resource{resource(xds.ClusterType, "users", "users bad")}, nil))
+	says("it is bad")
+	c.cache.Publish("n", c.cache.Snapshot("n").With([]*xds.Resource{resource(xds.ClusterType, "users", "users 2")}, nil))
+	says("")
+}
+
+// TestCopiesAreBounded keeps the newest copies.
+func TestCopiesAreBounded(t *testing.T) {
+	folder := t.TempDir()
+	s := newStore(folder, slog.New(slog.DiscardHandler))
+	now := time.Now()
+	for i := range maxCopies + 3 {
+		id := fmt.Sprintf("node-%02d", i)
+		content, err := encode(id, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.save(id, content); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(s.file(id), now, now.Add(time.Duration(i)*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.prune()
+	left, err := filepath.Glob(filepath.Join(folder, "*"))
+	if err != nil || len(left) != maxCopies || slices.Contains(left, s.file("node-02")) || !slices.Contains(left, s.file("node-03")) {
+		t.Errorf("%d files are left, %v: want the newest %d", len(left), err, maxCopies)
+	}
+}
