@@ -35,36 +35,51 @@ type description[T any] struct {
 	err  error
 }
 
-// startAsking asks a server again and again, until stopped. Only answers come through the channel, not
-// that there was none.
-func startAsking[T any](log *slog.Logger, ask func(context.Context) (T, error)) (<-chan description[T], func()) {
+// asking asks a server again and again what a service or edge is.
+type asking[T any] struct {
+	answers chan description[T] // only answers come through it, not that there was none
+	silent  chan struct{}       // closes when the first question was not answered, or not at once
+	stop    func()
+}
+
+// silence is how long a server may take to answer the first question before what the agent has on disk is used.
+const silence = 500 * time.Millisecond
+
+func startAsking[T any](log *slog.Logger, ask func(context.Context) (T, error)) asking[T] {
 	ctx, cancel := context.WithCancel(context.Background())
-	answers := make(chan description[T])
+	a := asking[T]{answers: make(chan description[T]), silent: make(chan struct{})}
 	var group sync.WaitGroup
-	group.Go(func() { keepAsking(ctx, log, ask, answers) })
-	return answers, func() {
+	group.Go(func() { a.run(ctx, log, ask) })
+	a.stop = func() {
 		cancel()
 		group.Wait()
 	}
+	return a
 }
 
-func keepAsking[T any](ctx context.Context, log *slog.Logger, ask func(context.Context) (T, error), answers chan<- description[T]) {
+func (a asking[T]) run(ctx context.Context, log *slog.Logger, ask func(context.Context) (T, error)) {
 	retry, told := backoff.Backoff{First: firstAsk, Last: lastAsk}, false
 	started := time.Now()
+	isSilent := sync.OnceFunc(func() { close(a.silent) })
+	late := time.AfterFunc(silence, isSilent)
+	defer late.Stop()
 	for {
 		d := askOnce(ctx, ask)
+		late.Stop()
 		switch {
 		case ctx.Err() != nil:
 			return
 		case d.err == nil, answered(d.err) && time.Since(started) >= documentGrace:
 			select {
-			case answers <- d:
+			case a.answers <- d:
 			case <-ctx.Done():
 				return
 			}
 		default:
 			if answered(d.err) {
 				retry.Reset() // the document may be read any moment
+			} else {
+				isSilent()
 			}
 			if !told {
 				log.Warn("waiting for the server to describe this service or edge", "error", d.err)

@@ -27,14 +27,14 @@ func TestNewDocument(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
-				answers, stop := startAsking(slog.New(slog.DiscardHandler), func(context.Context) (string, error) {
+				asking := startAsking(slog.New(slog.DiscardHandler), func(context.Context) (string, error) {
 					if time.Since(start) < test.there {
 						return "", none
 					}
 					return "users", nil
 				})
-				defer stop()
-				d := <-answers
+				defer asking.stop()
+				d := <-asking.answers
 				if !errors.Is(d.err, test.want) {
 					t.Errorf("after %v: error %v, want %v", time.Since(start), d.err, test.want)
 				}

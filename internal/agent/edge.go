@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"net/netip"
 	"os"
@@ -14,17 +13,19 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/admin/client"
+	"github.com/doyen-mesh/doyen/internal/agent/servers"
+	"github.com/doyen-mesh/doyen/internal/agent/state"
+	"github.com/doyen-mesh/doyen/internal/agent/status"
 	"github.com/doyen-mesh/doyen/internal/agent/supervisor"
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// EdgeOptions is what an agent for an edge needs. Edge, Server and XDS are required.
+// EdgeOptions is what an agent for an edge needs. Edge is required.
 type EdgeOptions struct {
-	Edge   mesh.EdgeName
-	Server string // URL of a server's HTTP port
-	XDS    string // host:port of a server's gRPC port
-	Zone   mesh.ZoneName
+	HostOptions
+	Edge mesh.EdgeName
+	Zone mesh.ZoneName
 
 	ListenerPorts map[string]int // by listener, other than the document's; 0 is any free port
 	AdminPort     int            // of Envoy, on 127.0.0.1; 0 is any free port
@@ -33,7 +34,6 @@ type EdgeOptions struct {
 	DrainTimeout time.Duration // for requests in flight; 0 is none
 	Hurry        <-chan struct{}
 	Stderr       io.Writer // Envoy's
-	Log          *slog.Logger
 }
 
 // RunEdge runs an Envoy for an Edge until ctx ends, then lets requests in flight finish and stops it.
@@ -44,24 +44,30 @@ func RunEdge(ctx context.Context, o EdgeOptions) error {
 	if o.Proxy.Path, err = o.Proxy.Find(ctx, o.Log); err != nil {
 		return err
 	}
-	server, err := client.New(o.Server)
+	h, err := openHost(o.HostOptions, "edge-"+string(o.Edge))
 	if err != nil {
 		return err
 	}
-	defer server.Close()
-	e := &edge{EdgeOptions: o, server: server, envoy: newFuture[*supervisor.Envoy](), ready: make(chan struct{}, 1)}
-	all := parts{
+	defer h.close()
+	h.note(func(s *status.Agent) { s.Edge = string(o.Edge) })
+	server, err := client.New(servers.List(o.Server)[0], h.http)
+	if err != nil {
+		return err
+	}
+	e := &edge{EdgeOptions: o, host: h, server: server, envoy: newFuture[*supervisor.Envoy](), ready: make(chan struct{}, 1)}
+	all := append(h.parts(), parts{
 		{name: "description", run: e.describe},
 		{name: "envoy", run: e.once(func(ctx context.Context, envoy *supervisor.Envoy) error { return envoy.Run(ctx) })},
 		{name: "drain", end: e.drain},
 		{name: "verdict", run: e.once(e.followVerdict)},
-	}
+	}...)
 	return all.run(ctx, func() (context.Context, context.CancelFunc) { return patience(o.DrainTimeout, o.Hurry, nil) })
 }
 
 // edge is what the parts of the agent of an edge share. Its values are set once.
 type edge struct {
 	EdgeOptions
+	host   *host
 	server *client.Client
 	envoy  *future[*supervisor.Envoy]
 	ready  chan struct{} // one slot: Envoy has become ready
@@ -78,35 +84,71 @@ func (e *edge) once(run func(context.Context, *supervisor.Envoy) error) func(con
 	}
 }
 
-// describe asks the server for the edge's document. Without an answer for headStart it takes an empty one.
+// describe asks a server for the edge's document. Without an answer it takes the document that it has on disk, and
+// without one, after headStart, an empty one.
 func (e *edge) describe(ctx context.Context) error {
-	descriptions, stop := startAsking(e.Log, func(ctx context.Context) (api.Edge, error) {
+	asking := startAsking(e.Log, func(ctx context.Context) (api.Edge, error) {
 		return e.server.Edge(ctx, string(e.Edge))
 	})
-	defer stop()
-	timer := time.NewTimer(headStart)
-	defer timer.Stop()
-	var d description[api.Edge]
+	defer asking.stop()
+	late := time.After(headStart)
+	var silent <-chan struct{}
+	saved := e.host.saved.Edge
+	if saved != nil && saved.Name == string(e.Edge) {
+		silent = asking.silent
+	}
+	for {
+		var document api.Edge
+		select {
+		case d := <-asking.answers:
+			if d.err != nil {
+				return d.err
+			}
+			return e.described(d.what)
+		case <-silent:
+			e.Log.Warn("no server answers: starting Envoy with the configuration on disk", "server", e.Server, "xds", e.XDS)
+			e.host.note(func(s *status.Agent) { s.Described = "copy" })
+			document = *saved
+		case <-late:
+			e.Log.Warn("no server answers: starting Envoy, which has no listeners and routes until one does", "server", e.Server, "xds", e.XDS)
+		case <-ctx.Done():
+			return nil
+		}
+		silent, late = nil, nil
+		if _, err := e.start(document); err != nil {
+			return err
+		}
+	}
+}
+
+// described starts Envoy unless it was started without a server, and saves what a server has said.
+func (e *edge) described(document api.Edge) error {
+	ports := e.host.saved.Ports
 	select {
-	case d = <-descriptions:
-	case <-timer.C:
-		e.Log.Warn("no server answers: starting Envoy, which has no listeners and routes until one does", "server", e.Server, "xds", e.XDS)
-	case <-ctx.Done():
-		return nil
+	case <-e.envoy.known:
+	default:
+		var err error
+		if ports, err = e.start(document); err != nil {
+			return err
+		}
 	}
-	if d.err != nil {
-		return d.err
-	}
-	envoy, err := e.newEnvoy(d.what)
+	e.host.save(state.Agent{Edge: &document, Ports: ports})
+	return nil
+}
+
+// start settles the ports and lets Envoy start. It returns the ports that it chose itself.
+func (e *edge) start(document api.Edge) (map[string]int, error) {
+	chooser := newPortChooser()
+	chooser.before = e.host.saved.Ports
+	envoy, err := e.newEnvoy(document, chooser)
 	if err == nil {
 		e.envoy.set(envoy)
 	}
-	return err
+	return chooser.free, err
 }
 
 // newEnvoy settles the ports and returns an Envoy that is not started.
-func (e *edge) newEnvoy(document api.Edge) (*supervisor.Envoy, error) {
-	chooser := newPortChooser()
+func (e *edge) newEnvoy(document api.Edge, chooser *portChooser) (*supervisor.Envoy, error) {
 	ports, inbound, err := e.listeners(document, chooser)
 	if err != nil {
 		return nil, err
@@ -124,8 +166,9 @@ func (e *edge) newEnvoy(document api.Edge) (*supervisor.Envoy, error) {
 		Bootstrap: bootstrap.Options{
 			Node:     mesh.Node{Role: mesh.EdgeProxy, Edge: e.Edge, Zone: e.Zone, Ports: mesh.Ports{Edge: ports}},
 			Instance: fmt.Sprintf("%s:%d", host, admin),
-			Server:   e.XDS, AdminPort: admin, CA: bootstrap.SystemCA(),
+			Server:   servers.List(e.XDS)[0], Socket: e.host.socket(), AdminPort: admin, CA: bootstrap.SystemCA(),
 		},
+		Server: e.XDS, Upstream: e.host.upstream,
 		Inbound: inbound, Hurry: e.Hurry, Out: e.Stderr, Log: e.Log,
 		Ready: e.setReady,
 	})

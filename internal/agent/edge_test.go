@@ -27,9 +27,9 @@ routes: [{to: users}]
 func (m *testMesh) edgeOptions() EdgeOptions {
 	m.t.Helper()
 	return EdgeOptions{
-		Edge: "public", Server: "http://" + m.http, XDS: m.grpc,
+		Edge: "public", HostOptions: HostOptions{Server: "http://" + m.http, XDS: m.grpc, StateDir: m.t.TempDir(), Log: slog.New(slog.DiscardHandler)},
 		ListenerPorts: map[string]int{"http": 0}, Proxy: supervisor.EnvoyOptions{Path: machine.Envoy(m.t), Concurrency: 1},
-		DrainTimeout: DefaultDrainTimeout, Log: slog.New(slog.DiscardHandler),
+		DrainTimeout: DefaultDrainTimeout,
 	}
 }
 
@@ -82,7 +82,7 @@ func TestEdgeFinishesWhatItHas(t *testing.T) {
 // agent itself reaches a listener on every address at loopback.
 func TestListenersAreLoggedAsTheyListen(t *testing.T) {
 	var log strings.Builder
-	o := EdgeOptions{Log: slog.New(slog.NewTextHandler(&log, nil)), ListenerPorts: map[string]int{"v4": 0, "v6": 0, "one": 0}}
+	o := EdgeOptions{HostOptions: HostOptions{Log: slog.New(slog.NewTextHandler(&log, nil))}, ListenerPorts: map[string]int{"v4": 0, "v6": 0, "one": 0}}
 	document := api.Edge{Name: "public", Listeners: []api.Listener{
 		{Name: "v4", Address: "0.0.0.0", Port: 80}, {Name: "v6", Address: "::", Port: 80}, {Name: "one", Address: "127.0.0.1", Port: 80},
 	}}

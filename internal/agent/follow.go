@@ -70,6 +70,7 @@ func (f *follower) Run(ctx context.Context, m *member) error {
 				continue
 			}
 			last = d.what
+			f.instance.save(last)
 		}
 	}
 }

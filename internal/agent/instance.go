@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"os"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -13,10 +12,14 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin/client"
 	"github.com/doyen-mesh/doyen/internal/agent/health"
 	"github.com/doyen-mesh/doyen/internal/agent/lease"
+	"github.com/doyen-mesh/doyen/internal/agent/servers"
+	"github.com/doyen-mesh/doyen/internal/agent/state"
+	"github.com/doyen-mesh/doyen/internal/agent/status"
 	"github.com/doyen-mesh/doyen/internal/agent/supervisor"
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/process"
+	"github.com/doyen-mesh/doyen/internal/registry"
 	registryclient "github.com/doyen-mesh/doyen/internal/registry/client"
 )
 
@@ -53,9 +56,10 @@ func Run(ctx context.Context, o Options) (status int, err error) {
 // instance is what the parts of the agent of one instance share. Its values are set once.
 type instance struct {
 	Options
-	chooser  *portChooser // owned by the description
-	server   *client.Client
-	registry *http.Client
+	chooser *portChooser // owned by the description
+	host    *host
+	server  *client.Client
+	node    string // tells apart the proxyless programs of the service at this address
 
 	late    chan struct{}     // closes when the application is to start although no server has answered
 	member  *future[*member]  // once a server has described the service
@@ -71,6 +75,7 @@ type stranger string
 // member is what the service's description makes of a running application: an instance of the mesh.
 type member struct {
 	plan       *plan
+	ports      map[string]int // that the agent chose itself, by flag
 	lease      *lease.Lease
 	registry   *registryclient.Client
 	conditions *health.Conditions
@@ -79,12 +84,8 @@ type member struct {
 }
 
 // newInstance settles and looks at everything that can be wrong without a server.
-func newInstance(ctx context.Context, o Options) (*instance, error) {
+func newInstance(ctx context.Context, o Options) (i *instance, err error) {
 	if err := process.Find(o.Command[0]); err != nil {
-		return nil, err
-	}
-	server, err := client.New(o.Server)
-	if err != nil {
 		return nil, err
 	}
 	if !o.Proxyless {
@@ -92,30 +93,49 @@ func newInstance(ctx context.Context, o Options) (*instance, error) {
 			return nil, err
 		}
 	}
-	chooser := newPortChooser()
-	if o, err = o.choosePorts(chooser); err != nil {
+	h, err := openHost(o.HostOptions, o.stateName())
+	if err != nil {
 		return nil, err
 	}
-	if o, err = o.chooseAddress(); err != nil {
-		return nil, err
-	}
-	return &instance{
-		Options: o, chooser: chooser, server: server,
-		registry: &http.Client{Transport: &http.Transport{}},
-		late:     make(chan struct{}), member: newFuture[*member](), ready: make(chan struct{}),
+	i = &instance{
+		Options: o, host: h, chooser: newPortChooser(),
+		late: make(chan struct{}), member: newFuture[*member](), ready: make(chan struct{}),
 		started: newFuture[stranger](), ended: newFuture[int](),
-	}, nil
+	}
+	if err := i.settle(); err != nil {
+		h.close()
+		return nil, err
+	}
+	return i, nil
 }
 
-func (i *instance) close() {
-	i.server.Close()
-	i.registry.CloseIdleConnections()
+// settle chooses what can be chosen without a server: as an earlier agent with this state did, where it can be.
+func (i *instance) settle() (err error) {
+	saved := i.host.saved
+	i.host.note(func(s *status.Agent) { s.Service = string(i.Service) })
+	if i.server, err = client.New(servers.List(i.Server)[0], i.host.http); err != nil {
+		return err
+	}
+	i.chooser.before = saved.Ports
+	if i.Options, err = i.choosePorts(i.chooser); err != nil {
+		return err
+	}
+	if i.Options, err = i.chooseAddress(); err != nil && saved.Address.IsValid() {
+		i.Log.Warn("taking the address that this machine had before", "address", saved.Address, "error", err)
+		i.Address, err = saved.Address, nil
+	}
+	if i.node = saved.Node; i.node == "" || saved.Address != i.Address {
+		i.node = fmt.Sprintf("%08x", rand.Uint32())
+	}
+	return err
 }
+
+func (i *instance) close() { i.host.close() }
 
 // parts are those of an instance. At the end the instance leaves the registry, drains, and then ends its application
 // and its Envoy.
 func (i *instance) parts() parts {
-	all := parts{{name: "description", run: i.describe}}
+	all := append(i.host.parts(), part{name: "description", run: i.describe})
 	if !i.Proxyless {
 		all = append(all, part{name: "envoy", run: i.runEnvoy})
 	}
@@ -148,29 +168,41 @@ func (i *instance) once(run func(context.Context, *member) error) func(context.C
 	}
 }
 
-// describe learns from a server what the service is. When no server answers for headStart, the application starts
-// without Envoy, provided that the options say enough to start it: that must not wait for a server.
+// describe learns from a server what the service is. When no server answers, it takes the description on disk. Without
+// one, after headStart, the application starts without Envoy, provided that the options say enough to start it: that must
+// not wait for a server.
 func (i *instance) describe(ctx context.Context) error {
-	descriptions, stop := startAsking(i.Log, i.askService)
-	defer stop()
-	var timer <-chan time.Time
+	asking := startAsking(i.Log, i.askService)
+	defer asking.stop()
+	var late <-chan time.Time
 	if i.AppPorts[""] != 0 {
-		timer = time.After(headStart)
+		late = time.After(headStart)
+	}
+	var silent <-chan struct{}
+	saved := i.host.saved.Service
+	if saved != nil && saved.Name == string(i.Service) {
+		silent = asking.silent
 	}
 	isLate := false
 	for {
 		select {
-		case d := <-descriptions:
-			m, err := i.join(d)
+		case d := <-asking.answers:
+			err := i.described(d)
 			switch {
 			case err == nil:
-				i.member.set(m)
 				return nil
 			case !isLate:
 				return err
 			}
 			i.Log.Error("this instance takes no traffic", "error", err)
-		case <-timer:
+		case <-silent:
+			silent, late = nil, nil
+			i.Log.Warn("no server answers: starting with the configuration on disk", "server", i.Server)
+			i.host.note(func(s *status.Agent) { s.Described = "copy" })
+			if err := i.join(*saved); err != nil {
+				return err
+			}
+		case <-late:
 			i.Log.Warn("no server answers: starting the application without Envoy, so it can call nobody and is not checked in until one does", "server", i.Server)
 			isLate = true
 			close(i.late)
@@ -180,35 +212,68 @@ func (i *instance) describe(ctx context.Context) error {
 	}
 }
 
+// described takes a server's word. An instance that started with the description on disk follows the manifest as others
+// do.
+func (i *instance) described(d description[api.Service]) error {
+	select {
+	case <-i.member.known:
+		if d.err != nil {
+			i.Log.Error("this instance goes on as it was described before", "error", d.err)
+			return nil
+		}
+		i.save(d.what)
+		return nil
+	default:
+	}
+	if d.err != nil {
+		return d.err
+	}
+	if err := i.join(d.what); err != nil {
+		return err
+	}
+	i.save(d.what)
+	return nil
+}
+
+// save saves what a start without a server needs.
+func (i *instance) save(service api.Service) {
+	service.Instances = api.Instances{}
+	i.host.save(state.Agent{Service: &service, Ports: i.member.value.ports, Address: i.Address, Node: i.node})
+}
+
 // askService asks the server what the service is.
 func (i *instance) askService(ctx context.Context) (api.Service, error) {
 	return i.server.Service(ctx, string(i.Service))
 }
 
-// join makes everything that depends on what the service is, and starts nothing.
-func (i *instance) join(d description[api.Service]) (*member, error) {
-	if d.err != nil {
-		return nil, d.err
-	}
-	p, err := newPlan(i.Options, d.what, i.chooser.clone()) // an attempt that is given up takes no ports
+// join makes the instance a member of the mesh: everything that depends on what the service is.
+func (i *instance) join(service api.Service) error {
+	chooser := i.chooser.clone() // an attempt that is given up takes no ports
+	p, err := newPlan(i.Options, service, chooser)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	m := &member{plan: p}
-	if m.registry, err = registryclient.New(i.Server, i.registry); err != nil {
-		return nil, err
+	m := &member{plan: p, ports: chooser.free}
+	if m.registry, err = registryclient.New(servers.List(i.Server)[0], i.host.http); err != nil {
+		return err
 	}
 	m.lease = lease.New(m.registry, p.instance, i.Log)
 	needed := []health.Condition{health.ApplicationHealthy}
 	if !i.Proxyless {
 		needed = append(needed, health.EnvoyReady)
 	}
-	m.conditions = health.NewConditions(i.Log, m.lease.SetState, needed...)
+	m.conditions = health.NewConditions(i.Log, func(state registry.State, reason string) {
+		m.lease.SetState(state, reason)
+		i.host.note(func(s *status.Agent) { s.State, s.Reason = string(state), reason })
+	}, needed...)
 	m.health = health.NewCheck(p.prober, func(err error) { m.conditions.Set(health.ApplicationHealthy, err) })
 	if !i.Proxyless {
-		m.envoy, err = i.newEnvoy(m)
+		if m.envoy, err = i.newEnvoy(m); err != nil {
+			return err
+		}
 	}
-	return m, err
+	i.member.set(m)
+	return nil
 }
 
 // newEnvoy returns the instance's Envoy, not started.
@@ -218,8 +283,9 @@ func (i *instance) newEnvoy(m *member) (*supervisor.Envoy, error) {
 		EnvoyOptions: i.Proxy,
 		Bootstrap: bootstrap.Options{
 			Node: m.plan.node, Instance: m.plan.instance.Address.String(),
-			Server: i.XDS, AdminPort: i.AdminPort, CA: bootstrap.SystemCA(),
+			Server: servers.List(i.XDS)[0], Socket: i.host.socket(), AdminPort: i.AdminPort, CA: bootstrap.SystemCA(),
 		},
+		Server: i.XDS, Upstream: i.host.upstream,
 		Inbound: m.plan.inbound, Hurry: i.Hurry, Out: i.Stderr, Log: i.Log,
 		Ready: func(err error) {
 			m.conditions.Set(health.EnvoyReady, err)
@@ -327,11 +393,11 @@ func (i *instance) drain(ctx context.Context) {
 }
 
 // grpcBootstrap is what a proxyless application starts from. The node must be told apart from others even
-// before a server has said anything, so it is named after this process.
+// before a server has said anything, and is the same after a restart.
 func (i *instance) grpcBootstrap() (string, error) {
 	content, err := bootstrap.GRPC(bootstrap.Options{
 		Node:     mesh.Node{Role: mesh.Proxyless, Service: i.Service, Zone: i.Zone},
-		Instance: fmt.Sprintf("%s-%d", i.Address, os.Getpid()), Server: i.XDS,
+		Instance: fmt.Sprintf("%s-%s", i.Address, i.node), Server: servers.List(i.XDS)[0], Socket: i.host.socket(),
 	})
 	return string(content), err
 }

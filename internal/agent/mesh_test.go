@@ -100,7 +100,7 @@ func (m *testMesh) options(app string) Options {
 	port := newPortChooser().choose("application", "", "", 0)
 	m.t.Setenv(testApp, app)
 	return Options{
-		Service: "users", Command: []string{os.Args[0]}, Server: "http://" + m.http, XDS: m.grpc,
+		Service: "users", Command: []string{os.Args[0]}, HostOptions: HostOptions{Server: "http://" + m.http, XDS: m.grpc, StateDir: m.t.TempDir()},
 		Address: netip.MustParseAddr("127.0.0.1"), AppPorts: map[mesh.PortName]int{"": port},
 		IngressPorts: map[mesh.PortName]int{"": 0},
 		Proxy:        supervisor.EnvoyOptions{Path: machine.Envoy(m.t), Concurrency: 1},

@@ -11,8 +11,10 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/agent/servers"
 	"github.com/doyen-mesh/doyen/internal/agent/supervisor"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
@@ -23,12 +25,11 @@ const (
 	DefaultStopTimeout  = 10 * time.Second
 )
 
-// Options is what an agent for one instance needs. Service, Command, Server and XDS are required.
+// Options is what an agent for one instance needs. Service and Command are required.
 type Options struct {
+	HostOptions
 	Service mesh.ServiceName
 	Command []string // the application and its arguments
-	Server  string   // URL of a server's HTTP port
-	XDS     string   // host:port of a server's gRPC port
 
 	Address netip.Addr // where callers reach this instance; the zero value is the address that leads to the server
 	Zone    mesh.ZoneName
@@ -54,7 +55,6 @@ type Options struct {
 	Hurry  <-chan struct{} // closes when whoever waits for the end has lost patience; nil is never
 	Stdout io.Writer       // the application's
 	Stderr io.Writer       // the application's and Envoy's
-	Log    *slog.Logger
 
 	anyIngress bool // the main ingress port was any free one, so further ones are too
 }
@@ -79,6 +79,16 @@ func orDiscard(w io.Writer) io.Writer {
 		return io.Discard
 	}
 	return w
+}
+
+// stateName names the default state folder, so that the agents of one service on one host keep theirs apart and find them
+// again, as far as their ports tell.
+func (o Options) stateName() string {
+	name := "agent-" + string(o.Service)
+	if port := cmp.Or(o.IngressPorts[""], o.AppPorts[""]); port != 0 {
+		name += "-" + strconv.Itoa(port)
+	}
+	return name
 }
 
 // choosePorts makes every port in o one that nobody listens on yet. It needs no server.
@@ -115,7 +125,7 @@ func (o Options) chooseAddress() (_ Options, err error) {
 	if o.Address.IsValid() {
 		return o, nil
 	}
-	server, err := url.Parse(o.Server)
+	server, err := url.Parse(servers.List(o.Server)[0])
 	if err != nil {
 		return o, err
 	}
@@ -133,7 +143,7 @@ func (o Options) listensOn() netip.Addr {
 	if isOwn(o.Address) {
 		return o.Address
 	}
-	own := Options{Server: o.Server}
+	own := Options{HostOptions: o.HostOptions}
 	if own, err := own.chooseAddress(); err == nil {
 		return own.Address
 	}

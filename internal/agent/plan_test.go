@@ -167,7 +167,7 @@ func TestAllPortProblemsAtOnce(t *testing.T) {
 }
 
 func TestOwnAddressLeadsToTheServer(t *testing.T) {
-	o, err := Options{Server: "http://127.0.0.1:18001"}.chooseAddress()
+	o, err := Options{HostOptions: HostOptions{Server: "http://127.0.0.1:18001"}}.chooseAddress()
 	if err != nil || o.Address.String() != "127.0.0.1" {
 		t.Errorf("got %v, %v, want 127.0.0.1", o.Address, err)
 	}

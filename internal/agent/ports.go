@@ -25,20 +25,26 @@ const (
 // collects, so that a person learns of all of them at once.
 type portChooser struct {
 	given    map[int]bool
+	before   map[string]int // free ports that an earlier agent got, by flag: they are taken again if they can be
+	free     map[string]int // free ports that were given out, by flag
 	problems PortProblems
 }
 
-func newPortChooser() *portChooser { return &portChooser{given: map[int]bool{}} }
+func newPortChooser() *portChooser {
+	return &portChooser{given: map[int]bool{}, free: map[string]int{}}
+}
 
 // clone returns a chooser that gives out the same ports and has no problems yet. What it gives out does not
 // change c.
-func (c *portChooser) clone() *portChooser { return &portChooser{given: maps.Clone(c.given)} }
+func (c *portChooser) clone() *portChooser {
+	return &portChooser{given: maps.Clone(c.given), before: c.before, free: maps.Clone(c.free)}
+}
 
 // choose returns want, or a free port when want is 0. It records a problem when somebody listens at host on
 // that port. The name says which port it is, and flag is what a person would choose another with.
 func (c *portChooser) choose(name, flag, host string, want int) int {
 	if want == 0 {
-		return c.free(name, host)
+		return c.chooseFree(name, flag, host)
 	}
 	if c.given[want] {
 		c.add(flag, fmt.Errorf("%s port %d is also another port of this agent", name, want))
@@ -49,13 +55,14 @@ func (c *portChooser) choose(name, flag, host string, want int) int {
 	return want
 }
 
-func (c *portChooser) free(name, host string) int {
+func (c *portChooser) chooseFree(name, flag, host string) int {
+	port := c.before[flag]
 	for range freeTry {
-		port := freeFrom + rand.IntN(freeTo-freeFrom)
-		if !c.given[port] && available(host, port) == nil {
-			c.given[port] = true
+		if port > 0 && !c.given[port] && available(host, port) == nil {
+			c.given[port], c.free[flag] = true, port
 			return port
 		}
+		port = freeFrom + rand.IntN(freeTo-freeFrom)
 	}
 	c.add("", fmt.Errorf("%s port: no free port found at %s in %d-%d", name, host, freeFrom, freeTo-1))
 	return 0

@@ -14,7 +14,7 @@ import (
 
 func (i Invocation) agent() *cobra.Command {
 	o := agent.Options{
-		Server: defaultServer, XDS: server.DefaultGRPC,
+		HostOptions:  agent.HostOptions{Server: defaultServer, XDS: server.DefaultGRPC},
 		IngressPorts: map[mesh.PortName]int{"": mesh.DefaultIngressPort},
 		EgressPort:   mesh.DefaultEgressPort, AdminPort: mesh.DefaultAdminPort,
 	}
@@ -41,7 +41,7 @@ The agent sets these variables for the application:
 			if err := agentUsage(cmd, o, args); err != nil {
 				return err
 			}
-			o.Command, o.Log, o.Stdout, o.Stderr = args, logs.logger(i), i.Stdout, i.Stderr
+			o.Command, o.Log, o.Stdout, o.Stderr, o.StateRoot = args, logs.logger(i), i.Stdout, i.Stderr, i.agentsRoot()
 			return i.runAgent(cmd, o)
 		},
 	}
@@ -58,27 +58,36 @@ The agent sets these variables for the application:
 	flags.BoolVar(&o.Proxyless, "no-envoy", false, "run without Envoy: the application is a gRPC program that speaks xDS itself")
 	flags.DurationVar(&o.DrainTimeout, "drain-timeout", agent.DefaultDrainTimeout, "longest time to wait for callers to stop calling and for requests in flight to finish")
 	flags.DurationVar(&o.StopTimeout, "stop-timeout", agent.DefaultStopTimeout, "longest time for the application to exit before it is killed")
-	flags.Var(serverValue(&o.Server), "server", "URL of the server's HTTP port")
-	fromEnvironment(cmd, "server", "DOYEN_SERVER")
 	fromEnvironment(cmd, "service", "DOYEN_SERVICE")
 	fromEnvironment(cmd, "address", "DOYEN_ADDRESS")
-	addProxyFlags(cmd, &o.Proxy, &o.XDS, &o.Zone, &o.AdminPort)
+	addHostFlags(cmd, &o.HostOptions)
+	addProxyFlags(cmd, &o.Proxy, &o.Zone, &o.AdminPort)
 	logs.add(cmd)
 	i.completeFlag(cmd, "service", &o.Server, serviceNames)
+	cmd.AddCommand(i.agentStatus())
 	return cmd
 }
 
-// addProxyFlags adds the flags of every command that runs an Envoy.
-func addProxyFlags(cmd *cobra.Command, proxy *supervisor.EnvoyOptions, xds *string, zone *mesh.ZoneName, admin *int) {
+// addHostFlags adds the flags of every agent.
+func addHostFlags(cmd *cobra.Command, o *agent.HostOptions) {
 	flags := cmd.Flags()
-	flags.Var(hostPortValue(xds), "xds", "host:port of the server's gRPC port")
+	flags.Var(listValue(&o.Server, "URL", parseServer), "server", "URL of the server's HTTP port, or of several, separated by commas")
+	flags.Var(listValue(&o.XDS, "host:port", parseHostPort), "xds", "host:port of the server's gRPC port, or of several, separated by commas")
+	flags.StringVar(&o.StateDir, "state-dir", "", "`folder` for what the agent needs to start while no server answers; of its own for each agent (default: one below ~/.local/state)")
+	fromEnvironment(cmd, "server", "DOYEN_SERVER")
+	fromEnvironment(cmd, "xds", "DOYEN_XDS")
+	fromEnvironment(cmd, "state-dir", "DOYEN_STATE_DIR")
+}
+
+// addProxyFlags adds the flags of every command that runs an Envoy.
+func addProxyFlags(cmd *cobra.Command, proxy *supervisor.EnvoyOptions, zone *mesh.ZoneName, admin *int) {
+	flags := cmd.Flags()
 	flags.Var(nameValue(zone, "name", mesh.ParseZoneName), "zone", "zone of this machine: a failure domain within which traffic is cheap")
 	flags.Var(portValue(admin), "admin-port", "Envoy's admin port on loopback; 0 is any free port")
 	flags.StringVar(&proxy.Path, "envoy", "", "`path` of the Envoy executable (default: envoy on PATH)")
 	flags.IntVar(&proxy.Concurrency, "envoy-concurrency", 0, "`number` of Envoy's worker threads (default: one per core)")
 	flags.StringVar(&proxy.LogLevel, "envoy-log-level", "warning", "log `level` of Envoy: trace, debug, info, warning, error, critical or off")
 	flags.StringArrayVar(&proxy.Args, "envoy-arg", nil, "additional `argument` for Envoy; may be repeated")
-	fromEnvironment(cmd, "xds", "DOYEN_XDS")
 	fromEnvironment(cmd, "zone", "DOYEN_ZONE")
 	fromEnvironment(cmd, "envoy", "DOYEN_ENVOY")
 }

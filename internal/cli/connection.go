@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/doyen-mesh/doyen/internal/admin/client"
+	"github.com/doyen-mesh/doyen/internal/agent/servers"
 	registryclient "github.com/doyen-mesh/doyen/internal/registry/client"
 	"github.com/doyen-mesh/doyen/internal/server"
 )
@@ -29,7 +31,7 @@ type connection struct {
 // add adds the flag for the server.
 func (c *connection) add(cmd *cobra.Command) {
 	c.server = defaultServer
-	cmd.Flags().Var(serverValue(&c.server), "server", "URL of the server's HTTP port")
+	cmd.Flags().Var(listValue(&c.server, "URL", parseServer), "server", "URL of the server's HTTP port, or of several, separated by commas")
 	fromEnvironment(cmd, "server", "DOYEN_SERVER")
 }
 
@@ -40,9 +42,23 @@ func (c *connection) context(cmd *cobra.Command) (context.Context, context.Cance
 	return context.WithTimeout(cmd.Context(), requestTimeout)
 }
 
+// http is how to reach the server, or one of several; nil is the usual way.
+func (c *connection) http() (base string, h *http.Client, err error) {
+	list := servers.List(c.server)
+	if len(list) == 1 {
+		return c.server, nil, nil
+	}
+	transport, err := servers.NewTransport(list)
+	return list[0], &http.Client{Transport: transport}, err
+}
+
 // do calls f with a client of the server.
 func (c *connection) do(cmd *cobra.Command, f func(context.Context, *client.Client) error) error {
-	api, err := client.New(c.server)
+	base, h, err := c.http()
+	if err != nil {
+		return err
+	}
+	api, err := client.New(base, h)
 	if err != nil {
 		return err
 	}
@@ -54,7 +70,11 @@ func (c *connection) do(cmd *cobra.Command, f func(context.Context, *client.Clie
 
 // doRegistry calls f with a client of the server's registry.
 func (c *connection) doRegistry(cmd *cobra.Command, f func(context.Context, *registryclient.Client) error) error {
-	api, err := registryclient.New(c.server, nil)
+	base, h, err := c.http()
+	if err != nil {
+		return err
+	}
+	api, err := registryclient.New(base, h)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 func (i Invocation) edge() *cobra.Command {
-	o := agent.EdgeOptions{Server: defaultServer, XDS: server.DefaultGRPC, AdminPort: mesh.DefaultAdminPort}
+	o := agent.EdgeOptions{HostOptions: agent.HostOptions{Server: defaultServer, XDS: server.DefaultGRPC}, AdminPort: mesh.DefaultAdminPort}
 	var logs logging
 	cmd := &cobra.Command{
 		Use:   "edge --edge NAME",
@@ -27,7 +27,7 @@ On SIGTERM it stops accepting connections, lets requests in flight finish, and e
 			o.Log, o.Stderr = logs.logger(i), i.Stderr
 			ctx, immediately, stop := interruptible(cmd.Context(), o.Log)
 			defer stop()
-			o.Hurry = immediately
+			o.Hurry, o.StateRoot = immediately, i.agentsRoot()
 			return agentError(agent.RunEdge(ctx, o))
 		},
 	}
@@ -35,9 +35,8 @@ On SIGTERM it stops accepting connections, lets requests in flight finish, and e
 	flags.Var(nameValue(&o.Edge, "name", mesh.ParseEdgeName), "edge", "the Edge document to run")
 	flags.Var(&portsValue[string]{to: &o.ListenerPorts, parse: parseListener}, "listener-port", "port of a listener, NAME=PORT (default: the document's); 0 is any free port")
 	flags.DurationVar(&o.DrainTimeout, "drain-timeout", agent.DefaultDrainTimeout, "longest time to wait for requests in flight to finish")
-	flags.Var(serverValue(&o.Server), "server", "URL of the server's HTTP port")
-	fromEnvironment(cmd, "server", "DOYEN_SERVER")
-	addProxyFlags(cmd, &o.Proxy, &o.XDS, &o.Zone, &o.AdminPort)
+	addHostFlags(cmd, &o.HostOptions)
+	addProxyFlags(cmd, &o.Proxy, &o.Zone, &o.AdminPort)
 	logs.add(cmd)
 	i.completeFlag(cmd, "edge", &o.Server, edgeNames)
 	return cmd

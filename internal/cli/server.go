@@ -93,20 +93,16 @@ func readableFolder(dir string) error {
 // defaultData returns a data folder of its own for each folder of documents, so that two meshes on one machine never
 // share instances.
 func (i Invocation) defaultData(config string) (string, error) {
-	state := i.Getenv("XDG_STATE_HOME")
-	if state == "" {
-		home := i.Getenv("HOME")
-		if home == "" {
-			return "", usage("for example: --data /var/lib/doyen", "--data is required: without HOME there is no default folder for data")
-		}
-		state = filepath.Join(home, ".local", "state")
+	state, err := i.stateRoot()
+	if err != nil {
+		return "", usage("for example: --data /var/lib/doyen", "--data is required: without HOME there is no default folder for data")
 	}
 	whole, err := filepath.Abs(config)
 	if err != nil {
 		return "", err
 	}
 	sum := sha256.Sum256([]byte(whole))
-	return filepath.Join(state, "doyen", filepath.Base(whole)+"-"+hex.EncodeToString(sum[:4])), nil
+	return filepath.Join(state, filepath.Base(whole)+"-"+hex.EncodeToString(sum[:4])), nil
 }
 
 // portsHint returns what to do about addresses on which a server cannot listen.

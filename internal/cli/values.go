@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/doyen-mesh/doyen/internal/agent/servers"
 )
 
 // textValue is a flag whose value is parsed by a function.
@@ -44,24 +46,43 @@ func nameValue[T ~string](to *T, kind string, parse func(string) (T, error)) *te
 
 // serverValue is a flag that holds the URL of a server's HTTP port.
 func serverValue(to *string) *textValue[string] {
-	return nameValue(to, "URL", func(s string) (string, error) {
-		u, err := url.Parse(s)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return "", errors.New("want a URL such as http://127.0.0.1:18001")
-		}
-		return s, nil
-	})
+	return nameValue(to, "URL", parseServer)
+}
+
+func parseServer(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", errors.New("want a URL such as http://127.0.0.1:18001")
+	}
+	return s, nil
 }
 
 // hostPortValue is a flag that holds host:port.
 func hostPortValue(to *string) *textValue[string] {
-	return nameValue(to, "host:port", func(s string) (string, error) {
-		_, port, err := net.SplitHostPort(s)
-		if err != nil {
-			return "", errors.New("want host:port, such as 127.0.0.1:18000")
+	return nameValue(to, "host:port", parseHostPort)
+}
+
+func parseHostPort(s string) (string, error) {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", errors.New("want host:port, such as 127.0.0.1:18000")
+	}
+	_, err = parsePort(port, 0)
+	return s, err
+}
+
+// listValue is a flag that holds a list of what parse parses, separated by commas.
+func listValue(to *string, kind string, parse func(string) (string, error)) *textValue[string] {
+	return nameValue(to, kind, func(s string) (string, error) {
+		var list []string
+		for _, one := range servers.List(s) {
+			parsed, err := parse(one)
+			if err != nil {
+				return "", err
+			}
+			list = append(list, parsed)
 		}
-		_, err = parsePort(port, 0)
-		return s, err
+		return strings.Join(list, ","), nil
 	})
 }
 

@@ -16,6 +16,9 @@ import (
 // maxHolder is the largest size of the text about a folder's holder, in bytes.
 const maxHolder = 500
 
+// ErrInUse says that another process has the folder.
+var ErrInUse = errors.New("in use")
+
 // Lock locks a folder, which it creates if necessary, until the result is closed or the process ends in any way
 // (flock(2)). holder describes this process: if another process tries to lock the folder, its error says so.
 func Lock(dir, holder string) (io.Closer, error) {
@@ -28,7 +31,7 @@ func Lock(dir, holder string) (io.Closer, error) {
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		err = fmt.Errorf("it is in use by %s: stop that one, or give this server a folder of its own", holderOf(f))
+		err = fmt.Errorf("it is %w by %s: stop that one, or use another folder", ErrInUse, holderOf(f))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("data folder %s: %w", dir, err), f.Close())

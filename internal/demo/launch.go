@@ -42,7 +42,7 @@ func (s *stage) environment(more []string) []string {
 			env = append(env, e)
 		}
 	}
-	return append(append(env, "TMPDIR="+s.file("tmp")), more...)
+	return append(append(env, "TMPDIR="+s.file("tmp"), "XDG_STATE_HOME="+s.file("state")), more...)
 }
 
 // startServer starts the server and waits until it answers; took is how long that was.

@@ -112,7 +112,7 @@ func (s *stage) build() error {
 		return err
 	}
 	var err error
-	if s.client, err = client.New(s.serverURL()); err != nil {
+	if s.client, err = client.New(s.serverURL(), nil); err != nil {
 		return err
 	}
 	s.http = &http.Client{Transport: &http.Transport{}, Timeout: traffic.CallTimeout}

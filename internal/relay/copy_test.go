@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/doyen-mesh/doyen/xds"
 	"github.com/doyen-mesh/doyen/xds/client"
@@ -30,9 +36,12 @@ func TestCopyIsServedAtOnce(t *testing.T) {
 
 	socket, r, _ := startRelayWith(t, o, c.address)
 	p = startProgram(t, socket, "n", client.Delta, nil)
-	p.subscribe()
-	p.wants(t, "egress", "egress 1")
+	p.Subscribe(xds.ClusterType, client.Wildcard) // one after the other, as Envoy asks
+	p.wants(t, "users", "users 1")
+	p.Subscribe(xds.EndpointType, "users-endpoints")
 	p.wants(t, "users-endpoints", "users-endpoints 1")
+	p.Subscribe(xds.ListenerType, client.Wildcard)
+	p.wants(t, "egress", "egress 1")
 	status := r.Status()[0]
 	if status.Connected || status.Problem == "" || status.Saved.IsZero() || status.Ignored != "" {
 		t.Errorf("the status is %+v: want the reason why no server answers, and the time of the copy", status)
@@ -99,5 +108,44 @@ func TestCopiesAreBounded(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(folder, "*"))
 	if err != nil || len(left) != maxCopies || slices.Contains(left, s.file("node-02")) || !slices.Contains(left, s.file("node-03")) {
 		t.Errorf("%d files are left, %v: want the newest %d", len(left), err, maxCopies)
+	}
+}
+
+// TestVirtualHostsArePushed: a first request that names no virtual host, as Envoy sends it, asks for all of them, as it does
+// at a doyen server.
+func TestVirtualHostsArePushed(t *testing.T) {
+	c := newControl(t)
+	c.cache.Publish("n", xds.NewSnapshot(resource(xds.VirtualHostType, "routes/users", "users 1")))
+	o := Options{Folder: t.TempDir(), PushVirtualHosts: true}
+	for _, away := range []bool{false, true} {
+		if away {
+			c.stop()
+		}
+		socket, _, stop := startRelayWith(t, o, c.address)
+		conn, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
+		stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(conn).DeltaAggregatedResources(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := stream.Send(&discoveryv3.DeltaDiscoveryRequest{Node: &corev3.Node{Id: "n"}, TypeUrl: xds.VirtualHostType}); err != nil {
+			t.Fatal(err)
+		}
+		response, err := stream.Recv()
+		if err != nil || len(response.GetResources()) != 1 {
+			t.Fatalf("%v, %v: want the virtual host", response, err)
+		}
+		if err := stream.Send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: xds.VirtualHostType, ResponseNonce: response.GetNonce()}); err != nil {
+			t.Fatal(err)
+		}
+		if !away {
+			c.inSync("n", xds.VirtualHostType)
+		}
+		cancel()
+		conn.Close()
+		stop()
 	}
 }

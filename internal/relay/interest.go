@@ -11,9 +11,11 @@ import (
 const wildcard = "*"
 
 // asksForAll says whether a first request of a type without names asks for everything: the
-// legacy wildcard of the xDS protocol, for clusters, listeners and scoped routes.
-func asksForAll(typeURL string) bool {
-	return typeURL == xds.ClusterType || typeURL == xds.ListenerType || typeURL == xds.ScopedRouteType
+// legacy wildcard of the xDS protocol, for clusters, listeners and scoped routes, and virtual hosts where the
+// servers push them (xds.ServerOptions).
+func (o Options) asksForAll(typeURL string) bool {
+	return typeURL == xds.ClusterType || typeURL == xds.ListenerType || typeURL == xds.ScopedRouteType ||
+		typeURL == xds.VirtualHostType && o.PushVirtualHosts
 }
 
 // interest is what one stream of a client subscribes to, by type.
@@ -26,8 +28,8 @@ type names struct {
 }
 
 // request applies a request of the stream to its interest, and returns the type's subscription
-// before and after it.
-func (i interest) request(delta bool, r xds.RequestInfo) (before, after map[string]bool) {
+// before and after it. all says whether a first request without names asks for everything.
+func (i interest) request(delta, all bool, r xds.RequestInfo) (before, after map[string]bool) {
 	n, known := i[r.Type]
 	if !known {
 		n = &names{set: map[string]bool{}}
@@ -36,16 +38,16 @@ func (i interest) request(delta bool, r xds.RequestInfo) (before, after map[stri
 	before = n.set
 	switch {
 	case delta:
-		n.change(r, !known)
+		n.change(r, all && !known)
 	default:
-		n.replace(r)
+		n.replace(r, all)
 	}
 	return before, n.set
 }
 
 // change applies a delta request, which names what to add and what to drop.
-func (n *names) change(r xds.RequestInfo, first bool) {
-	legacy := first && r.Names.Len() == 0 && asksForAll(r.Type)
+func (n *names) change(r xds.RequestInfo, all bool) {
+	legacy := all && r.Names.Len() == 0
 	if r.Names.Len()+r.Unsubscribed.Len() == 0 && !legacy {
 		return
 	}
@@ -62,13 +64,13 @@ func (n *names) change(r xds.RequestInfo, first bool) {
 }
 
 // replace applies a state-of-the-world request, which names everything.
-func (n *names) replace(r xds.RequestInfo) {
+func (n *names) replace(r xds.RequestInfo, all bool) {
 	set := make(map[string]bool, r.Names.Len())
 	for name := range r.Names.All() {
 		set[name] = true
 	}
 	n.named = n.named || len(set) > 0
-	if len(set) == 0 && !n.named && asksForAll(r.Type) {
+	if len(set) == 0 && !n.named && all {
 		set[wildcard] = true
 	}
 	if !maps.Equal(set, n.set) {

@@ -39,7 +39,9 @@ type Options struct {
 	// CopyDelay is how long a client that connects after a restart of the relay waits for a server that does not answer
 	// before it is served from the copy on disk; 0 means 500 ms. When no server can be reached it does not wait.
 	CopyDelay time.Duration
-	Log       *slog.Logger // nil discards
+	// PushVirtualHosts says that the servers do so, and makes the relay do so (xds.ServerOptions).
+	PushVirtualHosts bool
+	Log              *slog.Logger // nil discards
 }
 
 // Relay serves the xDS clients of one host. Make it with New; Run runs it.
@@ -84,7 +86,7 @@ func New(o Options) *Relay {
 		r.caches[typeURL], sources[typeURL] = cache, cache
 	}
 	r.server = xds.NewServer(xds.NewMux(xds.MuxOptions{Types: sources}), xds.ServerOptions{
-		Identifier: "doyen agent", Logger: o.Log,
+		Identifier: "doyen agent", Logger: o.Log, PushVirtualHosts: o.PushVirtualHosts,
 		Callbacks: xds.Callbacks{StreamOpen: r.open, StreamClose: r.close, Request: r.request},
 	})
 	return r

@@ -66,7 +66,7 @@ func (c *control) start() {
 		c.t.Fatal(err)
 	}
 	c.address = listener.Addr().String()
-	c.server = xds.NewServer(c.cache, xds.ServerOptions{IsolateRejected: true, RemovalGrace: time.Millisecond})
+	c.server = xds.NewServer(c.cache, xds.ServerOptions{IsolateRejected: true, PushVirtualHosts: true, RemovalGrace: time.Millisecond})
 	g := grpc.NewServer(xds.GRPCOptions()...)
 	c.server.Register(g)
 	c.grpc, c.served = g, make(chan struct{})

@@ -30,7 +30,8 @@ type session struct {
 	upstream *upstream         // nil while the client has no stream
 	holding  *time.Timer       // until the copy from disk is served; nil once it is
 	saved    time.Time         // of the copy on disk; zero for none
-	dirty    bool              // the copy on disk is older than what the client acknowledged
+	accepted int               // counts the updates that the client acknowledged
+	onDisk   int               // accepted of the copy on disk
 	ignored  error             // why the copy on disk was not used when the relay started; nil if it was, or there is none
 	rejected map[string]string // by type: what the client said of the last update, when it has rejected that
 }
@@ -127,7 +128,7 @@ func (s *session) request(stream uint64, delta bool, r xds.RequestInfo) {
 	if i == nil || s.upstream == nil {
 		return // the stream has ended meanwhile
 	}
-	before, after := i.request(delta, r)
+	before, after := i.request(delta, s.relay.o.asksForAll(r.Type), r)
 	if maps.Equal(before, after) {
 		return
 	}
@@ -221,7 +222,7 @@ func (s *session) answer(u *upstream, update *client.Update) {
 	delete(s.rejected, update.Type)
 	c.accept()
 	update.Accept()
-	s.dirty = true
+	s.accepted++
 	s.relay.store.wake()
 }
 
@@ -286,26 +287,30 @@ func (s *session) serveCopy() {
 	}
 }
 
-// unsaved returns the content of the copy on disk when it is to be written, else nil.
-func (s *session) unsaved() ([]byte, error) {
+// unsaved returns the content of the copy on disk when it is to be written, else nil, and the number by which savedAs
+// knows it.
+func (s *session) unsaved() (content []byte, number int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.dirty {
-		return nil, nil
+	if s.accepted == s.onDisk {
+		return nil, 0, nil
 	}
-	s.dirty = false
-	content, err := encode(s.id, s.types)
-	if err == nil {
-		s.saved = time.Now()
-	}
-	return content, err
+	content, err = encode(s.id, s.types)
+	return content, s.accepted, err
+}
+
+// savedAs notes that a copy is on disk.
+func (s *session) savedAs(number int, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onDisk, s.saved = number, now
 }
 
 // confirm notes that the copy on disk is what the server has, and reports whether it is.
 func (s *session) confirm(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.dirty || s.saved.IsZero() || s.upstream == nil || !s.upstream.connected {
+	if s.accepted != s.onDisk || s.saved.IsZero() || s.upstream == nil || !s.upstream.connected {
 		return false
 	}
 	for _, c := range s.types {
@@ -315,13 +320,6 @@ func (s *session) confirm(now time.Time) bool {
 	}
 	s.saved = now
 	return true
-}
-
-// saveFailed lets the copy be written again later.
-func (s *session) saveFailed() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.dirty = true
 }
 
 // idle says whether the client has no stream.

@@ -45,7 +45,7 @@ func (r *Relay) Status() []Client {
 func (s *session) status() Client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := Client{Node: s.id, Streams: len(s.streams), Saved: s.saved, Current: !s.dirty, Resources: map[string]int{}}
+	c := Client{Node: s.id, Streams: len(s.streams), Saved: s.saved, Current: s.accepted == s.onDisk, Resources: map[string]int{}}
 	if u := s.upstream; u != nil {
 		c.Connected, c.Since = u.connected, u.since
 		if u.reason != nil {

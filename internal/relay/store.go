@@ -84,14 +84,18 @@ func (s *store) run(ctx context.Context, sessions func() []*session) {
 
 func (s *store) saveAll(sessions []*session) {
 	for _, c := range sessions {
-		content, err := c.unsaved()
-		if err == nil && content != nil {
+		content, number, err := c.unsaved()
+		switch {
+		case err == nil && content == nil:
+			continue
+		case err == nil:
 			err = s.save(c.id, content)
 		}
 		if err != nil {
 			s.log.Warn("a client's configuration cannot be saved: it would not survive a restart while no server answers", "node", c.id, "error", err)
-			c.saveFailed()
+			continue
 		}
+		c.savedAs(number, time.Now())
 	}
 }
 

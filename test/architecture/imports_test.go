@@ -65,6 +65,9 @@ var allowed = []row{
 	{"internal/agent/backoff", nil, "pauses between attempts, whatever is attempted"},
 	{"internal/agent/health", []string{"internal/mesh", "internal/printable", "internal/admin/api", "internal/registry", "internal/agent/backoff"}, "health checks know neither Envoy nor the server"},
 	{"internal/agent/lease", []string{"internal/httpapi", "internal/registry", "internal/registry/api", "internal/agent/backoff"}, "the lease knows the server only by its API"},
+	{"internal/agent/servers", nil, "any server will do, whatever it is asked"},
+	{"internal/agent/state", []string{"internal/admin/api", "internal/atomicfile", "internal/datafolder"}, "a file, whoever reads it"},
+	{"internal/agent/status", []string{"internal/relay"}, "what an agent says of itself"},
 	{"internal/agent/supervisor", []string{"internal/printable", "internal/process", "internal/envoy/bootstrap", "internal/agent/backoff", "internal/agent/health"}, "programs run without a server"},
 	{"internal/agent", []string{
 		"internal/agent/...", "internal/mesh", "internal/relay", "internal/process", "internal/atomicfile", "internal/httpapi", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/...", "internal/envoy/bootstrap",

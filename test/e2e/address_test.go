@@ -50,7 +50,7 @@ func (m *mesh) startAt(ended *instance, service, name string) *process {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	p := start(m.t, name, []string{appVariable + "=" + name, "PORT=" + strconv.Itoa(ended.app)}, doyen,
+	p := start(m.t, name, []string{appVariable + "=" + name, "PORT=" + strconv.Itoa(ended.app), m.stateHome()}, doyen,
 		"agent", "--service", service, "--port", strconv.Itoa(ended.app), "--address", "127.0.0.1",
 		"--server", "http://"+m.http, "--xds", m.grpc, "--egress-port", strconv.Itoa(ended.egress),
 		"--ingress-port", strconv.Itoa(ended.ingress), "--admin-port", strconv.Itoa(ended.admin), "--", self)

@@ -16,6 +16,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 )
 
 // appVariable makes the test binary run as an application of the mesh; its value is the application's name.
@@ -37,6 +40,7 @@ type answer struct {
 //	/              says who answered
 //	/call/NAME/... calls NAME through the sidecar and passes on status and body
 //	/tcp/NAME      sends a line through the sidecar's TCP port for NAME and passes on the answer
+//	/grpc/NAME     calls NAME by gRPC, which is its own proxy
 //	/sleep?for=1s  answers later
 //	/exit?status=7 ends the application
 //	/fail/odd      500 for every odd one of these requests
@@ -92,6 +96,7 @@ func runApp(name string) {
 		w.WriteHeader(response.StatusCode)
 		_, _ = io.Copy(w, response.Body)
 	})
+	mux.HandleFunc("/grpc/", callProxyless)
 	mux.HandleFunc("/tcp/", func(w http.ResponseWriter, r *http.Request) {
 		target := os.Getenv("DOYEN_TCP_" + strings.ToUpper(strings.ReplaceAll(strings.TrimPrefix(r.URL.Path, "/tcp/"), "-", "_")))
 		line, err := exchange(target, "hello\n")
@@ -120,6 +125,22 @@ func runApp(name string) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// callProxyless calls a service with the bootstrap in the environment, and passes on who answered.
+func callProxyless(w http.ResponseWriter, r *http.Request) {
+	conn, err := grpc.NewClient("xds:///"+strings.TrimPrefix(r.URL.Path, "/grpc/"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer conn.Close()
+	app, err := callGRPC(conn)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(answer{App: app, Path: r.URL.Path})
 }
 
 // exchange sends text to a TCP address and returns the first line of the answer.

@@ -21,6 +21,7 @@ type mesh struct {
 	t      *testing.T
 	folder string // documents
 	data   string // the server's state
+	state  string // of agents
 	grpc   string // addresses of the server
 	http   string
 	server *process
@@ -31,7 +32,7 @@ func newMesh(t *testing.T, documents map[string]string) *mesh {
 	t.Helper()
 	ports := machine.FreePorts(t, 2)
 	m := &mesh{
-		t: t, folder: t.TempDir(), data: t.TempDir(),
+		t: t, folder: t.TempDir(), data: t.TempDir(), state: t.TempDir(),
 		grpc: "127.0.0.1:" + strconv.Itoa(ports[0]), http: "127.0.0.1:" + strconv.Itoa(ports[1]),
 	}
 	for name, text := range documents {
@@ -121,13 +122,16 @@ func (m *mesh) launchInstance(service, name string, o options) *instance {
 		args = append(args, "--tcp-port", fmt.Sprintf("%s=%d", to, ports[4+n]))
 	}
 	args = append(append(args, o.args...), "--", self)
-	env := append([]string{appVariable + "=" + name, "PORT=" + strconv.Itoa(i.app)}, o.env...)
+	env := append([]string{appVariable + "=" + name, "PORT=" + strconv.Itoa(i.app), m.stateHome()}, o.env...)
 	i.process = start(m.t, name, env, doyen, args...)
 	if !slices.Contains(o.args, "--no-envoy") {
 		i.atLast(func() { mustBeClean(m.t, name, i.admin) })
 	}
 	return i
 }
+
+// stateHome is the variable by which the mesh's agents find their state folders.
+func (m *mesh) stateHome() string { return "XDG_STATE_HOME=" + m.state }
 
 // edge is one Envoy where traffic enters the mesh.
 type edge struct {
@@ -156,7 +160,7 @@ func (m *mesh) launchEdge(name string, listeners ...string) *edge {
 		args = append(args, "--listener-port", fmt.Sprintf("%s=%d", l, e.ports[l]))
 	}
 	e.url = fmt.Sprintf("http://127.0.0.1:%d", e.ports["http"])
-	e.process = start(m.t, "edge "+name, nil, doyen, args...)
+	e.process = start(m.t, "edge "+name, []string{m.stateHome()}, doyen, args...)
 	e.atLast(func() { mustBeClean(m.t, "edge "+name, e.admin) })
 	return e
 }

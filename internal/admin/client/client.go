@@ -14,9 +14,10 @@ import (
 // Client calls one server. It is safe for concurrent use.
 type Client struct{ api *httpapi.Client }
 
-// New returns a client of the server at base, such as http://127.0.0.1:18001.
-func New(base string) (*Client, error) {
-	c, err := httpapi.NewClient(base, nil)
+// New returns a client of the server at base, such as http://127.0.0.1:18001. Requests go through h; nil makes a
+// transport.
+func New(base string, h *http.Client) (*Client, error) {
+	c, err := httpapi.NewClient(base, h)
 	if err != nil {
 		return nil, err
 	}

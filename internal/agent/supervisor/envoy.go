@@ -47,7 +47,10 @@ type Envoy struct {
 type EnvoyConfig struct {
 	EnvoyOptions
 	Bootstrap bootstrap.Options
-	Inbound   []netip.AddrPort // where callers reach it: it is ready when all of them accept connections
+	Server    string // the servers' gRPC ports, as --xds says
+	// Upstream, if not nil, is why no server answers Envoy's node, for an Envoy that connects to a relay; nil when one does.
+	Upstream func(node string) error
+	Inbound  []netip.AddrPort // where callers reach it: it is ready when all of them accept connections
 	// Ready is called with each change of readiness: nil, or the reason. It is not ready at first, which is reported
 	// if it lasts. It must not block.
 	Ready func(error)
@@ -153,14 +156,23 @@ func (e *Envoy) prober() health.Prober {
 // explain returns why Envoy is not ready, as far as it can be known: it is not connected to a server, or it has
 // refused a listener. Otherwise that is err.
 func (e *Envoy) explain(ctx context.Context, err error) error {
-	connected, statsErr := e.admin.gauges(ctx, `^control_plane\.connected_state$`)
-	if state, found := connected["control_plane.connected_state"]; statsErr == nil && found && state == 0 {
-		return fmt.Errorf("no connection to the server's gRPC port at %s (--xds): %w", e.Bootstrap.Server, err)
+	if e.disconnected(ctx) {
+		return fmt.Errorf("no connection to the server's gRPC port at %s (--xds): %w", e.Server, err)
 	}
 	if refused, dumpErr := e.admin.refusedListeners(ctx); dumpErr == nil && len(refused) > 0 {
 		return fmt.Errorf("%s: %w", strings.Join(refused, "; "), err)
 	}
 	return err
+}
+
+// disconnected reports whether it is known that no server answers Envoy.
+func (e *Envoy) disconnected(ctx context.Context) bool {
+	if e.Upstream != nil && e.Upstream(e.Bootstrap.NodeID()) != nil {
+		return true
+	}
+	connected, err := e.admin.gauges(ctx, `^control_plane\.connected_state$`)
+	state, found := connected["control_plane.connected_state"]
+	return err == nil && found && state == 0
 }
 
 // accepts is nil when Envoy accepts connections wherever callers come.

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
 )
 
 // TestWhyEnvoyIsNotReady asks an admin port in the two cases that people cause: a wrong --xds, and a certificate that
@@ -36,7 +34,7 @@ func TestWhyEnvoyIsNotReady(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := &Envoy{admin: newAdmin(number), EnvoyConfig: EnvoyConfig{Bootstrap: bootstrap.Options{Server: "10.0.0.1:18000"}}}
+			p := &Envoy{admin: newAdmin(number), EnvoyConfig: EnvoyConfig{Server: "10.0.0.1:18000"}}
 			defer p.admin.close()
 			if got := p.explain(t.Context(), errors.New("not yet")).Error(); got != test.want {
 				t.Errorf("%q, want %q", got, test.want)
