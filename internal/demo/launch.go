@@ -130,10 +130,16 @@ func (s *stage) startProxyless(service, name string) (*instance, error) {
 }
 
 func (s *stage) add(i *instance, args []string) (err error) {
-	args = append(args, "--", s.Program, "demo-app", i.service, i.name)
-	if i.agent, err = s.run(i.name, nil, nil, args...); err == nil {
+	i.args = append(args, "--", s.Program, "demo-app", i.service, i.name)
+	if err = s.start(i); err == nil {
 		s.instances = append(s.instances, i)
 	}
+	return err
+}
+
+// start starts the agent of an instance, also again after its end.
+func (s *stage) start(i *instance) (err error) {
+	i.agent, err = s.run(i.name, nil, nil, i.args...)
 	return err
 }
 

@@ -64,6 +64,7 @@ type instance struct {
 	name, service string
 	address       string // where callers reach it
 	agent         *process.Process
+	args          []string // of the agent
 	proxy         *proxied // nil without Envoy
 }
 

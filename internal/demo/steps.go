@@ -178,7 +178,13 @@ func serverAway(ctx context.Context, s *stage) (string, error) {
 	pause(ctx, time.Second)
 	alone := s.mark().since(before)
 	words, err := s.killed(ctx, "orders-2")
-	return fmt.Sprintf("%s without a server; orders-2 killed: %s", alone.summary(), words), errors.Join(alone.noneFailed(), err)
+	err = errors.Join(alone.noneFailed(), err)
+	before, started := s.mark(), time.Now()
+	if startErr := s.start(s.find("orders-2")); startErr != nil {
+		return words, errors.Join(err, startErr)
+	}
+	err = errors.Join(err, s.answers(ctx, s.find("orders-2"), before))
+	return fmt.Sprintf("%s without a server; orders-2 killed: %s; started again, it answered after %.1f s", alone.summary(), words, time.Since(started).Seconds()), err
 }
 
 // serverReturns starts the server again: the proxies reconnect, and are sent nothing that has not changed.
@@ -188,7 +194,7 @@ func serverReturns(ctx context.Context, s *stage) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	connected, err := s.inSync(ctx, proxiesAtStart-1)
+	connected, err := s.inSync(ctx, proxiesAtStart)
 	if err != nil {
 		return "", err
 	}
