@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -170,8 +171,8 @@ func refuseFile(ctx context.Context, s *stage) (string, error) {
 	return fmt.Sprintf("%s; %s", m.summary(), said), errors.Join(err, m.noneFailed(), undo())
 }
 
-// serverAway stops the server and then kills an instance: traffic continues, because the callers' proxies detect the
-// failure themselves.
+// serverAway stops the server, kills an instance and starts it again: traffic continues, because the callers' proxies
+// detect the failure themselves, and the instance starts from what its agent has on disk.
 func serverAway(ctx context.Context, s *stage) (string, error) {
 	before := s.mark()
 	s.server.Stop(killAfter, nil)
@@ -179,12 +180,33 @@ func serverAway(ctx context.Context, s *stage) (string, error) {
 	alone := s.mark().since(before)
 	words, err := s.killed(ctx, "orders-2")
 	err = errors.Join(alone.noneFailed(), err)
-	before, started := s.mark(), time.Now()
+	started := time.Now()
 	if startErr := s.start(s.find("orders-2")); startErr != nil {
 		return words, errors.Join(err, startErr)
 	}
-	err = errors.Join(err, s.answers(ctx, s.find("orders-2"), before))
+	err = errors.Join(err, serves(ctx, s.find("orders-2")))
 	return fmt.Sprintf("%s without a server; orders-2 killed: %s; started again, it answered after %.1f s", alone.summary(), words, time.Since(started).Seconds()), err
+}
+
+// serves waits until the Envoy of an instance lets a request through to its application. Its callers have ejected it for
+// a while.
+func serves(ctx context.Context, i *instance) error {
+	return eventually(ctx, changeLimit, i.name+" answers", func() error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+i.address+"/", nil)
+		if err != nil {
+			return err
+		}
+		request.Host, request.Close = i.service, true
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return errors.New(response.Status)
+		}
+		return nil
+	})
 }
 
 // serverReturns starts the server again: the proxies reconnect, and are sent nothing that has not changed.
