@@ -24,7 +24,7 @@ func server(t *testing.T, status int, body string) (*Client, *string) {
 		_, _ = io.WriteString(w, body)
 	}))
 	t.Cleanup(s.Close)
-	c, err := New(s.URL)
+	c, err := New(s.URL, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
