@@ -198,7 +198,7 @@ func (f *fleet) startServer(ctx context.Context, name string, options []string) 
 		"--grpc", at(p.host.IP, grpcPort), "--http", at(p.host.IP, httpPort),
 	}, options...)}
 	base := "http://" + at(p.host.IP, httpPort)
-	if s.admin, err = client.New(base); err != nil {
+	if s.admin, err = client.New(base, nil); err != nil {
 		return err
 	}
 	if s.registry, err = registryclient.New(base, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}); err != nil {
@@ -229,7 +229,7 @@ func (f *fleet) agent(p *part, service string, options []string, application ...
 	args := []string{
 		"agent", "--service", service, "--address", p.host.IP.String(), "--drain-timeout", "10s",
 		"--server", strings.Join(servers, ","), "--xds", strings.Join(xds, ","),
-		"--envoy", f.envoy, "--envoy-concurrency", "1",
+		"--envoy", f.envoy, "--envoy-concurrency", "1", "--state-dir", f.file("state/" + p.name),
 	}
 	args = append(append(args, options...), "--")
 	p.command = process.Command{Path: f.doyen, Args: append(args, application...), Env: f.environment()}
