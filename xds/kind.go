@@ -35,7 +35,8 @@ type kind struct {
 	whole bool
 	// users are the types that refer to this one.
 	users []string
-	// warms: clients use a listener or a scope only once what it refers to has come.
+	// warms: clients use a changed resource only once what it refers to has come: Envoy listeners and scopes, gRPC
+	// clients routes, too.
 	warms bool
 }
 
@@ -48,7 +49,7 @@ var kinds = []kind{
 	{EndpointType, 2, byName, false, []string{ClusterType}, false},
 	{ListenerType, 3, legacyWildcard, true, nil, true},
 	{ScopedRouteType, 4, legacyWildcard, true, []string{ListenerType}, true},
-	{RouteType, 5, byName, false, []string{ListenerType, ScopedRouteType}, false},
+	{RouteType, 5, byName, false, []string{ListenerType, ScopedRouteType}, true},
 	{VirtualHostType, 6, byName, false, []string{RouteType}, false},
 	{SecretType, lastRank, byName, false, []string{ClusterType, ListenerType}, false},
 	{RuntimeType, lastRank, byName, false, nil, false},

@@ -206,11 +206,9 @@ func (p *watch) resendUnchanged() {
 		}
 	}
 	for name := range t.removed {
-		if r := p.want.get(name); r != nil {
+		if r := p.want.get(name); r != nil && sameContent(r, p.sent.get(name)) {
 			delete(t.removed, name)
-			if sameContent(r, p.sent.get(name)) {
-				p.resend(name)
-			}
+			p.resend(name)
 		}
 	}
 }
@@ -218,7 +216,7 @@ func (p *watch) resendUnchanged() {
 // resend has the state of a name sent once more.
 func (p *watch) resend(name string) {
 	if p.sendsWhole() {
-		p.answerDue = true
+		p.answerDue, p.touched = true, appendRepeats(p.touched, name)
 	} else {
 		p.resends = appendRepeats(p.resends, name)
 	}

@@ -105,7 +105,7 @@ func (p *watch) sendDifference(now time.Time, d *difference, result *content) *r
 	} else {
 		r.body = d.body(v, p.typeURL, p.bodyCache())
 	}
-	p.pending = &pendingResponse{nonce: r.nonce, result: result, position: p.want.position, list: d, version: r.version}
+	p.pending = &pendingResponse{nonce: r.nonce, result: result, position: p.want.position, list: d, version: r.version, usable: p.usableBefore(now, d)}
 	p.sent, p.nonce, p.sentAt = result, r.nonce, now
 	p.answered, p.answerDue, p.idle = true, false, nil
 	p.noteSent(now, r)

@@ -21,8 +21,28 @@ type retention struct {
 // likely to be in use, and the last are forgotten.
 const maxRetained = 16
 
+// usableBefore returns the names of resources that a response replaces by others which refer to less, and that the
+// client can use at the moment at which the response is sent. Of those that become complete afterwards nobody
+// knows whether the client had read the response by then.
+func (p *watch) usableBefore(now time.Time, d *difference) []string {
+	if !d.leaves && len(p.stale) == 0 {
+		return nil
+	}
+	var names []string
+	for _, ch := range d.changes {
+		if ch.old == nil {
+			ch.old = p.stale[ch.name]
+		}
+		if ch.new != nil && ch.leaves() && !ch.old.placeholder && p.session.group.readiness(p.session, ch.old, false, now, 0) == ready {
+			names = append(names, ch.name)
+		}
+	}
+	return names
+}
+
 // retain keeps the versions that an acknowledged response replaced, where the client may still use them.
-func (p *watch) retain(now time.Time, acknowledged *difference) {
+func (p *watch) retain(now time.Time, f *pendingResponse) {
+	acknowledged := f.list
 	if !acknowledged.leaves && !acknowledged.claims && len(p.retained)+len(p.stale) == 0 {
 		return
 	}
@@ -42,7 +62,8 @@ func (p *watch) retain(now time.Time, acknowledged *difference) {
 			delete(p.retained, ch.name)
 			continue
 		}
-		if p.retained[ch.name] == nil && !ch.leaves() {
+		kept := p.retained[ch.name]
+		if kept == nil && !ch.leaves() {
 			continue
 		}
 		if r, current := p.current(ch.new); p.session.group.readiness(p.session, r, current, now, 0) == ready {
@@ -50,9 +71,11 @@ func (p *watch) retain(now time.Time, acknowledged *difference) {
 			continue
 		}
 		if ch.leaves() {
-			kept := p.retainVersion(now, ch.name, ch.old)
-			kept.usable = kept.usable || !ch.old.placeholder && p.session.group.readiness(p.session, ch.old, false, now, 0) == ready
+			kept = p.retainVersion(now, ch.name, ch.old)
+			_, usable := slices.BinarySearch(f.usable, ch.name)
+			kept.usable = kept.usable || usable
 		}
+		kept.usable = kept.usable && !p.rejections.mayLack(ch.name)
 	}
 }
 
@@ -133,13 +156,11 @@ func (p *watch) released(now time.Time, name string, kept *retention) bool {
 	if _, refused := p.refusedVersion(name); refused || p.repeating(name) {
 		return false
 	}
-	r := p.acked.get(name)
-	if r == nil {
+	if p.acked.get(name) == nil {
 		return true
 	}
-	r, current := p.current(r)
 	kept.due = time.Time{}
-	switch p.session.group.readiness(p.session, r, current, now, 0) {
+	switch p.session.group.readinessWith(p.session, p, name, now, 0) {
 	case ready:
 		return true
 	case expected:
@@ -210,6 +231,18 @@ func (g *group) readinessOf(s *session, ref Ref, current bool, now time.Time, de
 	case q.retained[ref.Name] != nil && q.retained[ref.Name].usable:
 		return ready
 	}
-	r, current := q.current(q.acked.get(ref.Name))
-	return g.readiness(s, r, current, now, depth+1)
+	return g.readinessWith(s, q, ref.Name, now, depth+1)
+}
+
+// readinessWith is how far the client is with what the version of name that it acknowledged refers to. If another
+// is on its way, that has to be complete, too: a client that reads it before the first is complete uses neither.
+func (g *group) readinessWith(s *session, q *watch, name string, now time.Time, depth int) readiness {
+	has, next := q.acked.get(name), q.sent.get(name)
+	r, current := q.current(has)
+	worst := g.readiness(s, r, current, now, depth)
+	if next != nil && next != has && worst != lacking {
+		r, current = q.current(next)
+		worst = max(worst, g.readiness(s, r, current, now, depth))
+	}
+	return worst
 }

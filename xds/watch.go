@@ -82,6 +82,7 @@ type pendingResponse struct {
 	version  string
 	shrunk   bool     // the client asks for less than when this was sent
 	touched  []string // names that were to be sent again because what refers to them changed
+	usable   []string // names whose former version, which refers to more, was complete
 }
 
 // limit returns c without what the client no longer asks for, of what it means by the names in
@@ -161,7 +162,7 @@ func (p *watch) answer(now time.Time, r *request) {
 		p.acked = p.sent
 	}
 	p.session.group.touchSiblings(p, f.list)
-	p.retain(now, f.list)
+	p.retain(now, f)
 	p.noteStale(slices.Values(f.list.changes))
 	p.accept(f)
 	p.session.group.changed(p.session)
