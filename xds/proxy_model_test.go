@@ -28,7 +28,6 @@ type proxy struct {
 	has      map[string]map[string]string // type -> name -> body, as given last
 	active   map[string]map[string]string // of the types that warm: what is in use
 	given    map[Ref]int                  // when: the number of the delivery
-	dropped  map[Ref]string               // what it had of names that it dropped
 	count    int
 	requests int          // sent so far, on all streams
 	excused  map[Ref]bool // of which the server cannot know that the client has them
@@ -41,7 +40,7 @@ const proxyBad = "!"
 var proxyTypes = []string{ClusterType, EndpointType, ListenerType, ScopedRouteType, RouteType, SecretType}
 
 func newProxy() *proxy {
-	p := &proxy{has: map[string]map[string]string{}, active: map[string]map[string]string{}, given: map[Ref]int{}, dropped: map[Ref]string{}, excused: map[Ref]bool{}, partial: map[Ref]bool{}}
+	p := &proxy{has: map[string]map[string]string{}, active: map[string]map[string]string{}, given: map[Ref]int{}, excused: map[Ref]bool{}, partial: map[Ref]bool{}}
 	for _, typeURL := range proxyTypes {
 		p.has[typeURL], p.active[typeURL] = map[string]string{}, map[string]string{}
 	}
@@ -300,17 +299,9 @@ func (l *link) ask(typeURL string, drop bool) {
 		}
 	}
 	if !wildcard {
-		for name, body := range p.has[typeURL] {
+		for name := range p.has[typeURL] {
 			if !needs[name] {
 				p.drop(Ref{typeURL, name})
-				p.dropped[Ref{typeURL, name}] = body
-			}
-		}
-		for name := range needs {
-			// A server that sends something meanwhile does not see that a name was dropped and asked for again.
-			leaf := typeURL == EndpointType || typeURL == SecretType
-			if body, ok := p.dropped[Ref{typeURL, name}]; leaf && ok && !before[name] && !r.delta && p.has[typeURL][name] == "" {
-				p.has[typeURL][name] = body
 			}
 		}
 	}

@@ -56,21 +56,23 @@ func (s *session) receive(now time.Time, r *request) error {
 	if p == nil {
 		p = s.open(r.typeURL)
 	}
+	answers := false
+	receive := p.receiveDelta
+	if !s.delta {
+		receive = p.receiveSotW
+	}
 	if r.nonce != "" && !p.fresh {
 		p.unanswered = 0
-		if p.pending != nil && r.nonce == p.pending.nonce {
-			p.answer(now, r)
-		}
+		answers = p.pending != nil && r.nonce == p.pending.nonce
 		if r.nonce != p.nonce && !s.delta {
-			return nil // C025
+			receive = p.receiveStale
 		}
-	}
-	receive := p.receiveSotW
-	if s.delta {
-		receive = p.receiveDelta
 	}
 	if err := receive(now, r); err != nil {
 		return err
+	}
+	if answers { // for what the client asks for by now, which it took from the response
+		p.answer(now, r)
 	}
 	return p.boundRepeats()
 }

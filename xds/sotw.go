@@ -49,6 +49,25 @@ func (p *watch) receiveSotW(now time.Time, r *request) error {
 	return nil
 }
 
+// receiveStale takes a request that was sent before the client had read the latest response. It is not answered, and
+// what it asks for is in the client's next request (C025). But the client has dropped the names that are not in it:
+// those that the next request has again are sent again (C050).
+func (p *watch) receiveStale(_ time.Time, r *request) error {
+	if r.sameNames || p.fresh {
+		return nil
+	}
+	_, dropped := differenceOf(p.asked, canonicalNames(r.names))
+	if len(dropped) == 0 {
+		return nil
+	}
+	p.last = encodedNames{}
+	if err := p.ask(p.wildcard, without(p.asked, dropped)); err != nil {
+		return err
+	}
+	p.limitAll(nil)
+	return nil
+}
+
 // claimVersion takes the version that a client which comes back says it has. If that is what it
 // would get, the first answer is spared (C038), but only to those that ask for everything (C039).
 // Otherwise the client has something that is not known here.

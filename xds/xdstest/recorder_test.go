@@ -78,6 +78,15 @@ var cases = []struct {
 		s.say(sotwOf(clusters, "v2", "4", cluster("a", 1)))
 		s.ask(sotw(clusters, "4"))
 	}, xdstest.Options{}},
+	{"a name that is not in a stale request is dropped", "", func(s *script) {
+		s.ask(sotw(routes, "", "a", "b"))
+		s.say(sotwOf(routes, "v1", "1", route("a", "x"), route("b", "x")))
+		s.ask(sotw(routes, "1", "a", "b"))
+		s.say(sotwOf(routes, "v2", "2", route("a", "y")))
+		s.ask(sotw(routes, "1", "a"))
+		s.ask(sotw(routes, "2", "a", "b"))
+		s.say(sotwOf(routes, "v3", "3", route("b", "x")))
+	}, xdstest.Options{}},
 	{"rejected, then what was good and a correction", "", func(s *script) {
 		s.ask(sotw(clusters, ""))
 		s.say(sotwOf(clusters, "v1", "1", cluster("a", 1)))

@@ -1,6 +1,9 @@
 package xdstest
 
-import "maps"
+import (
+	"maps"
+	"slices"
+)
 
 // request notes what a client says.
 func (s *stream) request(m *Message) {
@@ -52,7 +55,8 @@ func (t *typed) subscribeDelta(m *Message, first bool) {
 
 func (t *typed) subscribeSotW(m *Message, again bool) {
 	if m.Nonce != "" && m.Nonce != t.nonce {
-		return // stale (C025)
+		t.dropStale(m)
+		return
 	}
 	before := t.wanted
 	wasWild := t.wildcard
@@ -74,6 +78,16 @@ func (t *typed) subscribeSotW(m *Message, again bool) {
 	// A request that answers nothing asks for all it names once more.
 	if again || t.wildcard != wasWild || !maps.Equal(before, t.wanted) {
 		t.prompted = true
+	}
+}
+
+// dropStale notes the names that are not in a request with an old nonce. What such a request asks for does not count
+// (C025), but the client has dropped the others.
+func (t *typed) dropStale(m *Message) {
+	for name := range t.wanted {
+		if !slices.Contains(m.Names, name) {
+			t.release(name)
+		}
 	}
 }
 
