@@ -11,8 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -117,14 +115,14 @@ type running struct {
 	done   chan struct{}
 	status int
 	err    error
-	log    *output
+	log    *machine.Output
 }
 
 // run runs an agent, with a log that the test shows when it fails.
 func (m *testMesh) run(o Options) *running {
 	m.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &running{t: m.t, end: cancel, hurry: make(chan struct{}), done: make(chan struct{}), log: &output{}}
+	r := &running{t: m.t, end: cancel, hurry: make(chan struct{}), done: make(chan struct{}), log: &machine.Output{}}
 	o.Hurry, o.Log = r.hurry, slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if o.Stderr == io.Discard {
 		o.Stderr = r.log
@@ -196,22 +194,4 @@ func get(t *testing.T, url string) (string, error) {
 		err = fmt.Errorf("%s", response.Status)
 	}
 	return string(bytes.TrimSpace(body)), err
-}
-
-// output collects what several write.
-type output struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }

@@ -1,7 +1,6 @@
 package envoy_test
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -54,7 +52,7 @@ func runStatic(t *testing.T, documents string, node mesh.Node, ca string, sets .
 // startEnvoy runs cmd until the test ends. It shows the output if the test fails.
 func startEnvoy(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
-	var said output
+	var said machine.Output
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -66,24 +64,6 @@ func startEnvoy(t *testing.T, cmd *exec.Cmd) {
 			t.Logf("Envoy: %s", said.String())
 		}
 	})
-}
-
-// output is a buffer that can be read while it is written.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }
 
 // waitFor calls check repeatedly until it returns no error.

@@ -1,38 +1,20 @@
 package process
 
 import (
-	"bytes"
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/doyen-mesh/doyen/test/machine"
 )
 
-// output collects what children write.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
 // startApp starts one of the test applications and waits until it has written something, if it does.
-func startApp(t *testing.T, name string, speaks bool) (*Process, *output) {
+func startApp(t *testing.T, name string, speaks bool) (*Process, *machine.Output) {
 	t.Helper()
-	out := &output{}
+	out := &machine.Output{}
 	p, err := Start(Command{Path: os.Args[0], Env: append(os.Environ(), testApp+"="+name), Stdout: out, Stderr: out})
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func testPage(t *testing.T, name string, least int) {
 	demo := start(t, "demo", nil, doyen, "demo", "--dir", filepath.Join(dir, "mesh"))
 	eventually(t, "the demo runs", func() string {
 		if !strings.Contains(demo.output.String(), "in sync;") {
-			return "so far it says: " + demo.output.tail(500)
+			return "so far it says: " + demo.output.Tail(500)
 		}
 		return ""
 	})

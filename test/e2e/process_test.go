@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"sync"
@@ -20,7 +19,7 @@ const patience = 60 * time.Second
 type process struct {
 	*exec.Cmd
 	name   string
-	output *log
+	output *machine.Output
 	ended  chan struct{} // closed once it has been reaped
 	last   func()        // runs once before the test ends it; never nil
 }
@@ -28,7 +27,7 @@ type process struct {
 // start runs a program in a process group of its own, so that no process of it outlives the test.
 func start(t *testing.T, name string, env []string, path string, args ...string) *process {
 	t.Helper()
-	p := &process{Cmd: exec.Command(path, args...), name: name, output: &log{}, ended: make(chan struct{}), last: func() {}}
+	p := &process{Cmd: exec.Command(path, args...), name: name, output: &machine.Output{}, ended: make(chan struct{}), last: func() {}}
 	p.Env = append(append(os.Environ(), "DOYEN_ENVOY="+machine.Envoy(t)), env...)
 	p.Stdout, p.Stderr = p.output, p.output
 	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -42,7 +41,7 @@ func start(t *testing.T, name string, env []string, path string, args ...string)
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("--- output of %s\n%s", name, p.output.tail(4000))
+			t.Logf("--- output of %s\n%s", name, p.output.Tail(4000))
 		}
 	})
 	return p
@@ -86,29 +85,6 @@ func (p *process) wait(t *testing.T) int {
 		t.Fatalf("%s did not end within %v", p.name, patience)
 		return -1
 	}
-}
-
-// log is output that can be read while it is written.
-type log struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-func (l *log) tail(n int) string {
-	s := l.String()
-	return s[max(0, len(s)-n):]
 }
 
 // eventually waits until check returns "", and fails the test with the last result at the deadline.
