@@ -3,6 +3,7 @@ package compile_test
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,34 @@ func TestCache(t *testing.T) {
 		}
 		last = cache.Misses()
 		runtime.KeepAlive(docs)
+	}
+}
+
+// TestCompilationCopiesLittle compiles a caller of ten services whose documents are compiled already. Resolved settings
+// are shared, and the reads have the same order each time.
+func TestCompilationCopiesLittle(t *testing.T) {
+	text := "kind: Service\nname: web\nports: 8080\ncalls: [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9]\n"
+	for i := range 10 {
+		text += fmt.Sprintf("---\nkind: Service\nname: s%d\nports: 8080\ntraffic: {timeout: 3s}\n", i)
+	}
+	docs, cache := parse(t, text), compile.NewCache()
+	view := mesh.View{Node: mesh.Node{Role: mesh.Sidecar, Service: "web"}}
+	_, first, err := cache.Track(docs, view)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	const rounds = 100
+	for range rounds {
+		_, reads, err := cache.Track(docs, view)
+		if err != nil || !slices.Equal(first, reads) {
+			t.Fatalf("reads %v, %v: want %v", reads, err, first)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if bytes := (after.TotalAlloc - before.TotalAlloc) / rounds; bytes > 30_000 {
+		t.Errorf("a compilation allocates %d bytes: want at most 30000", bytes)
 	}
 }
 

@@ -24,9 +24,9 @@ func Compile(docs *config.Documents, view mesh.View) (ir.Proxy, error) {
 // Track does what Compile does, and returns which documents determined the result, whether it is a proxy or an error.
 // A server uses a Cache instead.
 func Track(docs *config.Documents, view mesh.View) (ir.Proxy, Reads, error) {
-	tracked := &documents{set: docs, reads: map[config.Key]struct{}{}}
+	tracked := &documents{set: docs}
 	p, err := resolve(tracked, view.Node)
-	return p, tracked.read(), err
+	return p, tracked.reads, err
 }
 
 func resolve(docs *documents, node mesh.Node) (ir.Proxy, error) {

@@ -66,7 +66,7 @@ var grpcRetryWords = []string{"cancelled", "deadline-exceeded", "internal", "res
 // notAppliedByGRPC lists the settings of a call that come from a document and that gRPC programs do not support.
 func notAppliedByGRPC(c call) (all []ir.NotApplied) {
 	for _, s := range config.Settings() {
-		value, origin := s.Of(&c.traffic)
+		value, origin := s.Of(c.traffic)
 		why := ignoredByGRPC[s.Path]
 		if on, ok := value.Interface().([]string); ok && slices.ContainsFunc(on, unknownToGRPC) {
 			why = "gRPC retries on " + strings.Join(grpcRetryWords, ", ") + " only (gRFC A44)"

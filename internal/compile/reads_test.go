@@ -23,8 +23,8 @@ func TestReads(t *testing.T) {
 		want []config.Key
 	}{
 		{mesh.Node{Role: mesh.EdgeProxy, Edge: "public"}, meshAnd(config.EdgeKey("public"), config.ServiceKey("web"))},
-		{mesh.Node{Role: mesh.Sidecar, Service: "web"}, meshAnd(config.ServiceKey("users"), config.ServiceKey("web"), config.ExternalKey("users"))},
-		{mesh.Node{Role: mesh.Proxyless, Service: "web"}, meshAnd(config.ServiceKey("users"), config.ServiceKey("web"), config.ExternalKey("users"))},
+		{mesh.Node{Role: mesh.Sidecar, Service: "web"}, meshAnd(config.ServiceKey("users"), config.ServiceKey("web"))},
+		{mesh.Node{Role: mesh.Proxyless, Service: "web"}, meshAnd(config.ServiceKey("users"), config.ServiceKey("web"))},
 		{mesh.Node{Role: mesh.Sidecar, Service: "orders"}, []config.Key{config.ServiceKey("orders")}},
 		{mesh.Node{Role: mesh.Sidecar, Service: "nobody"}, []config.Key{config.ServiceKey("nobody")}},
 		{mesh.Node{Role: mesh.EdgeProxy, Edge: "nobody"}, []config.Key{config.EdgeKey("nobody")}},

@@ -224,6 +224,9 @@ func (c *compiler) finish(r result) {
 
 // index records which documents the compilation of e read.
 func (c *compiler) index(e *entry, reads compile.Reads) {
+	if slices.Equal(e.reads, reads) {
+		return // most edits change settings only
+	}
 	c.unindex(e)
 	e.reads = reads
 	for _, key := range reads {
