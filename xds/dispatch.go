@@ -35,6 +35,27 @@ func wakeAll(watchers []waker) {
 	}
 }
 
+// wakeFirst is wakeAll for a few streams that do not wait for the rounds of others: they have a dispatcher of their
+// own, which begins to wait between rounds when it has much to do itself. A stream may be queued at both.
+func wakeFirst(watchers []waker) {
+	rounds := map[*dispatcher][]*stream{}
+	for _, w := range watchers {
+		st, isStream := w.(*stream)
+		if !isStream {
+			w.wake()
+			continue
+		}
+		st.woken.Store(true)
+		if st.first.CompareAndSwap(false, true) {
+			d := &st.server.dispatchFirst
+			rounds[d] = append(rounds[d], st)
+		}
+	}
+	for d, streams := range rounds {
+		d.add(streams...)
+	}
+}
+
 // add queues streams. It never blocks.
 func (d *dispatcher) add(streams ...*stream) {
 	d.mu.Lock()

@@ -2,7 +2,9 @@ package xds
 
 import (
 	"context"
+	"sync"
 	"testing"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/grpc"
@@ -127,5 +129,61 @@ func TestTotalsLookAtNoStream(t *testing.T) {
 	st.finish()
 	if got := server.Totals(); got.Nodes != 0 || len(got.Types) != 0 {
 		t.Errorf("%+v when the stream has ended", got)
+	}
+}
+
+// hookedStream is a gRPC stream that tells what is sent on it.
+type hookedStream struct {
+	countingStream
+	send func(*response)
+}
+
+func (h *hookedStream) SendMsg(m any) error {
+	h.send(m.(*response))
+	return nil
+}
+
+// Changed endpoints of a few clients are sent while a round of other changes is under way: they do not wait for its
+// end, nor for the time until the next one.
+func TestEndpointsDoNotWaitForRounds(t *testing.T) {
+	clusters, endpoints := NewLinearCache(ClusterType), NewLinearCache(EndpointType)
+	server := NewServer(NewMux(MuxOptions{Types: map[string]Source{EndpointType: endpoints}, Default: clusters}), ServerOptions{})
+	t.Cleanup(server.Shutdown)
+	put := func(cache *LinearCache, typeURL, body string) {
+		cache.Put(NewResource(typeURL, "a", []byte(body), ResourceOptions{}))
+	}
+	put(clusters, ClusterType, "1")
+	put(endpoints, EndpointType, "1")
+	arrived, round := make(chan struct{}, 10), make(chan struct{}, 10)
+	open := func(id, typeURL string, send func(*response)) {
+		st := newTestStream(t, server, &hookedStream{send: send}, &request{delta: true, typeURL: typeURL, node: &corev3.Node{Id: id}})
+		nonce := ""
+		st.grpc.(*hookedStream).send = func(r *response) { nonce = r.nonce }
+		if err := st.handle(&request{delta: true, typeURL: typeURL, names: []string{"a"}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := st.handle(&request{delta: true, typeURL: typeURL, nonce: nonce}); err != nil {
+			t.Fatal(err)
+		}
+		st.grpc.(*hookedStream).send = send
+	}
+	open("endpoints", EndpointType, func(*response) { arrived <- struct{}{} })
+	var once sync.Once
+	for _, id := range []string{"1", "2"} {
+		open(id, ClusterType, func(*response) {
+			once.Do(func() {
+				put(endpoints, EndpointType, "2")
+				select {
+				case <-arrived:
+				case <-time.After(10 * time.Second):
+					t.Error("the endpoints wait for the end of the round")
+				}
+			})
+			round <- struct{}{}
+		})
+	}
+	put(clusters, ClusterType, "2")
+	for range 2 {
+		<-round
 	}
 }

@@ -74,8 +74,16 @@ func (p *pool) publish(tables map[string]*table) {
 		affected = p.allSubscriptions()
 	}
 	watchers := watchersOf(affected)
+	wake := wakeAll
+	if len(watchers) < fewStreams && areEndpoints(affected) {
+		wake = wakeFirst // clients must not go on calling an instance because many routes change meanwhile
+	}
 	p.mu.Unlock()
-	wakeAll(watchers)
+	wake(watchers)
+}
+
+func areEndpoints(all []*subscription) bool {
+	return !slices.ContainsFunc(all, func(s *subscription) bool { return s.collection.typeURL != EndpointType })
 }
 
 // replaceAll is publish for tables that are all there is: other types become empty.

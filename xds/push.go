@@ -36,6 +36,7 @@ func (st *stream) pushLocked(mayBlock bool) {
 	g := st.session.group
 	for !st.closed {
 		// Whoever publishes wakes the streams that this concerns, so others need not look.
+		st.first.Store(false)
 		look := st.woken.Swap(false) || st.unseen
 		st.rerun, st.unseen = false, false
 		if st.moved.CompareAndSwap(true, false) {

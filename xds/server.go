@@ -23,10 +23,12 @@ type Server struct {
 	rules     rules
 	bodyCache bodyCache
 	dispatch  dispatcher
-	unfollow  func()
-	streamID  atomic.Uint64
-	waiters   waiters
-	tallies   tallies
+	// dispatchFirst is for the streams of wakeFirst.
+	dispatchFirst dispatcher
+	unfollow      func()
+	streamID      atomic.Uint64
+	waiters       waiters
+	tallies       tallies
 
 	shutdown sync.Once
 	stopping chan struct{} // closed by Shutdown
@@ -90,6 +92,7 @@ func (s *Server) Shutdown() {
 	s.unfollow()
 	s.open.Wait()
 	s.dispatch.wait()
+	s.dispatchFirst.wait()
 	s.bodyCache.stop()
 }
 

@@ -21,7 +21,8 @@ type stream struct {
 	session session
 	info    StreamInfo
 	opened  time.Time
-	woken   atomic.Bool // queued at the dispatcher
+	woken   atomic.Bool // queued at a dispatcher
+	first   atomic.Bool // queued at the one of wakeFirst
 	moved   atomic.Bool // the node may belong to other pools now
 
 	// Guarded by the server's lock.
