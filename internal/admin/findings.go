@@ -14,6 +14,8 @@ import (
 const (
 	// pendingGrace is the time for a proxy to acknowledge a change. Warming a cluster takes a few seconds.
 	pendingGrace = 30 * time.Second
+	// storeGrace is the time for a store to come back from a restart or a failover.
+	storeGrace = 5 * time.Second
 	// duplicateGrace is the time to detect the broken connection of a client that has reconnected: the server's
 	// keepalive takes up to two minutes.
 	duplicateGrace = 2*time.Minute + 10*time.Second
@@ -23,6 +25,13 @@ const (
 func findings(s api.Status, unhealthy []serviceCount, missingEdges []mesh.EdgeName, now time.Time) []api.Finding {
 	found := []api.Finding{}
 	found = append(found, documentFindings(s.Config)...)
+	if store := s.Store; store != nil && !store.Connected && now.Sub(store.Since) >= storeGrace {
+		found = append(found, api.Finding{
+			Kind: api.StoreAway, Subject: store.Address, Since: store.Since,
+			Message: fmt.Sprintf("does not answer: %s; this server serves what it knows, and %s for the others", cmp.Or(store.Error, "no answer yet"), waiting(store.Unwritten)),
+			Hint:    "what waits is on this server's disk too, and is merged by itself when the store answers",
+		})
+	}
 	for _, d := range s.Expiry {
 		found = append(found, api.Finding{
 			Kind: api.ExpiryPaused, Subject: d.Service, Since: d.Since,
@@ -119,6 +128,14 @@ func duplicates(proxies []api.Proxy, now time.Time) []api.Finding {
 		}
 	}
 	return found
+}
+
+// waiting says how many changes wait.
+func waiting(n int) string {
+	if n == 1 {
+		return "1 change waits"
+	}
+	return fmt.Sprintf("%d changes wait", n)
 }
 
 func plural(n int, thing string) string {

@@ -29,6 +29,9 @@ func (a *admin) status(w http.ResponseWriter, _ *http.Request) {
 	var failing []serviceCount
 	status.Summary.Instances, failing = countAll(state, a.Control.ProxyGone)
 	status.Proxies, status.Summary.Proxies = seen.proxies()
+	if a.Store != nil {
+		status.Store = a.Store()
+	}
 	status.Findings = findings(status, failing, seen.missingEdges(status.Proxies), time.Now())
 	httpapi.Write(w, http.StatusOK, status)
 }

@@ -20,6 +20,7 @@ import (
 func (i Invocation) server() *cobra.Command {
 	o := server.Options{GRPC: server.DefaultGRPC, HTTP: server.DefaultHTTP, Version: i.Version}
 	var logs logging
+	var store storeFlags
 	cmd := &cobra.Command{
 		Use:   "server --config DIR",
 		Short: "Run a server for a folder of documents",
@@ -29,13 +30,17 @@ A change of the folder takes effect as soon as the whole folder is valid; until 
 Both ports listen on loopback by default, because there is no authentication yet.`,
 		Example: `  doyen server --config ./mesh
   doyen server --config /etc/doyen --data /var/lib/doyen \
-    --grpc 10.0.0.2:18000 --http 10.0.0.2:18001`,
+    --grpc 10.0.0.2:18000 --http 10.0.0.2:18001
+  doyen server --config /etc/doyen --store redis://10.0.0.5:6379   # any number of servers, with the same --store`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.Config == "" {
 				return usage("for example: doyen server --config ./mesh", "--config is required: the folder of documents")
 			}
 			o.Log = logs.logger(i)
+			if err := store.open(i, &o); err != nil {
+				return err
+			}
 			return i.runServer(cmd, o)
 		},
 	}
@@ -44,6 +49,7 @@ Both ports listen on loopback by default, because there is no authentication yet
 	flags.StringVar(&o.Data, "data", "", "`folder` for state that survives a restart: instances and the last accepted documents (default: a folder for each --config in ~/.local/state/doyen)")
 	flags.Var(hostPortValue(&o.GRPC), "grpc", "listen address for proxies (xDS)")
 	flags.Var(hostPortValue(&o.HTTP), "http", "listen address for the API, agents and metrics")
+	store.add(cmd)
 	flags.StringSliceVar(&o.Hosts, "http-host", nil, "DNS `name` by which clients may call the API, in addition to IP addresses and localhost")
 	flags.BoolVar(&o.Profiles, "pprof", false, "serve the Go profiler's pages (/debug/pprof/) on the HTTP port")
 	fromEnvironment(cmd, "config", "DOYEN_CONFIG")

@@ -37,9 +37,27 @@ func (r statusReport) overview() {
 	r.field("documents", "revision %s is in force%s", r.Config.Revision, folder)
 	r.field("instances", "%s", instanceCounts(r.Summary.Instances))
 	r.field("proxies", "%s", r.proxyCounts())
+	if s := r.Store; s != nil {
+		r.field("store", "%s", r.store(s))
+	}
 	r.findings()
 	r.notes()
 	r.proxies()
+}
+
+// store describes the store in which servers share instances.
+func (r statusReport) store(s *api.Store) string {
+	text := s.Address + ", connected"
+	if !s.Connected {
+		text = s.Address + ", DOES NOT ANSWER"
+	}
+	if !s.Since.IsZero() {
+		text += " for " + span(r.now.Sub(s.Since))
+	}
+	if s.Unwritten > 0 {
+		text += fmt.Sprintf(", %s not written yet", count(s.Unwritten, "change"))
+	}
+	return text
 }
 
 func (r statusReport) proxyCounts() string {

@@ -56,8 +56,11 @@ func (s *server) build(ctx context.Context) error {
 		return fmt.Errorf("registry: %w", err)
 	}
 	s.closers = append(s.closers, store.Close)
-	if s.registry, err = registry.New(ctx, registry.Options{Store: store, Log: s.Log}); err != nil {
+	if s.registry, err = registry.New(ctx, registry.Options{Store: store, Shared: s.Store != nil, Log: s.Log}); err != nil {
 		return fmt.Errorf("registry: %w", err)
+	}
+	if err := s.openStore(); err != nil {
+		return err
 	}
 	if err := s.openDocuments(); err != nil {
 		return err
@@ -108,7 +111,7 @@ func (s *server) handler() http.Handler {
 	return admin.Handler(admin.Options{
 		Version: s.Version, Started: time.Now(), Hosts: s.Hosts, Profiles: s.Profiles,
 		Documents: s.documents, Registry: s.registry, Control: s.control, XDS: s.xds,
-		Metrics: s.metricsPage(),
+		Metrics: s.metricsPage(), Store: s.storeStatus,
 		Instances: api.Handler(api.Options{
 			Registry:  s.registry,
 			Known:     s.known,

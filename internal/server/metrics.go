@@ -23,7 +23,7 @@ func (s *server) metricsPage() http.Handler {
 
 // collectors returns the collectors of doyen's own metrics.
 func (s *server) collectors() []prometheus.Collector {
-	return []prometheus.Collector{s.metrics, xdsmetrics.Status(s.xds), newMeshCollector(s)}
+	return []prometheus.Collector{s.metrics, xdsmetrics.Status(s.xds), newMeshCollector(s), newStoreCollector(s)}
 }
 
 // meshCollector collects the metrics of documents and instances at each scrape.

@@ -20,6 +20,8 @@ import (
 	"github.com/doyen-mesh/doyen/internal/config/source"
 	"github.com/doyen-mesh/doyen/internal/control"
 	"github.com/doyen-mesh/doyen/internal/registry"
+	"github.com/doyen-mesh/doyen/internal/registry/share"
+	"github.com/doyen-mesh/doyen/internal/registry/share/redisengine"
 	"github.com/doyen-mesh/doyen/xds"
 	"github.com/doyen-mesh/doyen/xds/xdsmetrics"
 )
@@ -33,17 +35,27 @@ const (
 // shutdownPatience is how long open HTTP requests may take to end.
 const shutdownPatience = 3 * time.Second
 
+// storePatience is how long a server that starts waits for what other servers know.
+const storePatience = 2 * time.Second
+
 // Options are how a server runs.
 type Options struct {
 	Config   string   // folder of documents
 	Data     string   // folder for the warm copy: instances and the last accepted documents
 	GRPC     string   // address for xDS; "" is DefaultGRPC
 	HTTP     string   // address for API and metrics; "" is DefaultHTTP
+	Store    *Store   // shared with other servers; nil: this server is alone
 	Hosts    []string // DNS names under which the HTTP API may be called, besides IP addresses and localhost
 	Profiles bool     // serve the Go profiler's pages on HTTP
 	Version  string   // of this binary
 	Log      *slog.Logger
 	Ready    func(grpc, http net.Addr) // called once both ports serve; may be nil
+}
+
+// Store is where servers share instances.
+type Store struct {
+	Address  redisengine.Address
+	Password redisengine.Password
 }
 
 // InvalidError is why a server does not start with a folder that has problems if no earlier content of it was ever
@@ -62,6 +74,7 @@ type server struct {
 	Options
 	documents *source.Folder
 	registry  *registry.Registry
+	sharer    *share.Sharer // nil: instances are not shared
 	control   *control.Control
 	xds       *xds.Server
 	metrics   *xdsmetrics.Metrics
@@ -79,13 +92,17 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, part := range []func(context.Context) error{
+	parts := []func(context.Context) error{
 		s.documents.Run,
 		s.registry.Run,
 		s.control.Run,
 		s.xds.Run,
 		s.serve,
-	} {
+	}
+	if s.sharer != nil {
+		parts = append(parts, s.sharer.Run)
+	}
+	for _, part := range parts {
 		group.Go(func() error { return part(ctx) })
 	}
 	return errors.Join(group.Wait(), s.close())
@@ -99,6 +116,7 @@ func (s *server) serve(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
+	s.awaitStore(ctx)
 	onGRPC, onHTTP, err := s.listen()
 	if err != nil {
 		return err
@@ -108,6 +126,18 @@ func (s *server) serve(ctx context.Context) error {
 		s.Ready(onGRPC.Addr(), onHTTP.Addr())
 	}
 	return s.serveOn(ctx, onGRPC, onHTTP)
+}
+
+// awaitStore waits until this server has what the store has, or does not answer soon.
+func (s *server) awaitStore(ctx context.Context) {
+	if s.sharer == nil {
+		return
+	}
+	select {
+	case <-s.sharer.Synced():
+	case <-time.After(storePatience):
+	case <-ctx.Done():
+	}
 }
 
 // serveOn serves on both ports until ctx ends, or one of them fails.

@@ -25,15 +25,25 @@ type mesh struct {
 	grpc   string // addresses of the server
 	http   string
 	server *process
+
+	arguments   []string // more of the server's
+	environment []string // likewise
 }
 
 // newMesh starts a server on a folder with the given documents, keyed by file name.
 func newMesh(t *testing.T, documents map[string]string) *mesh {
 	t.Helper()
+	return newMeshWith(t, documents, nil)
+}
+
+// newMeshWith is newMesh with more arguments and environment for the server.
+func newMeshWith(t *testing.T, documents map[string]string, environment []string, arguments ...string) *mesh {
+	t.Helper()
 	ports := machine.FreePorts(t, 2)
 	m := &mesh{
 		t: t, folder: t.TempDir(), data: t.TempDir(), state: t.TempDir(),
 		grpc: "127.0.0.1:" + strconv.Itoa(ports[0]), http: "127.0.0.1:" + strconv.Itoa(ports[1]),
+		arguments: arguments, environment: environment,
 	}
 	for name, text := range documents {
 		m.write(name, text)
@@ -56,7 +66,8 @@ func (m *mesh) write(name, text string) {
 
 func (m *mesh) startServer() {
 	m.t.Helper()
-	m.server = start(m.t, "server", nil, doyen, "server", "--config", m.folder, "--data", m.data, "--grpc", m.grpc, "--http", m.http)
+	arguments := append([]string{"server", "--config", m.folder, "--data", m.data, "--grpc", m.grpc, "--http", m.http}, m.arguments...)
+	m.server = start(m.t, "server", m.environment, doyen, arguments...)
 	eventually(m.t, "the server answers", func() string {
 		select {
 		case <-m.server.ended:

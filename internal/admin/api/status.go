@@ -6,7 +6,8 @@ import "time"
 type Status struct {
 	Server   Server    `json:"server"`
 	Config   Config    `json:"config"`
-	Expiry   []Doubt   `json:"expiry"` // paused expiry, by service; empty when leases end as they should
+	Expiry   []Doubt   `json:"expiry"`          // paused expiry, by service; empty when leases end as they should
+	Store    *Store    `json:"store,omitempty"` // where servers share instances; absent when this one does not
 	Summary  Summary   `json:"summary"`
 	Findings []Finding `json:"findings"` // what is wrong; empty when nothing is
 	Proxies  []Proxy   `json:"proxies"`  // by node and client
@@ -44,6 +45,7 @@ const (
 	DocumentsUnreadable FindingKind = "documents-unreadable" // the folder cannot be read
 	DocumentsRefused    FindingKind = "documents-refused"    // the folder has problems
 	DocumentsHeld       FindingKind = "documents-held"       // a change waits for a person
+	StoreAway           FindingKind = "store-away"           // the store in which servers share instances does not answer
 	ExpiryPaused        FindingKind = "expiry-paused"        // too many instances stopped checking in at once
 	ServiceUnhealthy    FindingKind = "service-unhealthy"    // none of a service's instances is healthy
 	EdgeMissing         FindingKind = "edge-missing"         // no proxy runs an Edge document
@@ -70,6 +72,17 @@ type Config struct {
 	Error    string    `json:"error"`          // why the folder cannot be read; "" when it can
 	Folder   string    `json:"folder"`         // where the documents are
 	Since    time.Time `json:"since,omitzero"` // when Revision was accepted
+}
+
+// Store is the state of the store in which servers share instances.
+type Store struct {
+	Address   string    `json:"address"`
+	Connected bool      `json:"connected"`
+	Since     time.Time `json:"since,omitzero"`    // of Connected
+	Error     string    `json:"error,omitempty"`   // of the last call, when that failed
+	Unwritten int       `json:"unwritten"`         // changes at this server that are not in the store yet
+	Refused   uint64    `json:"refused,omitempty"` // entries of the store that are not valid
+	Compared  time.Time `json:"compared,omitzero"` // when the server last compared what it has with the store
 }
 
 // Problem is one mistake in a document.

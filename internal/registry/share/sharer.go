@@ -73,6 +73,7 @@ func New(r *registry.Registry, engine Engine, log *slog.Logger) *Sharer {
 		registry: r, engine: engine, log: log,
 		name: strconv.FormatUint(rand.Uint64(), 36),
 		wake: make(chan struct{}, 1), synced: make(chan struct{}),
+		status: Status{Since: time.Now()},
 	}
 	for shard := range s.shards {
 		s.shards[shard].stale = true

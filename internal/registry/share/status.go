@@ -34,7 +34,7 @@ func (s *Sharer) failed(err error) {
 	s.mu.Lock()
 	first := s.status.Err == nil
 	s.status.Err = err
-	if s.status.Connected || s.status.Since.IsZero() {
+	if s.status.Connected {
 		s.status.Connected, s.status.Since = false, time.Now()
 	}
 	s.mu.Unlock()

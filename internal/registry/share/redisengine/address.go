@@ -31,6 +31,15 @@ type Address struct {
 // TLS are files in PEM form; "" is the system's authorities, and no certificate.
 type TLS struct{ Authorities, Certificate, Key string }
 
+// Password is a secret that does not print.
+type Password string
+
+// String hides the password.
+func (Password) String() string { return "[redacted]" }
+
+// GoString hides the password.
+func (Password) GoString() string { return "[redacted]" }
+
 var prefixForm = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
 
 // ParseAddress reads a URL such as redis://10.0.0.5:6379, rediss://doyen@redis.example.com/1?ca=/etc/ca.pem or

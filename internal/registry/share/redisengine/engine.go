@@ -37,14 +37,14 @@ type Engine struct {
 }
 
 // Open returns an engine at an address. It makes no connection yet. Its errors are those of the files for TLS.
-func Open(a Address, password string) (*Engine, error) {
+func Open(a Address, password Password) (*Engine, error) {
 	redis.SetLogger(silent{}) // what matters is in the errors
 	secure, err := a.TLS.config()
 	if err != nil {
 		return nil, fmt.Errorf("store: TLS: %w", err)
 	}
 	options := &redis.UniversalOptions{
-		Addrs: a.Hosts, MasterName: a.Master, DB: a.Database, Username: a.User, Password: password, TLSConfig: secure,
+		Addrs: a.Hosts, MasterName: a.Master, DB: a.Database, Username: a.User, Password: string(password), TLSConfig: secure,
 		DialTimeout: dialTimeout, ReadTimeout: answerTimeout, WriteTimeout: answerTimeout, ContextTimeoutEnabled: true,
 		DialerRetries: 1, MaxRetries: 1, PoolSize: share.Shards + 8, PipelinePoolSize: -1,
 		ClientName: "doyen", DisableIdentity: true,

@@ -28,7 +28,7 @@ func open(t testing.TB, url, password string) *redisengine.Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine, err := redisengine.Open(address, password)
+	engine, err := redisengine.Open(address, redisengine.Password(password))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,6 +119,11 @@ func TestErrorsHaveNoSecrets(t *testing.T) {
 	engine := open(t, "redis://"+server.Address(), "hunter2")
 	if _, err := engine.Versions(t.Context()); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("got %v, want an error without the password", err)
+	}
+	for _, form := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+		if text := fmt.Sprintf(form, struct{ P redisengine.Password }{"hunter2"}); strings.Contains(text, "hunter2") {
+			t.Errorf("%s prints %s", form, text)
+		}
 	}
 }
 

@@ -1,0 +1,37 @@
+package server
+
+import (
+	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/internal/registry/share"
+	"github.com/doyen-mesh/doyen/internal/registry/share/redisengine"
+)
+
+// openStore makes what shares instances with other servers.
+func (s *server) openStore() error {
+	if s.Store == nil {
+		return nil
+	}
+	engine, err := redisengine.Open(s.Store.Address, s.Store.Password)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, engine.Close)
+	s.sharer = share.New(s.registry, engine, s.Log.With("store", s.Store.Address.String()))
+	return nil
+}
+
+// storeStatus is how sharing goes; nil when instances are not shared.
+func (s *server) storeStatus() *api.Store {
+	if s.sharer == nil {
+		return nil
+	}
+	now := s.sharer.Status()
+	status := &api.Store{
+		Address: s.Store.Address.String(), Connected: now.Connected, Since: now.Since.UTC(), Unwritten: now.Unwritten,
+		Refused: now.Refused, Compared: now.LastRound.UTC(),
+	}
+	if now.Err != nil {
+		status.Error = now.Err.Error()
+	}
+	return status
+}
