@@ -67,6 +67,7 @@ type instance struct {
 	started *future[stranger] // once the application runs
 	ended   *future[int]      // the application's exit status
 	left    bool              // a server knows that the instance has left; used by the ends of parts
+	warned  time.Time         // since when Envoy says that it is draining, when no server does; used by the ends of parts
 }
 
 // stranger is what was at the application's ports before it was started; "" is nothing.
@@ -355,41 +356,6 @@ func (i *instance) mayStart(ctx context.Context) bool {
 func (i *instance) checkHealth(ctx context.Context, m *member) error {
 	m.conditions.Remark(string(i.started.value))
 	return m.health.Run(ctx)
-}
-
-// leave takes the instance out of the registry, and waits until its callers' proxies have acknowledged that. When the
-// application has ended there is nothing to wait for.
-func (i *instance) leave(ctx context.Context) {
-	select {
-	case <-i.member.known:
-	default:
-		return
-	}
-	wait := i.DrainTimeout / 2
-	select {
-	case <-i.ended.known:
-		ctx, wait = context.WithoutCancel(ctx), 0
-	default:
-		i.Log.Info("stopping: leaving the registry, draining, then ending the application")
-	}
-	i.left = i.member.value.lease.Leave(ctx, wait)
-}
-
-// drain lets requests in flight finish. Callers that no server has told of the end are refused new connections, so that
-// they choose another instance.
-func (i *instance) drain(ctx context.Context) {
-	select {
-	case <-i.ended.known:
-		return
-	case <-i.started.known:
-	default:
-		return
-	}
-	select {
-	case <-i.member.known:
-		i.member.value.envoy.Drain(ctx, !i.left)
-	default:
-	}
 }
 
 // grpcBootstrap is what a proxyless application starts from. The node must be told apart from others even

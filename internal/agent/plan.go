@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/agent/health"
@@ -26,7 +27,9 @@ type plan struct {
 	inbound  []netip.AddrPort      // where the ingress listens, as this machine reaches it
 	app      map[mesh.PortName]int // where the application listens
 	mainPort mesh.PortName
-	prober   health.Prober // asks the application for its health
+	// callersCheck is how often callers' proxies check the health of the instance.
+	callersCheck time.Duration
+	prober       health.Prober // asks the application for its health
 }
 
 // newPlan settles the ports that o leaves open for an instance of service. The ports in o must have been
@@ -36,7 +39,7 @@ func newPlan(o Options, service api.Service, chooser *portChooser) (*plan, error
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{service: service, app: app, mainPort: mainPort(service)}
+	p := &plan{service: service, app: app, mainPort: mainPort(service), callersCheck: callersCheck(service.Health)}
 	p.prober = health.NewProber(service.Health, protocolOf(service, healthPort(service)), netip.AddrPortFrom(o.listensOn(), uint16(app[healthPort(service)])).String())
 	if o.Proxyless {
 		p.node = mesh.Node{Role: mesh.Proxyless, Service: o.Service, Zone: o.Zone}
@@ -96,6 +99,19 @@ func (p *plan) listensAt() netip.Addr {
 		return address
 	}
 	return loopback
+}
+
+// defaultCallersCheck is the interval of callers' health checks if the manifest has none.
+const defaultCallersCheck = time.Second
+
+func callersCheck(h *api.Health) time.Duration {
+	if h == nil {
+		return defaultCallersCheck
+	}
+	if d, err := time.ParseDuration(h.Interval); err == nil && d > 0 {
+		return d
+	}
+	return defaultCallersCheck
 }
 
 func mainPort(service api.Service) mesh.PortName { return mesh.PortName(service.Ports[0].Name) }

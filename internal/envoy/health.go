@@ -4,6 +4,10 @@ import (
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	healthcheckv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/health_check/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -50,6 +54,23 @@ func healthChecks(h *ir.Health) []*corev3.HealthCheck {
 		check.HealthChecker = &corev3.HealthCheck_TcpHealthCheck_{TcpHealthCheck: &corev3.HealthCheck_TcpHealthCheck{}}
 	}
 	return []*corev3.HealthCheck{check}
+}
+
+// drainingFilter tells callers that this Envoy is draining, once its admin port was told to fail health checks: it answers
+// their health checks itself, with 503, and each other response has the header x-envoy-immediate-health-check-fail. A
+// calling Envoy stops sending requests after one of them, without a control plane. Until then the checks reach
+// the application.
+func drainingFilter() *hcmv3.HttpFilter {
+	byEnvoy := &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: "Envoy/HC"}}
+	return &hcmv3.HttpFilter{
+		Name: "envoy.filters.http.health_check",
+		ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: typed(&healthcheckv3.HealthCheck{
+			PassThroughMode: wrapperspb.Bool(true),
+			Headers: []*routev3.HeaderMatcher{{
+				Name: "user-agent", HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: byEnvoy},
+			}},
+		})},
+	}
 }
 
 func httpHealth(h *ir.Health) *corev3.HealthCheck_HttpHealthCheck {

@@ -85,6 +85,7 @@ func ingressListener(in ir.Ingress) *listenerv3.Listener {
 	}
 	manager := sidecarManager(name)
 	manager.HttpProtocolOptions.DefaultHostForHttp_10 = in.Host
+	manager.HttpFilters = append([]*hcmv3.HttpFilter{drainingFilter()}, manager.HttpFilters...)
 	manager.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: ingressRoutes(in)}
 	return sidecarListener(name, in.Bind, corev3.TrafficDirection_INBOUND, httpFilter(manager))
 }

@@ -205,13 +205,18 @@ func (l *Lease) wait(ctx context.Context, pause time.Duration) bool {
 // Leave takes the instance out of the registry. It waits up to wait, or until ctx ends, for the proxies
 // of its callers to acknowledge that, and tries again for a while when no server answers: it may be
 // restarting, and without a goodbye callers would go on until the lease lapses. The goodbye is said even
-// when ctx has ended. It reports whether a server took it. Run must have returned.
-func (l *Lease) Leave(ctx context.Context, wait time.Duration) bool {
+// when ctx has ended. It reports whether a server took it. unanswered is called once when no server answers at first, or
+// none knows the instance. Run must have returned.
+func (l *Lease) Leave(ctx context.Context, wait time.Duration, unanswered func()) bool {
 	if l.said.Incarnation.IsZero() {
 		l.log.Info("nothing to leave: no server has taken a check-in of this instance")
+		unanswered()
 		return false
 	}
 	left, err := l.goodbye(ctx, wait)
+	if err != nil {
+		unanswered()
+	}
 	retry := backoff.Backoff{First: firstRetry, Last: lastRetry}
 	for giveUp := time.Now().Add(goodbyeTimeout); err != nil && time.Now().Before(giveUp) && backoff.Sleep(ctx, retry.Pause()); {
 		left, err = l.goodbye(ctx, wait)

@@ -166,7 +166,7 @@ func TestLeaseThatNeverCheckedIn(t *testing.T) {
 	f := &fakeRegistry{away: true}
 	l := checkedIn(f)
 	f.setAway(false)
-	if l.Leave(t.Context(), 0) || len(f.left) != 0 {
+	if l.Leave(t.Context(), 0, func() {}) || len(f.left) != 0 {
 		t.Errorf("it said goodbye: %v", f.left)
 	}
 }
@@ -224,7 +224,7 @@ func TestLeaveSaysGoodbyeEvenInAHurry(t *testing.T) {
 		f := &fakeRegistry{leaving: make(chan struct{})}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		checkedIn(f).Leave(ctx, time.Minute)
+		checkedIn(f).Leave(ctx, time.Minute, func() {})
 		if diff := cmp.Diff([]time.Duration{time.Minute, 0}, f.left); diff != "" {
 			t.Errorf("waits (-want +got):\n%s", diff)
 		}
@@ -241,13 +241,13 @@ func TestLeaveOutlastsARestart(t *testing.T) {
 		defer back.Stop()
 		log := &strings.Builder{}
 		l.log = slog.New(slog.NewTextHandler(log, nil))
-		l.Leave(t.Context(), time.Minute)
+		l.Leave(t.Context(), time.Minute, func() {})
 		if !strings.Contains(log.String(), "no proxy calls this instance any more") {
 			t.Errorf("the goodbye did not get through: %s", log)
 		}
 		f.setAway(true)
 		started := time.Now()
-		l.Leave(t.Context(), time.Minute)
+		l.Leave(t.Context(), time.Minute, func() {})
 		if took := time.Since(started); took > 2*goodbyeTimeout || !strings.Contains(log.String(), "could not leave") {
 			t.Errorf("it tried for %v: %s", took, log)
 		}

@@ -31,6 +31,17 @@ type load struct {
 	ever                  uint64 // requests since Envoy started
 }
 
+// FailHealthCheck makes Envoy say that it is draining: health checks of its callers fail, its responses say so, HTTP/1
+// connections are closed after a response, and HTTP/2 connections get a GOAWAY. It reports whether Envoy does so.
+func (e *Envoy) FailHealthCheck(ctx context.Context) bool {
+	e.draining.Store(true)
+	err := e.admin.failHealthCheck(ctx)
+	if err != nil {
+		e.Log.Warn("envoy cannot be drained", "error", err)
+	}
+	return err == nil
+}
+
 // Drain makes Envoy ask its callers to go, and waits until they have gone or ctx ends. With closeListeners Envoy also
 // stops accepting connections.
 func (e *Envoy) Drain(ctx context.Context, closeListeners bool) {
@@ -40,8 +51,7 @@ func (e *Envoy) Drain(ctx context.Context, closeListeners bool) {
 			e.Log.Warn("listeners cannot be closed", "error", err)
 		}
 	}
-	if err := e.admin.failHealthCheck(ctx); err != nil {
-		e.Log.Warn("envoy cannot be drained", "error", err)
+	if !e.FailHealthCheck(ctx) {
 		return
 	}
 	started := time.Now()

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/agent/backoff"
@@ -41,6 +42,8 @@ type Envoy struct {
 	command process.Command
 	lines   *lineWriter // what Envoy prints
 	admin   *admin
+
+	draining atomic.Bool // Envoy was told to fail health checks, so that it says that it is not ready
 }
 
 // EnvoyConfig is what an Envoy needs to know of the agent that it belongs to.
@@ -140,6 +143,9 @@ func (e *Envoy) once(ctx context.Context) error {
 func (e *Envoy) prober() health.Prober {
 	reached := false
 	ask := func(ctx context.Context) error {
+		if e.draining.Load() {
+			return nil
+		}
 		err := e.admin.ready(ctx)
 		if err == nil && !reached {
 			err = e.accepts(ctx)
