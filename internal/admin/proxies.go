@@ -49,7 +49,7 @@ func (v proxyView) proxies() ([]api.Proxy, api.ProxySummary) {
 		}
 		connected[n.Node.ID] = true
 	}
-	expected := v.expected()
+	expected := v.state.ExpectedProxies()
 	for _, left := range v.left {
 		if connected[left.Node.ID] {
 			continue // it came back meanwhile
@@ -98,25 +98,10 @@ func byNode(proxies []api.Proxy) []api.Proxy {
 	return sorted
 }
 
-// expected returns the node IDs of the proxies that should be connected.
-func (v proxyView) expected() map[string]bool {
-	expected := map[string]bool{}
-	if v.state.Instances == nil {
-		return expected
-	}
-	for _, instances := range v.state.Instances.ByService() {
-		for _, i := range instances {
-			if control.IsExpected(i) {
-				expected[i.Proxy] = true
-			}
-		}
-	}
-	return expected
-}
-
-// missingEdges returns the Edge documents that no connected proxy runs, by name.
+// missingEdges returns the Edge documents that no connected proxy runs, by name; none if proxies may be connected to
+// other servers.
 func (v proxyView) missingEdges(shown []api.Proxy) []mesh.EdgeName {
-	if v.state.Documents == nil {
+	if v.state.Documents == nil || v.state.Shared {
 		return nil
 	}
 	served := map[string]bool{}

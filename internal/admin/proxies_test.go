@@ -178,6 +178,21 @@ func TestExpectedProxies(t *testing.T) {
 	}
 }
 
+// TestSharedInstances has a server that shares its instances with others: a proxy that is not connected to this server may
+// be connected to another.
+func TestSharedInstances(t *testing.T) {
+	v := look(t, registered(t, map[string]registry.State{"10.0.0.1:9211": registry.Healthy, "10.0.0.2:9211": registry.Healthy}), nil,
+		control.Gone{Node: sidecar(t, "10.0.0.2:9211"), At: ago(time.Minute)})
+	v.state.Shared = true
+	proxies, sum := v.proxies()
+	if want := []string{"sidecar/users/10.0.0.2:9211 left"}; !slices.Equal(rows(proxies), want) || sum.Missing != 0 {
+		t.Errorf("proxies %q, summary %+v: want %q and none missing", rows(proxies), sum, want)
+	}
+	if missing := v.missingEdges(proxies); missing != nil {
+		t.Errorf("edges %q are missing", missing)
+	}
+}
+
 // TestOneProxyServesAnEdge checks that there is no finding when one of an edge's proxies stops in an orderly way.
 func TestOneProxyServesAnEdge(t *testing.T) {
 	v := look(t, registered(t, nil),

@@ -6,18 +6,22 @@ import (
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
 
-// IsExpected reports whether the proxy of an instance should be connected: it has one, and the instance takes traffic.
+// isExpected reports whether the proxy of an instance should be connected: it has one, and the instance takes traffic.
 // An instance that starts or leaves may be without its proxy.
-func IsExpected(i *registry.Instance) bool {
+func isExpected(i *registry.Instance) bool {
 	return i.Proxy != "" && i.State != registry.Starting && i.State != registry.Draining
 }
 
-// expectedProxies returns the node IDs of all proxies that should be connected.
-func expectedProxies(instances *registry.Snapshot) map[string]bool {
+// ExpectedProxies returns the node IDs of all proxies that should be connected to this server; none if instances are
+// shared with other servers.
+func (s *State) ExpectedProxies() map[string]bool {
 	expected := map[string]bool{}
-	for _, of := range instances.ByService() {
+	if s.Shared || s.Instances == nil {
+		return expected
+	}
+	for _, of := range s.Instances.ByService() {
 		for _, i := range of {
-			if IsExpected(i) {
+			if isExpected(i) {
 				expected[i.Proxy] = true
 			}
 		}
@@ -26,19 +30,20 @@ func expectedProxies(instances *registry.Snapshot) map[string]bool {
 }
 
 // ProxyGone returns since when the proxy in front of a registered instance has not been connected; zero if it is
-// connected or nothing is known. An instance without its proxy is probably dead, whatever it was checked in with.
+// connected or nothing is known, as when it may be connected to another server. An instance without its proxy is
+// probably dead, whatever it was checked in with.
 //
 // This server sees proxies leave. It also expects those of instances that it knows from before its start: one that has
 // not come back within recoveryTime counts as gone since the start.
 func (c *Control) ProxyGone(i *registry.Instance) time.Time {
-	if i.Proxy == "" {
+	if i.Proxy == "" || c.inputs.Shared {
 		return time.Time{}
 	}
 	connected, left := c.views.connection(i.Proxy)
 	switch {
 	case connected, !left.IsZero():
 		return left
-	case IsExpected(i) && time.Since(c.started) >= recoveryTime:
+	case isExpected(i) && time.Since(c.started) >= recoveryTime:
 		return c.started
 	}
 	return time.Time{}

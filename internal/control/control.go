@@ -30,6 +30,8 @@ type Inputs struct {
 	Documents Documents
 	Instances Instances
 	Reports   Reports
+	// Shared says that other servers have the same instances, so that their proxies may be connected to those servers.
+	Shared bool
 }
 
 // Control publishes the resources that result from documents and instances.
@@ -147,6 +149,7 @@ type State struct {
 	Documents *config.Snapshot // accepted; nil before the first publication
 	Instances *registry.Snapshot
 	Reports   *report.Snapshot // what proxies had said by then
+	Shared    bool             // as in Inputs
 	stale     chan struct{}    // closed when there is a newer one
 }
 

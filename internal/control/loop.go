@@ -154,7 +154,7 @@ func (l *loop) takeViews() {
 }
 
 func (l *loop) sweep(before time.Time) {
-	for _, u := range l.views.sweep(before, expectedProxies(l.instances)) {
+	for _, u := range l.views.sweep(before, l.State().ExpectedProxies()) {
 		l.compiler.forget(u)
 	}
 }
@@ -176,7 +176,7 @@ func (l *loop) report(err error) {
 func (l *loop) setState() {
 	last := l.current.Load()
 	l.current.Store(&State{
-		Documents: l.revisions.Accepted, Instances: l.instances, Reports: l.reports, stale: make(chan struct{}),
+		Documents: l.revisions.Accepted, Instances: l.instances, Reports: l.reports, Shared: l.inputs.Shared, stale: make(chan struct{}),
 	})
 	close(last.stale)
 }
