@@ -15,6 +15,9 @@ import (
 	"github.com/doyen-mesh/doyen/test/chaos/lab"
 )
 
+// stopGrace is how long a part may take to stop in an orderly way.
+const stopGrace = 20 * time.Second
+
 // attemptLimit bounds one attempt of eventually.
 const attemptLimit = 2 * time.Second
 
@@ -47,6 +50,9 @@ func (p *part) start() error {
 
 // kill ends everything on the host without a chance to say goodbye.
 func (p *part) kill() { p.process.Kill() }
+
+// stop ends the part in an orderly way.
+func (p *part) stop() { p.process.Stop(stopGrace, nil) }
 
 // restart starts the part again after it has ended.
 func (p *part) restart() error {

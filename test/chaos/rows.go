@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -54,6 +55,9 @@ func matrix() []row {
 		{"an agent killed", short, killAgent, aWhile, startDead},
 		{"an Envoy killed", short, killEnvoy, aWhile, nil},
 		{"an application killed", 0, killApplication, aWhile, startDead},
+		{"an instance stopped while no server answers", 0, inTurn(killServers(all), stopAgent), aWhile, inTurn(startServers, startDead)},
+		{"every instance replaced, one after another", short, replaceInstances, 0, nil},
+		{"every server restarted, one after another", shared | short, restartServersInTurn, 0, nil},
 		{"a host frozen and thawed", 0, freezeHost, longHold, thawHost},
 		{"a host without its cable", 0, pullCable, longHold, plugCable},
 		{"an agent cut off for longer than its lease", times, pullCable, pastLease, plugCable},
@@ -137,6 +141,41 @@ func edit(_ context.Context, f *fleet) error {
 }
 
 func killAgent(_ context.Context, f *fleet) error { f.users[0].kill(); return nil }
+
+// stopAgent stops an instance in an orderly way.
+func stopAgent(_ context.Context, f *fleet) error { f.users[0].stop(); return nil }
+
+// replaceInstances is a rolling deploy of both services.
+func replaceInstances(ctx context.Context, f *fleet) error {
+	for _, p := range append(slices.Clone(f.users), f.quotes...) {
+		if err := f.renew(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restartServersInTurn is a rolling upgrade of all servers.
+func restartServersInTurn(ctx context.Context, f *fleet) error {
+	for _, s := range f.servers {
+		if err := f.renew(ctx, s.part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// renew stops a part in an orderly way, starts it again, and waits until the mesh is complete.
+func (f *fleet) renew(ctx context.Context, p *part) error {
+	p.stop()
+	if err := p.start(); err != nil {
+		return err
+	}
+	if _, _, err := eventually(ctx, convergeLimit, f.converged); err != nil {
+		return fmt.Errorf("after %s was replaced: %w", p.name, err)
+	}
+	return nil
+}
 
 func killEnvoy(ctx context.Context, f *fleet) error {
 	return f.users[0].killOnly(ctx, f.envoy)
