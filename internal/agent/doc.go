@@ -17,6 +17,8 @@
 //	              answers its health check and Envoy accepts connections
 //	health, manifest, watch
 //
+// The agent of a service without ports has no lease, health, manifest and watch: nobody calls it.
+//
 // # The end
 //
 // When the context ends, the instance leaves the registry and waits until the callers' proxies have

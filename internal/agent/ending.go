@@ -18,6 +18,10 @@ func (i *instance) leave(ctx context.Context) {
 	default:
 		return
 	}
+	if i.member.value.lease == nil {
+		i.Log.Info("stopping: draining, then ending the application")
+		return
+	}
 	wait := i.DrainTimeout / 2
 	select {
 	case <-i.ended.known:
@@ -45,10 +49,11 @@ func (i *instance) drain(ctx context.Context) {
 	}
 	select {
 	case <-i.member.known:
-		if !i.left {
+		called := i.member.value.lease != nil
+		if called && !i.left {
 			i.waitForCallers(ctx)
 		}
-		i.member.value.envoy.Drain(ctx, !i.left)
+		i.member.value.envoy.Drain(ctx, called && !i.left)
 	default:
 	}
 }

@@ -71,7 +71,7 @@ func inherited() []string {
 // listeningPorts is where the application is expected to listen, by port name; the main port is also "".
 func (i *instance) listeningPorts() map[mesh.PortName]int {
 	p := i.plan()
-	if p == nil {
+	if p == nil || !p.isCalled() {
 		return i.AppPorts
 	}
 	ports := maps.Clone(p.app)

@@ -77,7 +77,7 @@ type stranger string
 type member struct {
 	plan       *plan
 	ports      map[string]int // that the agent chose itself, by flag
-	lease      *lease.Lease
+	lease      *lease.Lease   // nil for an instance that is not called
 	registry   *registryclient.Client
 	conditions *health.Conditions
 	health     *health.Check
@@ -155,14 +155,14 @@ func (i *instance) parts() parts {
 	)
 }
 
-// once runs a part as soon as the application runs and the service is known.
+// once runs a part of an instance that is called, as soon as the application runs and the service is known.
 func (i *instance) once(run func(context.Context, *member) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if _, ok := i.started.wait(ctx); !ok {
 			return nil
 		}
 		m, ok := i.member.wait(ctx)
-		if !ok {
+		if !ok || m.lease == nil {
 			return nil
 		}
 		return run(ctx, m)
@@ -258,13 +258,18 @@ func (i *instance) join(service api.Service) error {
 	if m.registry, err = registryclient.New(servers.List(i.Server)[0], i.host.http); err != nil {
 		return err
 	}
-	m.lease = lease.New(m.registry, p.instance, i.Log)
-	needed := []health.Condition{health.ApplicationHealthy}
+	var needed []health.Condition
+	if p.isCalled() {
+		m.lease = lease.New(m.registry, p.instance, i.Log)
+		needed = append(needed, health.ApplicationHealthy)
+	}
 	if !i.Proxyless {
 		needed = append(needed, health.EnvoyReady)
 	}
 	m.conditions = health.NewConditions(i.Log, func(state registry.State, reason string) {
-		m.lease.SetState(state, reason)
+		if m.lease != nil {
+			m.lease.SetState(state, reason)
+		}
 		i.host.note(func(s *status.Agent) { s.State, s.Reason = string(state), reason })
 	}, needed...)
 	m.health = health.NewCheck(p.prober, func(err error) { m.conditions.Set(health.ApplicationHealthy, err) })
@@ -277,13 +282,22 @@ func (i *instance) join(service api.Service) error {
 	return nil
 }
 
+// nodeName tells apart the Envoys of a service: by the address of the instance, or as proxyless programs for one that is
+// not called.
+func (i *instance) nodeName(p *plan) string {
+	if p.isCalled() {
+		return p.instance.Address.String()
+	}
+	return fmt.Sprintf("%s-%s", i.Address, i.node)
+}
+
 // newEnvoy returns the instance's Envoy, not started.
 func (i *instance) newEnvoy(m *member) (*supervisor.Envoy, error) {
 	first := sync.OnceFunc(func() { close(i.ready) })
 	return supervisor.NewEnvoy(supervisor.EnvoyConfig{
 		EnvoyOptions: i.Proxy,
 		Bootstrap: bootstrap.Options{
-			Node: m.plan.node, Instance: m.plan.instance.Address.String(),
+			Node: m.plan.node, Instance: i.nodeName(m.plan),
 			Server: servers.List(i.XDS)[0], Socket: i.host.socket(), AdminPort: i.AdminPort, CA: bootstrap.SystemCA(),
 		},
 		Server: i.XDS, Upstream: i.host.upstream,

@@ -40,10 +40,14 @@ func newPlan(o Options, service api.Service, chooser *portChooser) (*plan, error
 		return nil, err
 	}
 	p := &plan{service: service, app: app, mainPort: mainPort(service), callersCheck: callersCheck(service.Health)}
-	p.prober = health.NewProber(service.Health, protocolOf(service, healthPort(service)), netip.AddrPortFrom(o.listensOn(), uint16(app[healthPort(service)])).String())
+	if p.isCalled() {
+		p.prober = health.NewProber(service.Health, protocolOf(service, healthPort(service)), netip.AddrPortFrom(o.listensOn(), uint16(app[healthPort(service)])).String())
+	}
 	if o.Proxyless {
 		p.node = mesh.Node{Role: mesh.Proxyless, Service: o.Service, Zone: o.Zone}
-		p.place(o, service, app)
+		if p.isCalled() {
+			p.place(o, service, app)
+		}
 		return p, nil
 	}
 	p.node = mesh.Node{Role: mesh.Sidecar, Service: o.Service, Zone: o.Zone, Address: ingressAddress(o.Address), Ports: mesh.Ports{Egress: o.EgressPort, App: app}}
@@ -53,10 +57,17 @@ func newPlan(o Options, service api.Service, chooser *portChooser) (*plan, error
 	if p.node.Ports.TCP, err = tcpPorts(o, service, chooser); err != nil {
 		return nil, err
 	}
+	if !p.isCalled() {
+		return p, chooser.err()
+	}
 	p.place(o, service, p.node.Ports.Ingress)
 	p.instance.Proxy = bootstrap.Options{Node: p.node, Instance: p.instance.Address.String()}.NodeID()
 	return p, chooser.err()
 }
+
+// isCalled reports whether the service has ports. One without is a program that only calls others: there is nothing to
+// register, and nothing to check.
+func (p *plan) isCalled() bool { return len(p.service.Ports) > 0 }
 
 // ingressAddress is where the ingress listens for callers of address. An instance on loopback is for
 // callers on this machine only. Others are reached in ways that the machine itself may not know, such as
@@ -114,7 +125,13 @@ func callersCheck(h *api.Health) time.Duration {
 	return defaultCallersCheck
 }
 
-func mainPort(service api.Service) mesh.PortName { return mesh.PortName(service.Ports[0].Name) }
+// mainPort is the name of the first port; "" when the service has none.
+func mainPort(service api.Service) mesh.PortName {
+	if len(service.Ports) == 0 {
+		return ""
+	}
+	return mesh.PortName(service.Ports[0].Name)
+}
 
 func healthPort(service api.Service) mesh.PortName {
 	if service.Health == nil || service.Health.Port == "" {
@@ -135,9 +152,6 @@ func protocolOf(service api.Service, name mesh.PortName) mesh.Protocol {
 
 // appPorts is where the application listens for each port that the service serves.
 func appPorts(o Options, service api.Service, chooser *portChooser) (map[mesh.PortName]int, error) {
-	if len(service.Ports) == 0 {
-		return nil, fmt.Errorf("service %q serves no port: there is nothing to check in", o.Service)
-	}
 	if err := knownPorts("--port", o.AppPorts, service); err != nil {
 		return nil, err
 	}

@@ -129,7 +129,6 @@ func TestPlanRefuses(t *testing.T) {
 		{"unknown ingress port", Options{IngressPorts: ports{"metrics": 0}}, shop(), `--ingress-port metrics: service "web" has no port of that name`},
 		{"unknown tcp", Options{TCPPorts: map[mesh.ServiceName]int{"ledger": 0}}, shop(), `calls no TCP service or external of that name; it calls ledger-db`},
 		{"no port known", Options{}, silent, `neither its manifest nor --port says where`},
-		{"serves nothing", Options{}, api.Service{}, `serves no port`},
 		{"taken", Options{EgressPort: taken}, shop(), "is in use by another program"},
 		{"local port taken", Options{TCPPorts: map[mesh.ServiceName]int{"ledger-db": taken}}, shop(), "ledger-db port"},
 	}

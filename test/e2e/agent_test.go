@@ -156,3 +156,30 @@ func TestAgentOutlivesTheServer(t *testing.T) {
 	m.startServer()
 	eventually(t, "the instance is checked in", func() string { return m.stateOf("users", i.ingress, "healthy") })
 }
+
+// TestWorkerHasAnAgent runs a program that only calls others, behind an Envoy and as its own proxy: it calls them, is in no
+// registry, and ends in an orderly way.
+func TestWorkerHasAnAgent(t *testing.T) {
+	m := newMesh(t, map[string]string{
+		"payments.yaml": "kind: Service\nname: payments\nports: [9090/grpc]\nhealth: grpc\n",
+		"worker.yaml":   "kind: Service\nname: worker\ncalls: [payments]\n",
+	})
+	m.startInstance("payments", "payments-1", options{env: []string{kindVariable + "=grpc"}})
+	behind := m.launchInstance("worker", "worker-1", options{})
+	alone := m.launchInstance("worker", "worker-2", options{args: []string{"--no-envoy"}})
+	eventually(t, "the worker's Envoy serves", func() string {
+		_, err := callGRPC(connect(t, behind.egress))
+		return reason(err)
+	})
+	calls(t, fmt.Sprintf("http://127.0.0.1:%d/grpc/payments", alone.app))
+	m.inSync()
+	if found := m.run("instances", "worker"); !strings.Contains(found, "no instance of worker is registered") {
+		t.Errorf("doyen instances worker: %s", found)
+	}
+	for _, w := range []*instance{behind, alone} {
+		w.terminate()
+		if code := w.wait(t); code != 0 {
+			t.Errorf("the agent of %s ended with status %d: %s", w.name, code, w.output)
+		}
+	}
+}
