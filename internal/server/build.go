@@ -66,7 +66,7 @@ func (s *server) build(ctx context.Context) error {
 		return err
 	}
 	reports := report.NewCollector()
-	s.control = control.New(control.Inputs{Documents: control.Everywhere(s.documents), Instances: s.registry, Reports: reports}, s.Log)
+	s.control = control.New(control.Inputs{Documents: control.Everywhere(s.documents), Instances: s.registry, Reports: reports, Shared: s.Store != nil}, s.Log)
 	s.metrics = xdsmetrics.New()
 	s.xds = xds.NewServer(s.control.Source(), xds.ServerOptions{
 		Identifier:      "doyen " + s.Version,

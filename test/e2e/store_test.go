@@ -27,6 +27,11 @@ func TestServersShareInstances(t *testing.T) {
 	answers(t, egress, "users", "users-1")
 	traffic := startTraffic(t, egress, "users")
 
+	// What is connected to the first server is not missing at the second one.
+	if s, err := second.tryStatus(); err != nil || s.Summary.Proxies.Missing > 0 || s.Summary.Instances.Disconnected > 0 {
+		t.Errorf("the second server says %+v, %v: want nothing missing", s.Summary, err)
+	}
+
 	// An instance of the first server is called through the second one, and leaves in an orderly way.
 	two := first.startInstance("users", "users-2", options{})
 	eventually(t, "users-2 gets calls", func() string { return answered(traffic, "users-2") })
