@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -26,9 +27,12 @@ func TestFaults(t *testing.T) {
 	if err := lab.Available(); err != nil {
 		machine.Missing(t, err.Error())
 	}
-	o := options{programs: programs{envoy: machine.Envoy(t), redis: "redis-server"}, servers: 1}
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		machine.Missing(t, err.Error())
+	}
+	o := options{programs: programs{envoy: machine.Envoy(t), redis: "redis-server"}, servers: 3}
 	for _, w := range matrix() {
-		if w.traits.has(short) && !w.traits.has(shared) {
+		if w.traits.has(short) {
 			o.rows = append(o.rows, w)
 		}
 	}

@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/doyen-mesh/doyen/internal/registry"
+	"github.com/doyen-mesh/doyen/internal/registry/api"
 )
 
 // converged is nil once every server lists all instances as healthy and nothing else, all of them list the same, and
@@ -22,7 +25,7 @@ func (f *fleet) converged(ctx context.Context) error {
 		}
 	}
 	inSync := map[string]bool{}
-	var lists []map[string]string
+	var lists []map[string]api.Instance
 	for _, s := range f.servers {
 		if err := s.running(); err != nil {
 			return err
@@ -47,16 +50,16 @@ func (f *fleet) converged(ctx context.Context) error {
 		}
 	}
 	for i, list := range lists {
-		if !maps.Equal(list, lists[0]) {
+		if !reflect.DeepEqual(list, lists[0]) {
 			return fmt.Errorf("%s and %s list different instances: %v, %v", f.servers[0].name, f.servers[i].name, lists[0], list)
 		}
 	}
 	if want := len(f.instances()); len(lists[0]) != want {
 		return fmt.Errorf("%d of %d instances are registered: %v", len(lists[0]), want, slices.Sorted(maps.Keys(lists[0])))
 	}
-	for key, state := range lists[0] {
-		if state != string(registry.Healthy) {
-			return fmt.Errorf("%s is %s", key, state)
+	for key, i := range lists[0] {
+		if i.State != registry.Healthy {
+			return fmt.Errorf("%s is %s", key, i.State)
 		}
 	}
 	// Who needs configuration: the Envoys, and the one gRPC program that calls.
@@ -66,15 +69,16 @@ func (f *fleet) converged(ctx context.Context) error {
 	return nil
 }
 
-// list is the state of each instance that the server knows.
-func (s *server) list(ctx context.Context) (map[string]string, error) {
+// list is every instance that the server knows, without what each server finds out by itself.
+func (s *server) list(ctx context.Context) (map[string]api.Instance, error) {
 	answer, err := s.registry.Instances(ctx, "")
 	if err != nil {
 		return nil, err
 	}
-	list := map[string]string{}
+	list := map[string]api.Instance{}
 	for _, i := range answer.Instances {
-		list[fmt.Sprintf("%s at %v", i.Service, i.Address)] = string(i.State)
+		i.Expires, i.ProxyGone = time.Time{}, time.Time{}
+		list[fmt.Sprintf("%s at %v", i.Service, i.Address)] = i
 	}
 	if len(list) != len(answer.Instances) {
 		return nil, errors.New("an instance is listed twice")

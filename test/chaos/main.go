@@ -65,7 +65,7 @@ func parse() options {
 	var brief bool
 	flag.StringVar(&o.envoy, "envoy", cmp.Or(os.Getenv("DOYEN_ENVOY"), "envoy"), "`path` of the Envoy executable")
 	flag.StringVar(&o.redis, "redis", "redis-server", "`path` of the Redis executable")
-	flag.IntVar(&o.servers, "servers", 1, "`number` of servers; one server has no store")
+	flag.IntVar(&o.servers, "servers", 3, "`number` of servers; one server has no store")
 	flag.StringVar(&only, "rows", "", "inject only the faults whose names match the regular `expression`")
 	flag.BoolVar(&brief, "short", false, "inject the faults of the short form")
 	flag.DurationVar(&o.soak, "soak", 0, "inject faults drawn at random for this `time`, instead of each one once")

@@ -111,7 +111,7 @@ type printer struct {
 
 func (p printer) head() {
 	if !p.json {
-		fmt.Fprintf(p.w, "%-4s  %-50s  %8s  %8s  %9s\n", "", "FAULT", "REQUESTS", "FAILED", "CONVERGED")
+		fmt.Fprintf(p.w, "%-4s  %-58s  %8s  %8s  %9s\n", "", "FAULT", "REQUESTS", "FAILED", "CONVERGED")
 	}
 }
 
@@ -131,7 +131,7 @@ func (p printer) print(r result) {
 	if !r.ok() {
 		word = "FAIL"
 	}
-	fmt.Fprintf(p.w, "%-4s  %-50s  %8d  %8d  %7.1f s\n", word, r.Fault, r.Sent, r.Failed, r.Converged.Seconds())
+	fmt.Fprintf(p.w, "%-4s  %-58s  %8d  %8d  %7.1f s\n", word, r.Fault, r.Sent, r.Failed, r.Converged.Seconds())
 	if r.Converged > slow && r.Err == "" {
 		fmt.Fprintf(p.w, "      waited for: %.400s\n", r.Waited)
 	}

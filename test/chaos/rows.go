@@ -68,9 +68,9 @@ func matrix() []row {
 		{"a slow link to a server", 0, slowLink, longHold, fastLink},
 		{"the store killed", short | shared, killStore, aWhile, startStore},
 		{"the store killed while an instance joins", shared, inTurn(killStore, killAgent, startDead), aWhile, startStore},
-		{"the store wiped", shared, wipeStore, aWhile, nil},
-		{"the store cut off from one server", shared, cutStore, longHold, hearAll},
-		{"the store paused", shared, pauseStore, longHold, resumeStore},
+		{"the store wiped, then a server without data", shared, wipeStore, longHold, emptyServer},
+		{"the store cut off from one server while an instance joins", shared, inTurn(cutStore, killAgent, startDead), longHold, hearAll},
+		{"the store paused while an instance joins", shared, inTurn(pauseStore, killAgent, startDead), longHold, resumeStore},
 	}
 }
 
@@ -215,6 +215,22 @@ func hearAll(ctx context.Context, f *fleet) error {
 
 func slowLink(ctx context.Context, f *fleet) error { return f.servers[0].host.Slow(ctx, "256kbit") }
 func fastLink(ctx context.Context, f *fleet) error { return f.servers[0].host.Fast(ctx) }
+
+// emptyServer starts the last server with nothing on its disk, so that it learns all from the store.
+func emptyServer(_ context.Context, f *fleet) error {
+	s := f.servers[len(f.servers)-1]
+	s.kill()
+	entries, err := os.ReadDir(s.data)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(filepath.Join(s.data, e.Name())); err != nil {
+			return err
+		}
+	}
+	return s.restart()
+}
 
 func killStore(_ context.Context, f *fleet) error     { f.store.kill(); return nil }
 func startStore(_ context.Context, f *fleet) error    { return f.store.restart() }
