@@ -25,8 +25,10 @@ type content struct {
 // version is what the client is told: the version of the whole type. It is of the resources alone, without what a
 // state-of-the-world client may still have from before, so that any server recognizes it.
 func (c *content) version() string {
-	if unknown := c.get(unknownState); unknown.isUnknownState() {
-		return c.sum.remove(unknown).version()
+	if len(c.chunks) > 0 && c.chunks[0][0].name <= unknownState { // as hardly any name is
+		if unknown := c.get(unknownState); unknown.isUnknownState() {
+			return c.sum.remove(unknown).version()
+		}
 	}
 	return c.sum.version()
 }
@@ -85,15 +87,17 @@ func (c *content) difference(from *content, shared bool, limit int) *difference 
 		}
 	}
 	d := &difference{key: key, version: c.version(), result: c}
-	step := from.stepTo(c.table)
 	for ch := range from.changes(c.table) {
 		if d.size+ch.size() > limit && len(d.changes) > 0 {
+			step := from.stepTo(c.table)
+			for _, done := range d.changes {
+				step.pass(done)
+			}
 			d.key, d.result = partial, c.derive(step.table())
 			d.version = d.result.version()
 			break
 		}
 		d.append(ch)
-		step.pass(ch)
 	}
 	if !shared {
 		return d

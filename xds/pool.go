@@ -127,10 +127,10 @@ func watchersOf(affected []*subscription) []waker {
 }
 
 // rebased returns a table with the resources of t that shares its chunks with the collection's table,
-// unless most of it changed. Publishers often make snapshots anew; without this, each stream would have
+// unless most of it changed or there is only one chunk. Publishers often make snapshots anew; without this, each stream would have
 // to compare all resources with what its client has.
 func (c *collection) rebased(t *table, changes []change) *table {
-	if 2*len(changes) > t.count {
+	if 2*len(changes) > t.count || len(t.chunks) == 1 {
 		return t
 	}
 	return c.table.with(changes)

@@ -33,17 +33,20 @@ type ResourceOptions struct {
 // Resource is one named, immutable xDS object. Its bytes are encoded once, as a
 // protobuf Any, and shared by every response that contains it.
 type Resource struct {
-	typeURL, name string
-	wire          []byte // field 2 (the Any) of Resource and, with the same bytes, of DiscoveryResponse
-	body          []byte // the part of wire that is the object itself
-	version       string
-	sum           setSum
-	references    []Ref
-	aliases       []string
-	ttl           time.Duration
-	further       []*Resource // entries of the index of further names
-	target        *Resource   // of such an entry: the resource it leads to
-	placeholder   bool        // what a client had when it connected; see placeholder
+	// What tables look at comes first, so that walking through one touches little memory.
+	name        string
+	sum         setSum
+	further     []*Resource // entries of the index of further names
+	placeholder bool        // what a client had when it connected; see placeholder
+
+	typeURL    string
+	wire       []byte // field 2 (the Any) of Resource and, with the same bytes, of DiscoveryResponse
+	body       []byte // the part of wire that is the object itself
+	version    string
+	references []Ref
+	aliases    []string
+	ttl        time.Duration
+	target     *Resource // of an entry of the index: the resource it leads to
 }
 
 // resourceField is the number of the Any in both envoy.service.discovery.v3.Resource

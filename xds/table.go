@@ -266,7 +266,7 @@ func (t *table) changes(to *table) iter.Seq[change] { return t.differences(to, s
 // are not sent.
 func (t *table) replacements(to *table) iter.Seq[change] {
 	return t.differences(to, func(a, b *Resource) bool {
-		return sameContent(a, b) && (a == b || slices.Equal(a.references, b.references))
+		return sameContent(a, b) && slices.Equal(a.references, b.references)
 	})
 }
 
@@ -291,7 +291,7 @@ func (t *table) differences(to *table, same func(a, b *Resource) bool) iter.Seq[
 			default:
 				c = change{name: old.name, old: a.next(), new: b.next()}
 			}
-			if !same(c.old, c.new) && !yield(c) {
+			if c.old != c.new && !same(c.old, c.new) && !yield(c) {
 				return
 			}
 		}
