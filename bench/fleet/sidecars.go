@@ -17,10 +17,14 @@ import (
 // listeners, to the route configurations that those name, and to virtual hosts where the routes say so; it acknowledges what it is sent,
 // and on a new connection says what it has.
 type Sidecars struct {
-	list []*sidecar
-	open *connections
-	refs references
+	list  []*sidecar
+	open  *connections
+	refs  references
+	began time.Time // when the first connection was opened
 }
+
+// Began is when the first connection was opened: everything before is the preparation of the sidecars.
+func (s *Sidecars) Began() time.Time { return s.began }
 
 // SidecarOptions say who the sidecars are.
 type SidecarOptions struct {
@@ -64,7 +68,7 @@ func OpenSidecars(o SidecarOptions) (*Sidecars, error) {
 
 // Reconnect opens a connection for each sidecar. Those from before must be closed.
 func (s *Sidecars) Reconnect(address string) error {
-	s.open = &connections{buffer: sidecarBuffer}
+	s.open, s.began = &connections{buffer: sidecarBuffer}, time.Now()
 	for _, c := range s.list {
 		c.stream = stream{path: Delta.path()}
 		if err := s.open.open(address, []caller{c}, 1); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/protobuf/proto"
@@ -39,6 +40,7 @@ type group struct {
 type answer struct {
 	Error    string
 	Progress []fleet.Progress
+	Began    time.Time // when the first connection was opened
 }
 
 // Child is the whole of a process of sidecars: it obeys until its input ends.
@@ -80,6 +82,7 @@ func (c *child) do(ctx context.Context, next command) (said answer, err error) {
 	case next.Forget:
 		c.sidecars.Forget()
 	default:
+		said.Began = c.sidecars.Began()
 		said.Progress, err = c.sidecars.Progress()
 	}
 	return said, err

@@ -77,17 +77,16 @@ func connectMany(ctx context.Context, c *scene) ([]float64, error) {
 	if c.sidecars, err = startSidecars(); err != nil {
 		return nil, err
 	}
-	start := time.Now()
 	if err := c.sidecars.connect(group{Address: c.server.GRPC, Count: manySidecars * c.services, Services: c.services}); err != nil {
 		return nil, err
 	}
-	progress, err := c.sidecars.progress()
+	said, err := c.sidecars.exchange(command{})
 	if err != nil {
 		return nil, err
 	}
 	var took []time.Duration
-	for _, p := range progress {
-		took = append(took, time.Unix(0, p.Synced).Sub(start))
+	for _, p := range said.Progress {
+		took = append(took, time.Unix(0, p.Synced).Sub(said.Began))
 	}
 	rss, err := c.memory(ctx)
 	return []float64{milliseconds(slices.Min(took)), milliseconds(slices.Max(took)), float64(rss) / (1 << 20)}, err

@@ -83,6 +83,35 @@ func TestEqualPartsAreEncodedOnce(t *testing.T) {
 	runtime.KeepAlive(all)
 }
 
+// TestOtherPortsChangeListenersAlone encodes sidecars of one service on hosts where they have other ports.
+func TestOtherPortsChangeListenersAlone(t *testing.T) {
+	snapshot, problems := config.Parse(config.Files{"mesh.yaml": []byte(
+		"kind: Service\nname: users\nports: 8080\n---\nkind: Service\nname: web\nports: 8080\ncalls: users\n")})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	cache, calls := envoy.NewCache(), compile.NewCache()
+	var all []envoy.Resource
+	const hosts = 10
+	for i := range hosts {
+		node := mesh.Node{Role: mesh.Sidecar, Service: "web", Ports: mesh.Ports{Egress: 20000 + i, Ingress: map[mesh.PortName]int{"http": 21000 + i}}}
+		proxy, _, err := calls.Track(&snapshot.Documents, mesh.View{Node: node})
+		if err != nil {
+			t.Fatal(err)
+		}
+		resources, err := cache.Resources(proxy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, resources...)
+	}
+	// Two listeners for each; clusters of users and of the application and the routes once.
+	if want := 2*hosts + 3; cache.Encoded() != want {
+		t.Errorf("%d resources were encoded for %d: want %d", cache.Encoded(), len(all), want)
+	}
+	runtime.KeepAlive(all)
+}
+
 // TestCacheKeepsNothingAlive drops the resources and waits until the cache is empty.
 func TestCacheKeepsNothingAlive(t *testing.T) {
 	cache := envoy.NewCache()
