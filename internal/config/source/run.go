@@ -174,7 +174,7 @@ func (f *Folder) lookAgain() {
 		f.poll()
 		return
 	}
-	for path := range maps.Clone(f.settler.wait) {
+	for _, path := range slices.Collect(maps.Keys(f.settler.wait)) {
 		f.look(path)
 	}
 }

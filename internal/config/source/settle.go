@@ -125,6 +125,9 @@ func (s *settler) settled() (config.Texts, bool) {
 		}
 		delete(s.wait, name)
 	}
+	if len(s.wait) == 0 {
+		s.wait = map[string]pending{} // one that has been large would stay slow
+	}
 	s.begun = true
 	return s.judged, true
 }

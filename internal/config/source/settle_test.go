@@ -2,7 +2,9 @@ package source
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -72,6 +74,30 @@ func TestOpenFileIsNotTakenSoon(t *testing.T) {
 		wait()
 		expect(t, source, "a half49")
 	})
+}
+
+// The first reading of a large folder leaves nothing behind that later edits pay for: a map that has held all of its files
+// keeps their space.
+func TestSettlerForgetsLargeFolders(t *testing.T) {
+	s := settler{wait: map[string]pending{}, batch: time.Hour}
+	for i := range 10_000 {
+		s.note(fmt.Sprint(i, ".yaml"), &file{})
+	}
+	if _, done := s.settled(); !done {
+		t.Fatal("nothing has settled")
+	}
+	if bytes := allocated(func() { s.note("1.yaml", nil); s.wait = maps.Clone(s.wait) }); bytes > 10_000 {
+		t.Errorf("after 10,000 files, a copy of one waiting file takes %d bytes", bytes)
+	}
+}
+
+// allocated returns how many bytes do allocates.
+func allocated(do func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	do()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }
 
 // A change that keeps size and time of a file that has just been read is found all the same.
