@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ErrLeft is the error of a check-in by an incarnation that said goodbye before: it was on its
-// way meanwhile. Whoever still runs asks for another incarnation ([Registry.Issue]).
+// ErrLeft is the error of a check-in by an incarnation that has left already: the check-in was delayed. An agent
+// whose instance still runs requests another incarnation ([Registry.Issue]).
 var ErrLeft = errors.New("this incarnation has left")
 
 // Taken is the error of a check-in at an address that a later incarnation has.
@@ -23,29 +23,29 @@ type Claim struct {
 	Incarnation Incarnation
 }
 
-// Error names the address and who has it.
+// Error names the address and the instance that has it.
 func (t *Taken) Error() string {
 	return fmt.Sprintf("%v belongs to %s, incarnation %v, which started later", t.Address, t.By.Service, t.By.Incarnation)
 }
 
-// Issue returns a new incarnation, above every one that this registry has seen. Issuing changes
-// nothing else: an incarnation counts from its first check-in.
+// Issue returns a new incarnation, above every one that this registry has seen. It changes nothing else: an
+// incarnation counts from its first check-in.
 func (r *Registry) Issue() Incarnation {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.incarnations.issue()
 }
 
-// admission is what a check-in changes, or its answer when it changes nothing.
+// admission is what a check-in changes, or its answer if it changes nothing.
 type admission struct {
 	instance  *Instance // as it will be stored
-	displaced []Claim   // who had one of its addresses
+	displaced []Claim   // the instances that had one of its addresses
 	renewal   bool      // nothing to store
 	err       error
 }
 
-// admit decides on a check-in by what is known of its addresses. The later incarnation wins;
-// within one incarnation the higher sequence does.
+// admit decides on a check-in by what the registry knows of its addresses. The later incarnation wins, and within one
+// incarnation the higher sequence.
 func (r *Registry) admit(i *Instance) admission {
 	known := r.Snapshot().Instance(i.Key)
 	i, renewal := r.identify(i, known)
@@ -73,8 +73,8 @@ func (r *Registry) admit(i *Instance) admission {
 	return a
 }
 
-// identify completes a check-in by somebody who does not know of incarnations: it speaks for
-// the incarnation that is known, or begins one. It reports whether the check-in renews a lease.
+// identify completes a check-in without an incarnation: it gets the registered one, or begins a new one. It reports
+// whether the check-in only renews a lease.
 func (r *Registry) identify(i, known *Instance) (_ *Instance, renewal bool) {
 	if !i.Incarnation.IsZero() {
 		return i, false
@@ -91,8 +91,8 @@ func (i Instance) as(incarnation Incarnation, sequence uint64) *Instance {
 	return &i
 }
 
-// follows makes i, of which nothing is known, later than the lapse that is remembered of it. It reports
-// false when i is a delayed description that must not return.
+// follows makes i, which is not registered, later than its last lapse, if that is remembered. It reports false if i
+// is a delayed description that must not return.
 func (r *Registry) follows(i *Instance) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -109,7 +109,7 @@ func (r *Registry) hasLeft(i *Instance) bool {
 	return r.departed.includes(i.Address, i.Incarnation)
 }
 
-// holderOf is the instance that has address; nil when none has.
+// holderOf returns the instance that has address, or nil.
 func (r *Registry) holderOf(address netip.AddrPort) *Instance {
 	key, found := r.holders[address]
 	if !found {
@@ -118,7 +118,7 @@ func (r *Registry) holderOf(address netip.AddrPort) *Instance {
 	return r.Snapshot().Instance(key)
 }
 
-// contest refuses i because holder has its address, and remembers that for holder's next renewal.
+// contest refuses i because holder has its address, and remembers i as the rival for holder's next renewal.
 func (r *Registry) contest(i, holder *Instance, address netip.AddrPort) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -128,7 +128,7 @@ func (r *Registry) contest(i, holder *Instance, address netip.AddrPort) error {
 	return &Taken{address, Claim{holder.Key, holder.Incarnation}}
 }
 
-// displace notes once that holder loses its address.
+// displace adds holder to the instances that lose an address, once.
 func (a *admission) displace(holder *Instance) {
 	claim := Claim{holder.Key, holder.Incarnation}
 	for _, d := range a.displaced {
@@ -139,7 +139,7 @@ func (a *admission) displace(holder *Instance) {
 	a.displaced = append(a.displaced, claim)
 }
 
-// changes are what the store is told.
+// changes returns what has to be stored.
 func (a *admission) changes() []Change {
 	changes := []Change{{a.instance.Key, a.instance}}
 	for _, d := range a.displaced {

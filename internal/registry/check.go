@@ -12,9 +12,9 @@ import (
 	"github.com/doyen-mesh/doyen/internal/printable"
 )
 
-// Bounds of an instance, so that one check-in can cost neither memory nor push size
-// without limit. Weights stay small because consistent-hash balancers spend table
-// entries on them, and Envoy wants their sum below 2^32.
+// Limits of an instance, so that one check-in cannot use unlimited memory or make pushes arbitrarily large. Weights
+// are small because consistent-hash balancers use table entries for them, and because Envoy requires their sum to be
+// below 2^32.
 const (
 	MaxWeight   = 1000
 	MinLease    = 10 * time.Second
@@ -35,13 +35,13 @@ type Problem struct {
 	Expected string // what would be right
 }
 
-// Error returns the problem in one line, so that it can stand alone as an error.
+// Error returns the problem on one line.
 func (p Problem) Error() string { return fmt.Sprintf("%s: %s: want %s", p.Field, p.Got, p.Expected) }
 
 // Invalid is everything that is wrong with one check-in, as an error.
 type Invalid []Problem
 
-// Error returns all problems in one line.
+// Error returns all problems on one line.
 func (v Invalid) Error() string {
 	var lines []string
 	for _, p := range v {
@@ -50,7 +50,7 @@ func (v Invalid) Error() string {
 	return strings.Join(lines, "; ")
 }
 
-// Problems returns everything that is wrong with i, in the order of its fields; none means valid.
+// Problems returns everything that is wrong with i, in the order of its fields; none if it is valid.
 func (i *Instance) Problems() []Problem {
 	var found []Problem
 	add := func(field, got, expected string, args ...any) {
@@ -88,7 +88,7 @@ func (i *Instance) Problems() []Problem {
 	return found
 }
 
-// unreachable says why callers cannot reach address; "" when they can.
+// unreachable returns why callers cannot reach address; "" if they can.
 func unreachable(address netip.AddrPort) string {
 	ip := address.Addr()
 	switch {

@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// Grant answers a check-in.
+// Grant is the answer to a check-in.
 type Grant struct {
 	Lease
 	Created    bool          // the instance was not known before
-	Displaced  []Claim       // who had one of its addresses until now
-	Rival      *Claim        // who still claims its address, from an earlier start; nil when nobody does
+	Displaced  []Claim       // the instances that had one of its addresses until now
+	Rival      *Claim        // an earlier incarnation that still claims its address; nil if there is none
 	RenewAfter time.Duration // when to check in again: the check-in interval less up to a tenth, so that a fleet spreads
 }
 
-// request asks Run for a change: a check-in, or a leave when instance is nil.
+// request asks Run for a change: a check-in, or a leave if instance is nil.
 type request struct {
 	key         Key
 	instance    *Instance
-	incarnation Incarnation // who leaves; zero is whoever is there
+	incarnation Incarnation // which one leaves; zero is any
 	created     bool        // the instance was not known before
-	admitted    admission   // what becomes of a check-in, since it is with the store
+	admitted    admission   // the effect of a check-in, once it is being stored
 	answer      chan result // has room for the one answer
 }
 
@@ -31,16 +31,15 @@ type result struct {
 	err   error
 }
 
-// CheckIn puts the instance into the registry, with defaults for its zero weight, state
-// and lease, or renews its lease when it is there and described in the same way. When
-// CheckIn returns without an error, the instance is stored and in the current snapshot.
+// CheckIn registers the instance, with defaults for its zero weight, state and lease, or renews its lease if it is
+// registered with the same description. When CheckIn returns without an error, the instance is stored and in the
+// current snapshot.
 //
-// The instance takes its addresses over from whoever has them from an earlier incarnation. An
-// instance without an incarnation speaks for the one that is known, or begins a new one.
+// The instance takes over its addresses from instances of earlier incarnations. An instance without an incarnation
+// gets the registered one, or begins a new one.
 //
-// Its errors are [Invalid], [ErrLeft], [Taken], the store's (see [ErrFull]), [ErrStopped] and
-// those of ctx; after the last, the check-in may or may not have happened. A renewal needs no
-// store and never waits.
+// The errors are [Invalid], [ErrLeft], [Taken], the store's (see [ErrFull]), [ErrStopped] and those of ctx. After an
+// error of ctx, the check-in may or may not have happened. A renewal needs no store and never waits.
 func (r *Registry) CheckIn(ctx context.Context, instance Instance) (Grant, error) {
 	i := instance.WithDefaults().clone()
 	if found := i.Problems(); len(found) > 0 {
@@ -55,15 +54,15 @@ func (r *Registry) CheckIn(ctx context.Context, instance Instance) (Grant, error
 	return r.ask(ctx, r.checkIns, &request{key: i.Key, instance: i})
 }
 
-// Leave takes the instance out of the registry: out of the snapshot at once, whatever the
-// store does, for nothing must keep traffic coming to an instance that said goodbye. It
-// returns when the store was told, or failed and will be told later.
+// Leave removes the instance from the registry. It is removed from the snapshot immediately, whatever the store does,
+// because no traffic must reach an instance that has left. Leave returns when the removal is stored, or when storing
+// it failed and will be tried again later.
 //
-// With an incarnation only that one and earlier ones leave, and for good: a check-in of theirs
-// that was on its way is refused ([ErrLeft]). Without, whoever is there leaves.
+// With an incarnation, only that one and earlier ones leave, and permanently: a delayed check-in of theirs is refused
+// ([ErrLeft]). Without one, the registered instance leaves whatever its incarnation is.
 //
-// Its errors are [ErrUnknown] when the instance was not there, [ErrStopped] and those of ctx;
-// after the last, the instance has left as a rule.
+// The errors are [ErrUnknown] if the instance is not registered, [ErrStopped] and those of ctx. After an error of
+// ctx, the instance has usually left.
 func (r *Registry) Leave(ctx context.Context, key Key, incarnation Incarnation) error {
 	if !r.notice(incarnation) {
 		return ErrUnknown
@@ -72,7 +71,7 @@ func (r *Registry) Leave(ctx context.Context, key Key, incarnation Incarnation) 
 	return err
 }
 
-// notice makes sure that incarnations issued from now on are above i. It reports whether i is plausible.
+// notice ensures that incarnations issued from now on are above i. It reports whether i is plausible.
 func (r *Registry) notice(i Incarnation) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -83,7 +82,7 @@ func (r *Registry) notice(i Incarnation) bool {
 	return true
 }
 
-// renew extends the lease of an instance that is described as before, by the same incarnation.
+// renew extends the lease of an instance if its description and its incarnation are the registered ones.
 func (r *Registry) renew(i *Instance) (Grant, bool) {
 	now := time.Now()
 	r.mu.Lock()
@@ -97,7 +96,7 @@ func (r *Registry) renew(i *Instance) (Grant, bool) {
 	return l.grant(now), true
 }
 
-// ask hands q to Run and waits for its answer.
+// ask passes q to Run and waits for the answer.
 func (r *Registry) ask(ctx context.Context, run chan<- *request, q *request) (Grant, error) {
 	q.answer = make(chan result, 1)
 	select {
@@ -122,7 +121,7 @@ func (r *Registry) ask(ctx context.Context, run chan<- *request, q *request) (Gr
 	}
 }
 
-// grant answers a check-in that renewed l.
+// grant returns the answer to a check-in that renewed l.
 func (l *lease) grant(now time.Time) Grant {
 	interval := l.instance.CheckInInterval()
 	g := Grant{Lease: Lease{l.instance, l.expires}, RenewAfter: interval - rand.N(interval/10)}

@@ -14,7 +14,7 @@ type Decision string
 // The two ways to end a doubt.
 const (
 	Expire Decision = "expire" // they are dead: remove them now
-	Keep   Decision = "keep"   // they live: each gets a whole lease from now on
+	Keep   Decision = "keep"   // they are alive: each gets a whole lease from now on
 )
 
 // decision asks Run to end doubts.
@@ -29,9 +29,9 @@ type decided struct {
 	err       error
 }
 
-// Decide ends the doubt about service, or every doubt when service is "", and returns how
-// many instances that was about: those that Doubts listed. Its errors are [ErrNoDoubt], an
-// unknown decision, [ErrStopped] and those of ctx.
+// Decide ends the doubt about service, or every doubt if service is "", and returns the number of instances
+// concerned: those that Doubts listed. The errors are [ErrNoDoubt], an unknown decision, [ErrStopped] and those of
+// ctx.
 func (r *Registry) Decide(ctx context.Context, service mesh.ServiceName, way Decision) (int, error) {
 	if way != Expire && way != Keep {
 		return 0, fmt.Errorf("decision %q: want %s or %s", way, Expire, Keep)
@@ -52,7 +52,7 @@ func (r *Registry) Decide(ctx context.Context, service mesh.ServiceName, way Dec
 	}
 }
 
-// decide does what d asks for.
+// decide executes d.
 func (r *Registry) decide(d *decision) decided {
 	n, gone := r.applyDecision(d, time.Now())
 	if n == 0 {
@@ -65,8 +65,8 @@ func (r *Registry) decide(d *decision) decided {
 	return decided{instances: n}
 }
 
-// applyDecision ends the pauses that d is about and renews the missing instances, or takes out
-// their leases and returns their keys. It returns how many those were.
+// applyDecision ends the pauses of d and renews the missing instances, or removes their leases and returns their
+// keys. It returns their number.
 func (r *Registry) applyDecision(d *decision, now time.Time) (n int, gone []Key) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

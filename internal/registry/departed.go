@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// departed remembers which incarnation said goodbye at which address, so that a delayed
-// check-in does not bring the instance back. It reads no clock and takes no lock.
+// departed remembers which incarnation left at which address, so that a delayed check-in does not bring the instance
+// back. It reads no clock and takes no lock.
 type departed struct {
 	remembered[netip.AddrPort, Incarnation]
 }

@@ -1,24 +1,21 @@
-// Package registry knows the instances of every service: who runs where, in which
-// state, and until when that is believed.
+// Package registry keeps the instances of every service: where they run, in which state, and until when that is
+// valid.
 //
-// An instance checks in and so holds a [Lease]; it renews the lease with the same call,
-// and it is gone when it leaves, or when the lease lapses without a renewal. Whoever
-// routes to instances reads the current [Snapshot], an immutable value with a channel
-// that closes when the snapshot is stale. A check-in that only renews a lease makes no
-// snapshot, wakes nobody and touches no disk.
+// An instance that checks in holds a [Lease]. It renews the lease with the same call. It is removed when it leaves,
+// or when the lease ends without a renewal. Readers use the current [Snapshot], an immutable value with a channel
+// that closes when the snapshot is stale. A check-in that only renews a lease makes no snapshot, wakes nobody and
+// writes nothing to disk.
 //
-// When many leases are about to lapse at once, it is likelier that the registry lost
-// sight of the instances than that all of them died: expiry pauses for them (a [Doubt]),
-// resumes by itself within a bound, and an operator can end the pause either way.
+// If many leases are about to end at the same time, it is more likely that the instances cannot reach the registry
+// than that all of them died. Expiry then pauses for them (a [Doubt]). It resumes by itself within a limit, and an
+// operator can end the pause with either decision.
 //
-// A [Store] keeps instances beyond the life of the process. Who was read from it gets a
-// whole new lease: a server that was away has heard nobody, and concludes nothing from
-// that.
+// A [Store] keeps instances beyond the life of the process. Instances that are loaded from it get a whole new lease,
+// because their check-ins could not reach a server that was down.
 //
-// The package does no HTTP; its subpackages do: api serves it, client calls it.
+// The package does no HTTP. Its subpackage api serves it, and client calls it.
 //
-// Its one invariant: what a snapshot shows was accepted by the store first, so that an
-// answered check-in survives the process; removals are in a snapshot before they are
-// stored, because an instance that comes back after a crash costs less than one that gets
-// traffic after its goodbye.
+// Its one invariant: what a snapshot contains was stored first, so that an answered check-in survives the process. In
+// contrast, removals are in a snapshot before they are stored, because an instance that returns after a crash is less
+// harmful than traffic to an instance that has left.
 package registry

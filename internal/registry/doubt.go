@@ -10,29 +10,29 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// Doubt is a pause of expiry: so many of a service's instances (or of the mesh's) stopped
-// checking in at once that the registry rather doubts its own sight. They stay until they
-// check in, an operator decides, or the bound is reached.
+// Doubt is a pause of expiry: so many of a service's instances (or of the mesh's) stopped checking in at the same
+// time that a broken network or server is more likely. They stay registered until they check in, an operator decides,
+// or the time limit is reached.
 type Doubt struct {
 	Service   mesh.ServiceName
 	Instances []netip.AddrPort // those in doubt, sorted
 	Of        int              // how many instances the service has in all
-	Mesh      bool             // too many of the whole mesh, not of this service, are the cause
+	Mesh      bool             // the cause is the whole mesh, not this service alone
 	Since     time.Time
 	Until     time.Time // when expiry resumes by itself
 }
 
-// LapseLimits says how many deaths at once are too many to be believed. Counted are the leases
-// that would lapse within one check-in interval, in each service and in the whole mesh:
-// whoever is alive has at least nine more. Zero fields have their defaults.
+// LapseLimits say how many lapses at the same time are too many to be believed. The leases that would end within one
+// check-in interval are counted, for each service and for the whole mesh: an instance that is alive has nine tenths
+// of its lease left. Zero fields have their defaults.
 type LapseLimits struct {
-	Percent int           // more than this share is doubted; default 20
-	Least   int           // fewer than this many are believed; default 3
-	Bound   time.Duration // how long expiry pauses at most; default 30 min
+	Percent int           // a larger share is not believed; default 20
+	Least   int           // fewer are always believed; default 3
+	Bound   time.Duration // longest pause of expiry; default 30 min
 }
 
-// checkInInterval is the default one. For so long the numbers must be believable before a
-// pause ends: in that time whoever is alive has checked in.
+// checkInInterval is the default check-in interval. A pause ends when the numbers were believable for that long,
+// because every instance that is alive has checked in by then.
 const checkInInterval = DefaultLease / CheckInsPerLease
 
 func (s LapseLimits) withDefaults() LapseLimits {
@@ -43,7 +43,7 @@ func (s LapseLimits) withDefaults() LapseLimits {
 	}
 }
 
-// doubts reports whether so many dead of so many in all are too many.
+// doubts reports whether dead of of instances are too many to be believed.
 func (s LapseLimits) doubts(dead, of int) bool {
 	return dead >= s.Least && dead*100 > s.Percent*of
 }
@@ -60,28 +60,28 @@ type doubts struct {
 // pause is a pause of expiry in one scope.
 type pause struct {
 	since, until time.Time
-	calm         time.Time // since when the numbers could be believed again; zero: they cannot
+	calm         time.Time // since when the numbers are believable again; zero: they are not
 }
 
 func newDoubts(s LapseLimits) doubts {
 	return doubts{limits: s, pauses: make(map[mesh.ServiceName]*pause)}
 }
 
-// scope is what a pause is about, in numbers.
+// scope is the numbers of a service, or of the whole mesh.
 type scope struct {
 	name    mesh.ServiceName
-	missing int // would lapse within a check-in interval, or are overdue
+	missing int // their leases would end within a check-in interval, or have ended
 	of      int // instances in all
 }
 
-// verdict says what became of the pause of a scope.
+// verdict is the decision about the pause of a scope.
 type verdict int
 
 const (
 	unchanged verdict = iota
 	paused            // expiry pauses from now on
 	calmed            // the numbers have been believable for a check-in interval
-	bounded           // the bound is reached: who is overdue is dead
+	bounded           // the limit is reached: overdue instances are dead
 )
 
 // judge decides on the pause of s at now.
@@ -109,12 +109,12 @@ func (d *doubts) judge(s scope, now time.Time) verdict {
 	return unchanged
 }
 
-// holds returns the pause under which a missing instance of service stands, or nil.
+// holds returns the pause that keeps a missing instance of service registered, or nil.
 func (d *doubts) holds(service mesh.ServiceName) *pause {
 	return cmp.Or(d.pauses[service], d.pauses[wholeMesh])
 }
 
-// list describes the pauses by service, with the missing instances that they hold.
+// list describes the pauses by service, with the missing instances that they keep registered.
 func (d *doubts) list(all *leases, size func(mesh.ServiceName) int, now time.Time) []Doubt {
 	var found []Doubt
 	for _, service := range slices.Sorted(maps.Keys(all.missing)) {

@@ -7,8 +7,8 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// with returns the snapshot that follows s, in which changes (no key twice) are made. It
-// copies the slices of the services that change and shares all others.
+// with returns the next snapshot after s, with changes (no key twice). It copies the slices of the services that
+// change and shares all others.
 func (s *Snapshot) with(changes []Change) *Snapshot {
 	fresh := &Snapshot{
 		buckets:  new(*s.buckets),
@@ -29,8 +29,8 @@ func (s *Snapshot) with(changes []Change) *Snapshot {
 	return fresh
 }
 
-// replace makes the changes of one service in s, which nobody else knows yet, and returns
-// what the service has then; nil when nothing.
+// replace makes the changes of one service in s, which is not published yet, and returns the service's instances; nil
+// if there are none.
 func (s *Snapshot) replace(service mesh.ServiceName, changes []Change) *members {
 	after := &members{service, s.sequence, edited(s.Instances(service), changes)}
 	slot := &s.buckets[bucketOf(service)]
@@ -50,7 +50,7 @@ func (s *Snapshot) replace(service mesh.ServiceName, changes []Change) *members 
 	return after
 }
 
-// edited returns a copy of instances with changes made.
+// edited returns a copy of instances with changes.
 func edited(instances []*Instance, changes []Change) []*Instance {
 	after := make([]*Instance, len(instances), len(instances)+len(changes))
 	copy(after, instances)

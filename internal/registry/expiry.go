@@ -9,9 +9,8 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// sweep looks at the leases: it updates who is missing, decides where that is to be
-// doubted, and takes out the instances whose lapse is believed. It comes late by the given
-// time.
+// sweep checks the leases: it updates which instances are missing, decides whether to pause expiry, and removes the
+// instances whose lapse is believed. late is by how much the sweep is delayed.
 func (r *Registry) sweep(late time.Duration) {
 	now := time.Now()
 	if late > awayAfter {
@@ -30,9 +29,8 @@ func (r *Registry) sweep(late time.Duration) {
 	r.retry = len(r.unsaved) > 0
 }
 
-// lapse takes the leases that have lapsed out and returns their keys, and what is new about
-// pauses. An instance that checks in from now on is a new one, so that no answered check-in
-// is undone.
+// lapse removes the leases that have ended and returns their keys, and which pauses began or ended. An instance that
+// checks in from now on is a new one, so no answered check-in is undone.
 func (r *Registry) lapse(now time.Time, away time.Duration) (gone []Key, found []news) {
 	snapshot := r.Snapshot()
 	r.mu.Lock()
@@ -56,12 +54,12 @@ func (r *Registry) lapse(now time.Time, away time.Duration) (gone []Key, found [
 	return gone, found
 }
 
-// believed reports whether l, which is over, may be taken out.
+// believed reports whether l, whose time is over, may be removed.
 func (r *Registry) believed(l *lease, now time.Time) bool {
 	return r.doubts.holds(l.instance.Service) == nil || now.Sub(l.expires) >= r.doubts.limits.Bound
 }
 
-// news is that a pause began or ended.
+// news is the beginning or the end of a pause.
 type news struct {
 	scope
 	verdict
@@ -119,7 +117,7 @@ func (s scope) label() string {
 	return string(s.name)
 }
 
-// nextSweep is when to look at the leases next.
+// nextSweep returns when to check the leases next.
 func (r *Registry) nextSweep(now time.Time) time.Time {
 	soonest := now.Add(sweepEvery)
 	r.mu.Lock()
@@ -130,8 +128,8 @@ func (r *Registry) nextSweep(now time.Time) time.Time {
 	if len(r.leases.queue) == 0 {
 		return now.Add(DefaultLease)
 	}
-	if look := r.leases.queue[0].look; look.After(soonest) {
-		return look
+	if next := r.leases.queue[0].nextCheck; next.After(soonest) {
+		return next
 	}
 	return soonest
 }

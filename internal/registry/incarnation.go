@@ -8,28 +8,27 @@ import (
 	"strings"
 )
 
-// Incarnation is one start of an instance's agent. Of two incarnations at one address the
-// higher one is the later start; what is said of a lower one no longer counts. The zero value
-// means that whoever speaks for the instance does not know of incarnations.
+// Incarnation identifies one start of an instance's agent. Of two incarnations at one address, the higher one is the
+// later start, and what the lower one says does not count any more. The zero value means that the caller does not use
+// incarnations.
 //
-// A server issues incarnations, each above every one that it has seen. Two servers that have not
-// heard of each other may issue the same number, so each carries random bits that break the tie
-// in the same way on every server. No clock is involved.
+// A server issues incarnations, each above every one that it has seen. Two servers that do not know of each other may
+// issue the same number, so each incarnation also has random bits, which break the tie in the same way on every
+// server. No clock is involved.
 type Incarnation struct {
 	number uint64
 	random uint32
 }
 
 const (
-	// maxIncarnation keeps the numbers far from overflowing.
+	// maxIncarnation prevents overflows.
 	maxIncarnation = 1 << 62
-	// maxIncarnationLead bounds how far a client may present a number above all that this
-	// server has seen: a server that lost its data meets higher numbers than it issued, but one
-	// call must not use up the numbers.
+	// maxIncarnationLead limits how far the number of a client may be above all that this server has seen. A server
+	// that lost its data sees higher numbers than it has issued, but a single call must not use up the numbers.
 	maxIncarnationLead = 1 << 32
 )
 
-// IsZero reports whether i is no incarnation.
+// IsZero reports whether i is the zero value.
 func (i Incarnation) IsZero() bool { return i == Incarnation{} }
 
 // Compare returns -1, 0 or +1 as i is before, the same as, or after j.
@@ -45,7 +44,7 @@ func (i Incarnation) String() string {
 	return fmt.Sprintf("%d-%08x", i.number, i.random)
 }
 
-// ParseIncarnation reads what String writes.
+// ParseIncarnation parses the result of String.
 func ParseIncarnation(text string) (Incarnation, error) {
 	if text == "" {
 		return Incarnation{}, nil
@@ -60,10 +59,10 @@ func ParseIncarnation(text string) (Incarnation, error) {
 	return i, nil
 }
 
-// MarshalText writes i as String does.
+// MarshalText returns what String does.
 func (i Incarnation) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
 
-// UnmarshalText reads what MarshalText writes.
+// UnmarshalText parses what MarshalText returns.
 func (i *Incarnation) UnmarshalText(text []byte) error {
 	parsed, err := ParseIncarnation(string(text))
 	*i = parsed
@@ -73,7 +72,7 @@ func (i *Incarnation) UnmarshalText(text []byte) error {
 // incarnations issues incarnations. It takes no lock.
 type incarnations struct{ highest uint64 }
 
-// seen makes sure that whatever is issued from now on is above i.
+// seen ensures that incarnations issued from now on are above i.
 func (s *incarnations) seen(i Incarnation) { s.highest = max(s.highest, i.number) }
 
 // issue returns an incarnation above every one that was seen or issued before.

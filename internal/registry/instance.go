@@ -10,15 +10,15 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// Defaults of what a check-in leaves out.
+// Defaults for what a check-in leaves out.
 const (
 	DefaultWeight = 100
 	DefaultState  = Healthy
 	DefaultLease  = 10 * time.Minute
 )
 
-// CheckInsPerLease is how many check-ins fit into one lease: with the default lease of ten
-// minutes an instance checks in each minute, and is gone after ten minutes without.
+// CheckInsPerLease is the number of check-ins during one lease. With the default lease of ten minutes, an instance
+// checks in every minute, and is removed after ten minutes without a check-in.
 const CheckInsPerLease = 10
 
 // Key names an instance: a service, and the address and port where callers reach its main port.
@@ -30,7 +30,7 @@ type Key struct {
 // String returns "users at 10.0.0.7:9211".
 func (k Key) String() string { return string(k.Service) + " at " + k.Address.String() }
 
-// State is where an instance is in its life.
+// State is the state of an instance.
 type State string
 
 // The states an instance can have.
@@ -38,35 +38,35 @@ const (
 	Starting  State = "starting" // known, not sent traffic
 	Healthy   State = "healthy"
 	Unhealthy State = "unhealthy" // was healthy; sent traffic only while no instance of its service is healthy
-	Draining  State = "draining"  // finishes what it has, gets nothing new
+	Draining  State = "draining"  // finishes its requests, gets no new ones
 )
 
 // States lists every state in the order of an instance's life.
 var States = [...]State{Starting, Healthy, Unhealthy, Draining}
 
-// Instance is one running copy of a service, as it describes itself at check-in. Immutable
-// once it is in the registry; [Instance.Problems] says whether it is valid.
+// Instance is one running copy of a service, as it describes itself at check-in. It is immutable once it is in the
+// registry. [Instance.Problems] returns whether it is valid.
 type Instance struct {
 	Key
 	Ports  map[mesh.PortName]int // where callers reach further named ports, at the same address
 	Zone   mesh.ZoneName         // "" when not known
-	Tags   map[string]string     // free words for people, filters and routing; at most MaxTags
+	Tags   map[string]string     // for people, filters and routing; at most MaxTags
 	Weight uint32                // share of traffic relative to other instances, 1-MaxWeight; default 100
 	State  State
-	// Reason says why the instance is in that state, in its agent's words; at most MaxReason bytes.
+	// Reason says why the instance is in that state; at most MaxReason bytes.
 	Reason string
-	Lease  time.Duration // how long a check-in is believed, MinLease-MaxLease; default 600 s
+	Lease  time.Duration // how long a check-in is valid, MinLease-MaxLease; default 600 s
 	// Identity is the workload's SPIFFE ID once it has one, "spiffe://...".
 	Identity string
-	// Proxy is the xDS node ID of the Envoy in front of the instance, at most MaxProxy bytes; "" when it has
-	// none. It says which proxies are expected to be connected.
+	// Proxy is the xDS node ID of the Envoy in front of the instance, at most MaxProxy bytes; "" if it has none. It
+	// determines which proxies are expected to be connected.
 	Proxy string
-	// Incarnation says which start of the instance's agent describes it so, Sequence how often that
-	// agent has changed the description: of two descriptions the later one counts.
+	// Incarnation is the start of the instance's agent that sent this description, and Sequence counts the changes by
+	// that agent: of two descriptions the later one counts.
 	Incarnation Incarnation
 	Sequence    uint64
-	// Revival counts how often servers heard this version again after one of them had let it lapse. Only
-	// servers set it.
+	// Revival counts how often servers received this version again after one of them had let it lapse. Only servers
+	// set it.
 	Revival uint64
 }
 
@@ -84,7 +84,7 @@ func (i *Instance) endpoints() iter.Seq[netip.AddrPort] {
 	}
 }
 
-// CheckInInterval is how often the instance is expected to check in.
+// CheckInInterval returns how often the instance is expected to check in.
 func (i *Instance) CheckInInterval() time.Duration { return i.Lease / CheckInsPerLease }
 
 // WithDefaults returns i with the defaults in place of zero weight, state and lease.
@@ -95,7 +95,7 @@ func (i Instance) WithDefaults() Instance {
 	return i
 }
 
-// Equal reports whether i and j describe the same instance in the same way, whoever says so.
+// Equal reports whether i and j describe the same instance in the same way, whatever their incarnation and sequence.
 func (i *Instance) Equal(j *Instance) bool {
 	return i.Key == j.Key && i.Zone == j.Zone && i.Weight == j.Weight && i.State == j.State && i.Reason == j.Reason &&
 		i.Lease == j.Lease && i.Identity == j.Identity && i.Proxy == j.Proxy &&

@@ -7,12 +7,11 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// leases holds every lease and knows which instances are missing: those whose lease would
-// lapse within one check-in interval, who have therefore not been heard for nine tenths of
-// it. It reads no clock and takes no lock.
+// leases holds all leases and knows which instances are missing: those whose lease would end within one check-in
+// interval, because they have not checked in for nine tenths of it. It reads no clock and takes no lock.
 //
-// A renewal writes one field. The queue is told nothing: it holds each lease by a time at
-// which to look at it, and a lease that was renewed meanwhile is put back.
+// A renewal writes one field and does not change the queue. The queue holds each lease by the time of its next check.
+// A lease that was renewed in the meantime is queued again.
 type leases struct {
 	byKey    map[Key]*lease
 	queue    queue                                    // the leases that are not missing
@@ -22,22 +21,22 @@ type leases struct {
 }
 
 type lease struct {
-	instance *Instance
-	expires  time.Time
-	look     time.Time // when to look whether it is missing; never too late
-	index    int       // in the queue; -1 while it is missing
+	instance  *Instance
+	expires   time.Time
+	nextCheck time.Time // when to check whether it is missing; never too late
+	index     int       // in the queue; -1 while it is missing
 
-	foreign   bool // another server heard the instance last, or nobody did since the start
+	foreign   bool // another server received the last check-in, or none was received since the start
 	announced bool // the other servers will be told of a renewal
 
 	rival      Claim     // an earlier incarnation that still claims the address
-	rivalSince time.Time // when it last did; zero when none has
+	rivalSince time.Time // when it last did; zero if none has
 
 	version uint64        // changes with the description
 	changed chan struct{} // closes when the description is not the latest any more; nil when nobody watches
 }
 
-// stale tells who watches l that there is something newer.
+// stale notifies those who watch l that there is a newer version.
 func (l *lease) stale() {
 	if l.changed != nil {
 		close(l.changed)
@@ -49,22 +48,21 @@ func newLeases() leases {
 	return leases{byKey: make(map[Key]*lease), missing: make(map[mesh.ServiceName]map[*lease]struct{})}
 }
 
-// renew is a check-in at now. It never brings the end nearer, also not after extend: the
-// queue relies on that.
+// renew is a check-in at now. It never shortens the lease, also not after extend, because the queue relies on that.
 func (l *lease) renew(now time.Time) {
 	if end := now.Add(l.instance.Lease); end.After(l.expires) {
 		l.expires = end
 	}
 }
 
-// missingFrom is when l counts as missing unless it is renewed.
+// missingFrom returns when l counts as missing unless it is renewed.
 func (l *lease) missingFrom() time.Time { return l.expires.Add(-l.instance.CheckInInterval()) }
 
 func (l *lease) isMissing(now time.Time) bool { return !now.Before(l.missingFrom()) }
 
 func (l *lease) isOver(now time.Time) bool { return !now.Before(l.expires) }
 
-// put gives i, new or described anew, a whole lease from now on.
+// put gives i, which is new or has a new description, a whole lease from now on.
 func (s *leases) put(i *Instance, now time.Time) {
 	l := s.byKey[i.Key]
 	if l == nil {
@@ -80,7 +78,7 @@ func (s *leases) put(i *Instance, now time.Time) {
 	s.watch(l)
 }
 
-// remove forgets the instance that key names.
+// remove removes the lease of the instance with that key.
 func (s *leases) remove(key Key) {
 	if l := s.byKey[key]; l != nil {
 		s.detach(l)
@@ -89,14 +87,14 @@ func (s *leases) remove(key Key) {
 	}
 }
 
-// extend moves the end of every lease by d.
+// extend extends every lease by d.
 func (s *leases) extend(d time.Duration) {
 	for _, l := range s.byKey {
 		l.expires = l.expires.Add(d)
 	}
 }
 
-// updateMissing brings up to date who is missing at now.
+// updateMissing updates which instances are missing at now.
 func (s *leases) updateMissing(now time.Time) {
 	for _, of := range s.missing {
 		for l := range of {
@@ -106,10 +104,10 @@ func (s *leases) updateMissing(now time.Time) {
 			}
 		}
 	}
-	for len(s.queue) > 0 && !now.Before(s.queue[0].look) {
+	for len(s.queue) > 0 && !now.Before(s.queue[0].nextCheck) {
 		l := s.queue[0]
 		if !l.isMissing(now) {
-			l.look = l.missingFrom()
+			l.nextCheck = l.missingFrom()
 			heap.Fix(&s.queue, 0)
 			continue
 		}
@@ -122,13 +120,13 @@ func (s *leases) updateMissing(now time.Time) {
 	}
 }
 
-// watch queues l, who is not missing.
+// watch queues l, which is not missing.
 func (s *leases) watch(l *lease) {
-	l.look = l.missingFrom()
+	l.nextCheck = l.missingFrom()
 	heap.Push(&s.queue, l)
 }
 
-// detach takes l out of the queue or from among the missing.
+// detach removes l from the queue or from the missing ones.
 func (s *leases) detach(l *lease) {
 	if l.index >= 0 {
 		heap.Remove(&s.queue, l.index)
@@ -145,11 +143,11 @@ func (s *leases) detach(l *lease) {
 	s.absent--
 }
 
-// queue is a heap by lease.look.
+// queue is a heap by lease.nextCheck.
 type queue []*lease
 
 func (q queue) Len() int           { return len(q) }
-func (q queue) Less(i, j int) bool { return q[i].look.Before(q[j].look) }
+func (q queue) Less(i, j int) bool { return q[i].nextCheck.Before(q[j].nextCheck) }
 
 func (q queue) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]

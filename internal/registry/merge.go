@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// maxDeferred bounds the records that wait for the store. One more is dropped; it comes back when servers
-// compare what they have.
+// maxDeferred limits the records that wait for the store. Further ones are dropped; they come again when servers
+// compare their records.
 const maxDeferred = 1 << 12
 
 // mergeRequest asks Run to merge records.
@@ -16,10 +16,10 @@ type mergeRequest struct {
 	done    chan struct{} // closes when that is done
 }
 
-// Merge takes records from other servers, of valid instances, into the registry. What is later than what
-// the registry says is in the snapshot when Merge returns, and in the store soon. Where the registry knows
-// better, the record counts as changed, so that the others hear of it ([Registry.TakeChanges]). Its errors
-// are [ErrStopped] and those of ctx.
+// Merge merges records from other servers, of valid instances, into the registry. Records that are later than the
+// registry's are in the snapshot when Merge returns, and are stored soon. If the registry's record is later, it
+// counts as changed, so that the other servers get it ([Registry.TakeChanges]). The errors are [ErrStopped] and those
+// of ctx.
 func (r *Registry) Merge(ctx context.Context, records []Record) error {
 	m := &mergeRequest{records, make(chan struct{})}
 	select {
@@ -37,7 +37,7 @@ func (r *Registry) Merge(ctx context.Context, records []Record) error {
 	}
 }
 
-// mergeRequests is where records come from; nil when the registry shares with nobody.
+// mergeRequests returns the channel of records; nil if the registry is not shared.
 func (r *Registry) mergeRequests() <-chan *mergeRequest {
 	if r.sharing == nil {
 		return nil
@@ -102,7 +102,7 @@ func (m *merging) touches(i *Instance) bool {
 	return false
 }
 
-// remove takes an instance out; nil: there is none.
+// remove removes an instance; nil is none.
 func (m *merging) remove(i *Instance) {
 	if i == nil {
 		return
@@ -112,7 +112,7 @@ func (m *merging) remove(i *Instance) {
 	}
 }
 
-// add makes a change of what old described before; nil: nothing.
+// add adds a change of the instance old; nil if there was none.
 func (m *merging) add(c Change, old *Instance) {
 	m.changes = append(m.changes, c)
 	m.keys[c.Key] = struct{}{}
@@ -125,7 +125,7 @@ func (m *merging) add(c Change, old *Instance) {
 	}
 }
 
-// applyMerged makes what m collected current.
+// applyMerged applies the changes in m.
 func (r *Registry) applyMerged(m *merging) {
 	if len(m.changes) == 0 {
 		return
@@ -161,7 +161,7 @@ func (r *Registry) mergeOne(m *merging, theirs Record) {
 	case theirs.Ended == Present:
 		r.mergeInstance(m, theirs.Instance, now)
 	case theirs.Ended == Lapsed && known && ours.sameVersion(theirs) && !r.leases.byKey[key].isMissing(now):
-		// The instance was heard here more recently than there.
+		// This server received a check-in of the instance more recently than the other one.
 		revived := *ours.Instance
 		revived.Revival++
 		m.add(Change{key, &revived}, ours.Instance)
@@ -180,7 +180,7 @@ func (a Record) sameVersion(b Record) bool {
 	return a.Ended == Present && a.Instance.sameVersion(b.Instance) && a.Instance.Revival == b.Instance.Revival
 }
 
-// mergeInstance takes i in unless another instance has one of its addresses and a later incarnation. Who
+// mergeInstance adds i unless another instance has one of its addresses and a later incarnation. An instance that
 // loses an address lapses.
 func (r *Registry) mergeInstance(m *merging, i *Instance, now time.Time) {
 	for address := range i.endpoints() {
@@ -205,7 +205,7 @@ func (r *Registry) mergeInstance(m *merging, i *Instance, now time.Time) {
 	m.add(Change{i.Key, i}, r.Snapshot().Instance(i.Key))
 }
 
-// yieldsTo reports whether j has an address that both claim, on every server.
+// yieldsTo reports whether j has the address that both claim, on every server.
 func (i *Instance) yieldsTo(j *Instance) bool {
 	if order := i.Incarnation.Compare(j.Incarnation); order != 0 {
 		return order < 0

@@ -22,16 +22,16 @@ var (
 	ErrStopped = errors.New("the registry has ended") // Run has returned
 )
 
-// Options are what a Registry is made of. The zero value keeps instances in memory only.
+// Options are the parameters of a Registry. The zero value keeps instances in memory only.
 type Options struct {
 	Store       Store        // nil: instances do not survive the process
 	LapseLimits LapseLimits  // zero fields have their defaults
 	Shared      bool         // instances are shared with other servers: see Merge and TakeChanges
-	Log         *slog.Logger // nil: says nothing
+	Log         *slog.Logger // nil: nothing is logged
 }
 
-// Registry holds the instances of all services. Its methods may be called from any
-// goroutine, also before Run; those that change something wait for Run to do it.
+// Registry holds the instances of all services. Its methods are safe for concurrent use, also before Run. Those that
+// change something wait for Run to do it.
 type Registry struct {
 	// Fixed after construction.
 	store     Store
@@ -55,7 +55,7 @@ type Registry struct {
 	holders map[netip.AddrPort]Key // who has each address
 	failing bool                   // its last answer was an error
 
-	// Guarded by mu, which is a leaf: held for memory work only.
+	// Guarded by mu, which is held for memory work only.
 	mu           sync.Mutex
 	leases       leases
 	doubts       doubts
@@ -64,14 +64,13 @@ type Registry struct {
 	sharing      *sharing // nil: with nobody
 }
 
-// Lease is the registry's belief in one instance at one moment.
+// Lease is an instance and the end of its lease.
 type Lease struct {
 	*Instance
 	Expires time.Time // when it lapses unless it is renewed
 }
 
-// New returns a registry that holds what the store has, each instance with a whole new
-// lease. It starts nothing: Run does.
+// New returns a registry with the instances of the store, each with a whole new lease. It starts nothing: Run does.
 func New(ctx context.Context, options Options) (*Registry, error) {
 	r := &Registry{
 		store:     options.Store,
@@ -131,12 +130,12 @@ func (r *Registry) load(ctx context.Context) error {
 	return nil
 }
 
-// laterFirst orders instances by incarnation, the latest first, in the same way on every start.
+// laterFirst orders instances by incarnation, the latest first, in the same way at every start.
 func laterFirst(a, b *Instance) int {
 	return cmp.Or(b.Incarnation.Compare(a.Incarnation), cmp.Compare(a.Service, b.Service), a.Address.Compare(b.Address))
 }
 
-// hold notes that i has its addresses; holds returns who already has one of them.
+// hold notes that i has its addresses.
 func (r *Registry) hold(i *Instance) {
 	for address := range i.endpoints() {
 		r.holders[address] = i.Key
@@ -161,13 +160,13 @@ func (r *Registry) release(i *Instance) {
 	}
 }
 
-// Snapshot returns the registry as it is now.
+// Snapshot returns the current snapshot.
 func (r *Registry) Snapshot() *Snapshot { return r.current.Load() }
 
 // Done returns a channel that closes when Run has returned: nothing changes any more.
 func (r *Registry) Done() <-chan struct{} { return r.stopped }
 
-// Lease returns the lease of the instance that key names; false when there is none.
+// Lease returns the lease of the instance with that key; false if there is none.
 func (r *Registry) Lease(key Key) (Lease, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -178,14 +177,14 @@ func (r *Registry) Lease(key Key) (Lease, bool) {
 	return Lease{l.instance, l.expires}, true
 }
 
-// Watched is one instance as it is now.
+// Watched is the current state of one instance.
 type Watched struct {
 	Lease
-	Version uint64          // changes with the description, and never comes back
-	Changed <-chan struct{} // closes when the instance is described otherwise, or is gone; not at renewals
+	Version uint64          // changes with the description, and is never used again
+	Changed <-chan struct{} // closes when the description changes or the instance is removed, but not at renewals
 }
 
-// Watch returns the instance that key names, for one who waits for its next change; false when there is none.
+// Watch returns the instance with that key, with a channel for its next change; false if there is none.
 func (r *Registry) Watch(key Key) (Watched, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -199,7 +198,7 @@ func (r *Registry) Watch(key Key) (Watched, bool) {
 	return Watched{Lease{l.instance, l.expires}, l.version, l.changed}, true
 }
 
-// Doubts returns where expiry is paused, by service; none when leases lapse as they should.
+// Doubts returns where expiry is paused, by service; none if all leases end normally.
 func (r *Registry) Doubts() []Doubt {
 	snapshot, now := r.Snapshot(), time.Now()
 	r.mu.Lock()

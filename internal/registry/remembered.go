@@ -2,9 +2,8 @@ package registry
 
 import "time"
 
-// Bounds of what is remembered of instances that are gone. What was on its way meanwhile arrives within
-// seconds; an hour leaves room for proxies in between that repeat calls, and for servers that could not
-// reach the others.
+// Limits of what is remembered about instances that are gone. Delayed calls arrive within seconds. An hour also
+// covers proxies that repeat calls, and servers that could not reach the others.
 const (
 	rememberEnded = time.Hour
 	maxEnded      = 1 << 16
@@ -34,7 +33,7 @@ func (r *remembered[K, V]) put(key K, value V, now time.Time) {
 	r.forget(now)
 }
 
-// forget drops what is old, or too much.
+// forget drops old values, and those beyond the limit.
 func (r *remembered[K, V]) forget(now time.Time) {
 	for len(r.queue) > maxEnded || len(r.queue) > 0 && !now.Before(r.queue[0].forget) {
 		oldest := r.queue[0]

@@ -7,19 +7,18 @@ import (
 )
 
 const (
-	// sweepEvery is how often leases are looked at while any instance is missing, and so
-	// how late a lease may lapse.
+	// sweepEvery is how often leases are checked while any instance is missing, which is also how late a lease may
+	// lapse.
 	sweepEvery = time.Second
-	// awayAfter is how late a sweep must be for the process to count as having been away
-	// (stopped by a signal, or starved): then it has heard nobody, and all leases are
-	// extended by the time that it missed.
+	// awayAfter is the delay of a sweep from which the process counts as having been stopped (by a signal, or without
+	// CPU time). Then it could receive no check-in, and all leases are extended by the time that it missed.
 	awayAfter = 10 * time.Second
 )
 
-// Run does everything that changes the registry, until ctx ends; it is called once. Seven
-// things can happen: the end, a check-in, a leave, records of other servers, an answer of
-// the store, an operator's decision about a doubt, and the time to look at leases. None of them waits for the
-// store. Run returns nil when ctx ended and the store has what it was asked for.
+// Run makes all changes of the registry, until ctx ends. It is called once. It handles these events: a check-in, a
+// leave, records of other servers, an answer of the store, an operator's decision about a doubt, the time to check
+// leases, and the end. None of them waits for the store. Run returns nil after ctx has ended and everything that was
+// accepted is stored.
 func (r *Registry) Run(ctx context.Context) error {
 	defer close(r.stopped)
 	next := time.Now().Add(sweepEvery)
@@ -54,7 +53,7 @@ func (r *Registry) Run(ctx context.Context) error {
 	}
 }
 
-// moreCheckIns is where check-ins come from; nil while enough of them wait for the store.
+// moreCheckIns returns the channel of check-ins; nil while enough of them wait for the store.
 func (r *Registry) moreCheckIns() <-chan *request {
 	if len(r.waiting) >= MaxBatch {
 		return nil
@@ -62,7 +61,7 @@ func (r *Registry) moreCheckIns() <-chan *request {
 	return r.checkIns
 }
 
-// takeAll takes q and the check-ins that are there by now, so that they share a Save.
+// takeAll takes q and the check-ins that have arrived by now, so that they share one Save.
 func (r *Registry) takeAll(q *request) {
 	for {
 		r.take(q)
@@ -74,8 +73,7 @@ func (r *Registry) takeAll(q *request) {
 	}
 }
 
-// take accepts a request. A leave has its effect at once, unless a check-in of the same
-// instance is before it.
+// take accepts a request. A leave has effect immediately, unless a check-in of the same instance precedes it.
 func (r *Registry) take(q *request) {
 	if q.instance != nil || r.isPending(q.key) {
 		r.waiting = append(r.waiting, q)
@@ -86,8 +84,8 @@ func (r *Registry) take(q *request) {
 	}
 }
 
-// depart takes an instance out of the snapshot because it leaves. When it is not there, depart
-// answers and reports false.
+// depart removes an instance that leaves from the snapshot. If it is not registered, depart answers the request and
+// reports false.
 func (r *Registry) depart(q *request) bool {
 	known := r.Snapshot().Instance(q.key)
 	incarnation := q.incarnation
@@ -110,7 +108,7 @@ func (r *Registry) depart(q *request) bool {
 	return true
 }
 
-// isPending reports whether a request for the instance waits or is with the store.
+// isPending reports whether a request for the instance waits or is being stored.
 func (r *Registry) isPending(key Key) bool {
 	for _, q := range r.waiting {
 		if q.key == key {
@@ -125,7 +123,7 @@ func (r *Registry) isPending(key Key) bool {
 	return false
 }
 
-// expire takes instances out whose leases ended.
+// expire removes instances whose leases ended.
 func (r *Registry) expire(keys []Key) {
 	now, snapshot := time.Now(), r.Snapshot()
 	r.mu.Lock()
@@ -139,7 +137,7 @@ func (r *Registry) expire(keys []Key) {
 	r.drop(keys...)
 }
 
-// drop takes instances out of the snapshot, and tells the store soon.
+// drop removes instances from the snapshot, and from the store soon.
 func (r *Registry) drop(keys ...Key) {
 	changes := make([]Change, 0, len(keys))
 	for _, key := range keys {
@@ -150,7 +148,7 @@ func (r *Registry) drop(keys ...Key) {
 	r.apply(changes)
 }
 
-// apply makes changes (no key twice) the current state, as one snapshot.
+// apply applies changes (no key twice), as one snapshot.
 func (r *Registry) apply(changes []Change) {
 	old := r.Snapshot()
 	changes = slices.DeleteFunc(changes, func(c Change) bool { return c.Instance == nil && old.Instance(c.Key) == nil })

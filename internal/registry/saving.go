@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// saveTimeout bounds one Save, for stores that heed their context.
+// saveTimeout limits one Save, for stores that observe their context.
 const saveTimeout = 10 * time.Second
 
-// batch is what the store is told at once, and who waits for that.
+// batch is what is stored at once, and the requests that wait for it.
 type batch struct {
 	changes   []Change // those of requests first
 	asked     int      // how many of them those are
@@ -19,8 +19,8 @@ type batch struct {
 	addresses map[netip.AddrPort]struct{} // of the instances in changes
 }
 
-// save tells the store what there is to tell, unless it is busy. What comes while it is
-// goes into the next batch: many check-ins wait for the disk once.
+// save starts to store what has to be stored, unless a Save is running. Requests that arrive meanwhile go into the
+// next batch, so many check-ins wait for the disk once.
 func (r *Registry) save(ctx context.Context) {
 	for !r.busy && (len(r.waiting) > 0 || len(r.leaving) > 0 || r.retry) {
 		r.retry = false
@@ -38,8 +38,8 @@ func (r *Registry) save(ctx context.Context) {
 	}
 }
 
-// nextBatch takes what goes into one Save: those who leave, then those who wait, up to the
-// second request for one instance, then removals that are not saved yet.
+// nextBatch returns what goes into one Save: the leaving instances, then the waiting requests up to the second one
+// for the same instance, then removals that are not stored yet.
 func (r *Registry) nextBatch() batch {
 	b := batch{keys: make(map[Key]struct{}), addresses: make(map[netip.AddrPort]struct{})}
 	for len(r.leaving) > 0 && len(b.changes) < MaxBatch {
@@ -109,7 +109,7 @@ func (b *batch) concerns(i *Instance) bool {
 	return false
 }
 
-// overlaps reports whether b has a change of one of the same instances.
+// overlaps reports whether b changes one of the same instances.
 func (b *batch) overlaps(changes []Change) bool {
 	return slices.ContainsFunc(changes, func(c Change) bool {
 		_, twice := b.keys[c.Key]
@@ -117,8 +117,8 @@ func (b *batch) overlaps(changes []Change) bool {
 	})
 }
 
-// decideOn returns what the store has to be told for q. When that is nothing, q is answered: it
-// is refused, or has become a renewal. A leave has its effect at once.
+// decideOn returns what has to be stored for q. If that is nothing, it answers q, which is refused or has become a
+// renewal. A leave has effect immediately.
 func (r *Registry) decideOn(q *request) []Change {
 	if q.instance == nil {
 		if r.depart(q) {
@@ -141,18 +141,18 @@ func (r *Registry) decideOn(q *request) []Change {
 	return a.changes()
 }
 
-// conclude makes what the store has taken current, and answers who waited for it. After an
-// error, check-ins are refused and removals are tried again: those who left have left.
+// conclude applies what was stored, and answers the waiting requests. After an error, check-ins are refused and
+// removals are tried again: the instances have left in any case.
 func (r *Registry) conclude(err error) {
 	r.busy = false
-	r.tell(err)
+	r.logStoreState(err)
 	if err == nil {
 		asked := slices.Clone(r.saving.changes[:r.saving.asked])
 		r.noteStored(asked)
-		r.apply(asked) // those who left have left before
+		r.apply(asked) // those that left were removed before
 	} else {
 		for _, c := range r.saving.changes {
-			r.unsaved[c.Key] = struct{}{} // whatever is stored of it now
+			r.unsaved[c.Key] = struct{}{} // it is not known what is stored of it now
 		}
 	}
 	for _, q := range r.saving.requests {
@@ -164,7 +164,7 @@ func (r *Registry) conclude(err error) {
 		default:
 			g, _ := r.renew(q.admitted.instance)
 			g.Created, g.Displaced = q.created, q.admitted.displaced
-			r.tellDisplaced(q)
+			r.logDisplaced(q)
 			q.answer <- result{grant: g}
 		}
 	}
@@ -173,7 +173,7 @@ func (r *Registry) conclude(err error) {
 	r.mergeDeferred()
 }
 
-// noteStored notes for the other servers what is stored now, and who loses an address by it.
+// noteStored notes for the other servers what is stored now, and which instances lose an address.
 func (r *Registry) noteStored(changes []Change) {
 	if r.sharing == nil {
 		return
@@ -191,16 +191,16 @@ func (r *Registry) noteStored(changes []Change) {
 	}
 }
 
-// tellDisplaced logs who lost an address to q.
-func (r *Registry) tellDisplaced(q *request) {
+// logDisplaced logs which instances lost an address to q.
+func (r *Registry) logDisplaced(q *request) {
 	for _, d := range q.admitted.displaced {
 		r.log.Warn("instance took an address over", "instance", q.key.String(), "incarnation", q.admitted.instance.Incarnation.String(),
 			"from", d.Key.String(), "incarnation before", d.Incarnation.String())
 	}
 }
 
-// tell logs when the store begins to fail and when it is well again.
-func (r *Registry) tell(err error) {
+// logStoreState logs when the store starts to fail and when it works again.
+func (r *Registry) logStoreState(err error) {
 	switch {
 	case err != nil && !r.failing:
 		r.log.Error("registry cannot store changes: new and changed instances are refused until it can", "error", err)
@@ -210,7 +210,7 @@ func (r *Registry) tell(err error) {
 	r.failing = err != nil
 }
 
-// flush lets the store have what was accepted, once each.
+// flush stores what was accepted, each batch once.
 func (r *Registry) flush(ctx context.Context) {
 	r.retry = len(r.unsaved) > 0
 	for r.save(ctx); r.busy; r.save(ctx) {

@@ -6,7 +6,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// sharing is what a registry keeps for the other servers; nil in a registry that shares with nobody.
+// sharing is what a registry keeps for the other servers; nil if it is not shared.
 type sharing struct {
 	// Fixed after construction.
 	merges  chan *mergeRequest
@@ -20,7 +20,7 @@ type sharing struct {
 	pending  map[Key]struct{}        // whose record changed here since it was taken
 	renewed  []*lease                // whose lease was renewed here since that was taken
 	endings  remembered[Key, Record] // how instances ended
-	isolated time.Time               // since when the renewals that other servers grant are missed; zero: they are heard
+	isolated time.Time               // since when the renewals at other servers are not received; zero: they are received
 }
 
 func newSharing() *sharing {
@@ -33,7 +33,7 @@ func newSharing() *sharing {
 	}
 }
 
-// Renewal says that an instance was heard by a server.
+// Renewal says that a server received a check-in of an instance.
 type Renewal struct {
 	Key
 	Incarnation Incarnation
@@ -48,8 +48,7 @@ func (s *sharing) announce(key Key) {
 	}
 }
 
-// note says that the record of key changes here. Run calls it, and passes on what was noted once it has
-// made the change.
+// note notes that the record of key changes. Run calls it, and calls passOn once the change is made.
 func (s *sharing) note(key Key) {
 	if s != nil {
 		s.news = append(s.news, key)
@@ -88,7 +87,7 @@ func (s *sharing) heard(l *lease) {
 	}
 }
 
-// ending is how the instance that key names ended, as far as that is remembered.
+// ending returns how the instance with that key ended, if that is remembered.
 func (s *sharing) ending(key Key) (Record, bool) {
 	if s == nil {
 		return Record{}, false
@@ -97,8 +96,8 @@ func (s *sharing) ending(key Key) (Record, bool) {
 	return e, found
 }
 
-// Changed returns a channel that has an element once there is something for [Registry.TakeChanges]. It has
-// room for one; nil when the registry shares with nobody.
+// Changed returns a channel that has an element if there is something for [Registry.TakeChanges]. It has room for one
+// element. It is nil if the registry is not shared.
 func (r *Registry) Changed() <-chan struct{} {
 	if r.sharing == nil {
 		return nil
@@ -106,8 +105,8 @@ func (r *Registry) Changed() <-chan struct{} {
 	return r.sharing.changed
 }
 
-// TakeChanges returns up to limit records that changed here since they were taken last, as they are now.
-// Who cannot pass them on says so with [Registry.Announce].
+// TakeChanges returns up to limit current records that have changed at this server since they were last taken. A
+// caller that cannot write them calls [Registry.Announce].
 func (r *Registry) TakeChanges(limit int) []Record {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -125,7 +124,7 @@ func (r *Registry) TakeChanges(limit int) []Record {
 	return taken
 }
 
-// Announce makes the records of keys changed again: TakeChanges returns them once more.
+// Announce marks the records of keys as changed: TakeChanges returns them again.
 func (r *Registry) Announce(keys ...Key) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -134,14 +133,14 @@ func (r *Registry) Announce(keys ...Key) {
 	}
 }
 
-// Unannounced is how many changed records wait for TakeChanges.
+// Unannounced returns the number of changed records that wait for TakeChanges.
 func (r *Registry) Unannounced() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.sharing.pending)
 }
 
-// TakeRenewals returns up to limit instances whose lease was renewed here since they were taken last.
+// TakeRenewals returns up to limit instances whose leases were renewed at this server since they were last taken.
 func (r *Registry) TakeRenewals(limit int) []Renewal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -160,7 +159,7 @@ func (r *Registry) TakeRenewals(limit int) []Renewal {
 	return taken
 }
 
-// Hear extends the leases of instances that were heard by other servers. It makes no snapshot.
+// Hear extends the leases of instances that checked in at other servers. It makes no snapshot.
 func (r *Registry) Hear(renewals []Renewal) {
 	now := time.Now()
 	r.mu.Lock()
@@ -173,9 +172,9 @@ func (r *Registry) Hear(renewals []Renewal) {
 	}
 }
 
-// SetIsolated says whether the renewals that other servers grant are missed. While they are, no instance
-// lapses that was last heard by another server; afterwards the leases of these are longer by the time that
-// was missed, a whole lease at most. A registry that shares begins isolated.
+// SetIsolated says whether the renewals at other servers are not received. In the meantime no instance lapses whose
+// last check-in was at another server. Afterwards the leases of these instances are extended by the missed time, up
+// to a whole lease. A shared registry starts isolated.
 func (r *Registry) SetIsolated(isolated bool) {
 	now := time.Now()
 	r.mu.Lock()
@@ -193,7 +192,8 @@ func (r *Registry) SetIsolated(isolated bool) {
 	}
 }
 
-// holdForeign keeps instances from lapsing that were last heard by other servers while those are not heard.
+// holdForeign extends the leases of instances whose last check-in was at another server, while the registry is
+// isolated.
 func (r *Registry) holdForeign(now time.Time) {
 	if r.sharing == nil || r.sharing.isolated.IsZero() {
 		return
@@ -206,14 +206,14 @@ func (r *Registry) holdForeign(now time.Time) {
 	r.leases.updateMissing(now)
 }
 
-// extendForeign makes the lease of an instance that another server heard last at least as long as rest.
+// extendForeign extends the lease of an instance whose last check-in was at another server to at least rest.
 func (l *lease) extendForeign(rest time.Duration, now time.Time) {
 	if end := now.Add(rest); l.foreign && end.After(l.expires) {
 		l.expires = end
 	}
 }
 
-// record is what the registry says of the instance that key names. The caller holds mu.
+// record returns the registry's record of the instance with that key. The caller holds mu.
 func (r *Registry) record(key Key) (Record, bool) {
 	if i := r.Snapshot().Instance(key); i != nil {
 		return Record{Instance: i}, true
@@ -224,7 +224,7 @@ func (r *Registry) record(key Key) (Record, bool) {
 // Shard returns which of n shards has a service; n divides 256.
 func Shard(service mesh.ServiceName, n int) int { return bucketOf(service) % n }
 
-// Records returns everything that the registry says of the instances in one of n shards.
+// Records returns all records of the instances in one of n shards.
 func (r *Registry) Records(shard, n int) []Record {
 	r.mu.Lock()
 	snapshot := r.Snapshot()

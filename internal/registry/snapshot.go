@@ -13,14 +13,14 @@ import (
 // table of buckets and one bucket, so with 10,000 services it copies 256 + 40 pointers.
 const fanOut = 256
 
-// Snapshot is the registry at one moment. It is immutable and shares with its predecessor
-// whatever did not change: making one costs what changed, not what there is.
+// Snapshot is the registry at one moment. It is immutable and shares with its predecessor everything that has not
+// changed, so its cost is proportional to the change.
 type Snapshot struct {
 	buckets  *[fanOut]bucket
 	sequence uint64
 	size     int // instances of all services
 	changed  chan struct{}
-	names    func() []mesh.ServiceName // sorted; worked out when first asked for
+	names    func() []mesh.ServiceName // sorted; computed when first requested
 }
 
 // bucket holds the services of one hash, by name. Immutable.
@@ -75,9 +75,8 @@ func (s *Snapshot) ByService() iter.Seq2[mesh.ServiceName, []*Instance] {
 	}
 }
 
-// Version changes whenever the service's instances change, for a cheap comparison of two
-// snapshots of one Registry. It is 0 for a service without instances, and never the same
-// for two different sets otherwise.
+// Version changes whenever the service's instances change, so that two snapshots of one Registry can be compared
+// cheaply. It is 0 for a service without instances, and otherwise different for different sets.
 func (s *Snapshot) Version(service mesh.ServiceName) uint64 {
 	if m := s.members(service); m != nil {
 		return m.version
@@ -95,8 +94,8 @@ func (s *Snapshot) Size() int { return s.size }
 // make no new snapshot.
 func (s *Snapshot) Changed() <-chan struct{} { return s.changed }
 
-// Since yields the services whose instances differ between old and s, in no order, those
-// that are gone included. It visits what changed and not what there is.
+// Since yields the services whose instances differ between old and s, in no order, including removed services. Its
+// cost is proportional to the change.
 func (s *Snapshot) Since(old *Snapshot) iter.Seq[mesh.ServiceName] {
 	return func(yield func(mesh.ServiceName) bool) {
 		for i := range s.buckets {
@@ -107,7 +106,7 @@ func (s *Snapshot) Since(old *Snapshot) iter.Seq[mesh.ServiceName] {
 	}
 }
 
-// eachDifference walks two buckets, both sorted by name, side by side.
+// eachDifference compares two buckets, both sorted by name.
 func eachDifference(before, after bucket, yield func(mesh.ServiceName) bool) bool {
 	if len(before) == len(after) && (len(after) == 0 || &before[0] == &after[0]) {
 		return true // the very same bucket

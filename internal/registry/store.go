@@ -5,27 +5,26 @@ import (
 	"errors"
 )
 
-// MaxBatch is the largest number of changes that is handed to a Store at once.
+// MaxBatch is the largest number of changes in one call of Save.
 const MaxBatch = 256
 
-// ErrFull is wrapped by a Store's error when what is missing is room, so that callers can
-// tell an operator what to do about it.
+// ErrFull is wrapped by a Store's error if it has no room left, so that callers can tell an operator what to do.
 var ErrFull = errors.New("the store has no room left")
 
-// Change is one instance that is new, described differently than before, or gone.
+// Change is one instance that is new, has changed, or is gone.
 type Change struct {
 	Key
 	Instance *Instance // nil: gone
 }
 
-// Store keeps instances beyond the life of the process. Renewals are not stored: who was
-// loaded gets a whole new lease.
+// Store keeps instances beyond the life of the process. Renewals are not stored: instances that are loaded get a
+// whole new lease.
 type Store interface {
 	// Load returns all instances, in any order. It is called once, before any Save.
 	Load(ctx context.Context) ([]*Instance, error)
-	// Save makes changes (1 to MaxBatch, no key twice) durable and returns then: they
-	// survive the loss of power. After an error none or some of them may be stored, and
-	// a later Save of the same keys is the final word. Save is called by one goroutine.
+	// Save stores changes (1 to MaxBatch, no key twice) durably before it returns: they survive a loss of power.
+	// After an error none or some of them may be stored; a later Save of the same keys replaces them. Save is called
+	// by one goroutine.
 	Save(ctx context.Context, changes []Change) error
 }
 
