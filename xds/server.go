@@ -27,6 +27,7 @@ type Server struct {
 	dispatchFirst dispatcher
 	unfollow      func()
 	streamID      atomic.Uint64
+	statusVersion atomic.Uint64
 	waiters       waiters
 	tallies       tallies
 

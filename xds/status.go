@@ -23,7 +23,9 @@ type StreamStatus struct {
 	// (at most two minutes with GRPCOptions). Processes do not wait for each other.
 	Process int
 	Opened  time.Time
-	Types   map[string]TypeStatus // by type URL
+	Types   map[string]TypeStatus // by type URL; shared, must not be changed
+	// Version changes whenever Types does, and is of no other stream of the server.
+	Version uint64
 }
 
 // TypeStatus is how far one stream is with one type. What a client that comes back says it has counts as
@@ -104,11 +106,51 @@ func (st *stream) status() StreamStatus {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.load()
-	status := StreamStatus{StreamInfo: st.info, Process: g.process, Opened: st.opened, Types: map[string]TypeStatus{}}
-	for _, p := range st.session.watches {
-		status.Types[p.typeURL] = p.status()
+	if st.hasNews() {
+		st.types = make(map[string]TypeStatus, len(st.session.watches))
+		for _, p := range st.session.watches {
+			st.types[p.typeURL] = p.status()
+		}
+		st.version = st.server.statusVersion.Add(1)
 	}
-	return status
+	return StreamStatus{StreamInfo: st.info, Process: g.process, Opened: st.opened, Types: st.types, Version: st.version}
+}
+
+// reported is the last status of a stream, kept for the next one. The lock of its group guards it.
+type reported struct {
+	types   map[string]TypeStatus
+	version uint64
+}
+
+// hasNews reports whether the stream's status is another than the last one.
+func (st *stream) hasNews() bool {
+	news := len(st.types) != len(st.session.watches) || st.types == nil
+	for _, p := range st.session.watches {
+		if now := p.digest(); now != p.digested || !p.isPlain() {
+			p.digested, news = now, true
+		}
+	}
+	return news
+}
+
+// digest is what the status of a watch is made of where nothing is rejected, held or missing.
+type digest struct {
+	sent, acked, want setSum
+	sentAt, ackedAt   time.Time
+	answered, inSync  bool
+}
+
+func (p *watch) digest() digest {
+	d := digest{sent: p.sent.sum, acked: p.acked.sum, sentAt: p.sentAt, ackedAt: p.ackedAt, answered: p.answered, inSync: p.inSync()}
+	if p.want != nil {
+		d.want = p.want.sum
+	}
+	return d
+}
+
+// isPlain reports whether the digest says all of a watch's status.
+func (p *watch) isPlain() bool {
+	return p.rejections == nil && len(p.withheld) == 0 && p.missingNames() == nil
 }
 
 func (p *watch) status() TypeStatus {

@@ -38,8 +38,9 @@ type stream struct {
 	expired   bool // to be ended after the next response
 	responses int
 	window    sendWindow
-	timer     *time.Timer
-	refusals  []Rejection // not told yet
+	reported
+	timer    *time.Timer
+	refusals []Rejection // not told yet
 
 	silent *time.Timer // ends the stream unless there is a request
 	ending sync.Once
