@@ -36,11 +36,14 @@ type Options struct {
 	Profiles  bool              // serve /debug/pprof/
 }
 
-type admin struct{ Options }
+type admin struct {
+	Options
+	shown shown
+}
 
 // Handler returns the handler for all of it.
 func Handler(o Options) http.Handler {
-	a := &admin{o}
+	a := &admin{Options: o}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", a.status)
 	mux.HandleFunc("GET /v1/services", a.services)

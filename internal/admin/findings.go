@@ -22,7 +22,7 @@ const (
 )
 
 // findings returns everything that is wrong according to a status, in the order of the kinds.
-func findings(s api.Status, unhealthy []serviceCount, missingEdges []mesh.EdgeName, now time.Time) []api.Finding {
+func findings(s api.Status, proxies []*shownProxy, unhealthy []serviceCount, missingEdges []mesh.EdgeName, now time.Time) []api.Finding {
 	found := []api.Finding{}
 	found = append(found, documentFindings(s.Config)...)
 	if store := s.Store; store != nil && !store.Connected && now.Sub(store.Since) >= storeGrace {
@@ -52,7 +52,7 @@ func findings(s api.Status, unhealthy []serviceCount, missingEdges []mesh.EdgeNa
 			Message: "no connected proxy runs this edge", Hint: fmt.Sprintf("start one with: doyen edge --edge %s", name),
 		})
 	}
-	return append(found, proxyFindings(s.Proxies, now)...)
+	return append(found, proxyFindings(proxies, now)...)
 }
 
 func documentFindings(c api.Config) []api.Finding {
@@ -91,7 +91,7 @@ var proxyKinds = []struct {
 	{api.ProxyPending, api.Pending, pendingGrace, ""},
 }
 
-func proxyFindings(proxies []api.Proxy, now time.Time) []api.Finding {
+func proxyFindings(proxies []*shownProxy, now time.Time) []api.Finding {
 	found := duplicates(proxies, now)
 	for _, k := range proxyKinds {
 		for _, p := range proxies {
@@ -105,7 +105,7 @@ func proxyFindings(proxies []api.Proxy, now time.Time) []api.Finding {
 
 // duplicates returns the node IDs that several clients have had for longer than a broken connection can last. The
 // proxies are sorted by node.
-func duplicates(proxies []api.Proxy, now time.Time) []api.Finding {
+func duplicates(proxies []*shownProxy, now time.Time) []api.Finding {
 	var found []api.Finding
 	for i := 0; i < len(proxies); {
 		first := i

@@ -20,7 +20,7 @@ func TestStoreAway(t *testing.T) {
 		{&api.Store{Address: "Redis at a:6379", Since: now.Add(-time.Second)}, 0},
 		{&api.Store{Address: "Redis at a:6379", Since: now.Add(-time.Minute), Error: "connection refused", Unwritten: 2}, 1},
 	} {
-		found := findings(api.Status{Store: test.store}, nil, nil, now)
+		found := findings(api.Status{Store: test.store}, nil, nil, nil, now)
 		if len(found) != test.found {
 			t.Errorf("%+v: %v, want %d", test.store, found, test.found)
 		}

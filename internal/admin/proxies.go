@@ -30,25 +30,34 @@ type proxyView struct {
 	state     *control.State
 	connected []xds.NodeStatus
 	left      []control.Gone
+	shown     *shown
 }
 
 // proxies returns the connected clients, the proxies that are expected and not connected, and those that left a short
 // while ago, by node.
-func (v proxyView) proxies() ([]api.Proxy, api.ProxySummary) {
+func (v proxyView) proxies() ([]*shownProxy, api.ProxySummary) {
 	var sum api.ProxySummary
-	shown := make([]api.Proxy, 0, len(v.connected)+len(v.left))
+	all := make([]*shownProxy, 0, len(v.connected)+len(v.left))
 	connected := make(map[string]bool, len(v.connected))
+	last, kept := v.shown.last(), make(map[uint64]*shownProxy, len(v.connected))
 	for _, n := range v.connected {
 		described := v.describe(n.Node)
 		for _, streams := range byClient(n, described.Role == string(mesh.Proxyless)) {
-			p := v.connectedProxy(described, n.Node, streams)
+			p := last[streams[0].ID]
+			if len(streams) > 1 || !p.is(&described, streams[0]) {
+				p = v.connectedProxy(described, n.Node, streams)
+			}
+			if len(streams) == 1 {
+				kept[streams[0].ID] = p
+			}
 			if sum.Connected++; p.InSync {
 				sum.InSync++
 			}
-			shown = append(shown, p)
+			all = append(all, p)
 		}
 		connected[n.Node.ID] = true
 	}
+	v.shown.keep(kept)
 	expected := v.state.ExpectedProxies()
 	for _, left := range v.left {
 		if connected[left.Node.ID] {
@@ -61,52 +70,33 @@ func (v proxyView) proxies() ([]api.Proxy, api.ProxySummary) {
 			delete(expected, left.Node.ID)
 		}
 		p.Since = left.At
-		shown = append(shown, p)
+		all = append(all, &shownProxy{Proxy: p})
 	}
 	for id := range expected {
 		if !connected[id] {
-			shown = append(shown, v.neverSeen(id))
+			all = append(all, &shownProxy{Proxy: v.neverSeen(id)})
 		}
 	}
-	for i := range shown {
-		if shown[i].State == api.Missing {
+	for _, p := range all {
+		if p.State == api.Missing {
 			sum.Missing++
 		}
 	}
-	sum.Missing += len(v.missingEdges(shown))
-	return byNode(shown), sum
-}
-
-// byNode returns proxies sorted by node and client. The engine lists connected ones in that order already. Otherwise
-// each is moved only once, since they are large.
-func byNode(proxies []api.Proxy) []api.Proxy {
-	order := make([]*api.Proxy, len(proxies))
-	for i := range proxies {
-		order[i] = &proxies[i]
-	}
-	compare := func(a, b *api.Proxy) int {
+	sum.Missing += len(v.missingEdges(all))
+	slices.SortFunc(all, func(a, b *shownProxy) int {
 		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Client, b.Client))
-	}
-	if slices.IsSortedFunc(order, compare) {
-		return proxies
-	}
-	slices.SortFunc(order, compare)
-	sorted := make([]api.Proxy, len(order))
-	for i, p := range order {
-		sorted[i] = *p
-	}
-	return sorted
+	})
+	return all, sum
 }
 
 // missingEdges returns the Edge documents that no connected proxy runs, by name; none if proxies may be connected to
 // other servers.
-func (v proxyView) missingEdges(shown []api.Proxy) []mesh.EdgeName {
+func (v proxyView) missingEdges(proxies []*shownProxy) []mesh.EdgeName {
 	if v.state.Documents == nil || v.state.Shared {
 		return nil
 	}
 	served := map[string]bool{}
-	for i := range shown {
-		p := &shown[i]
+	for _, p := range proxies {
 		served[p.Edge] = served[p.Edge] || p.Connected
 	}
 	var missing []mesh.EdgeName
@@ -121,7 +111,7 @@ func (v proxyView) missingEdges(shown []api.Proxy) []mesh.EdgeName {
 // neverSeen returns an expected proxy that has not connected since the server started.
 func (v proxyView) neverSeen(id string) api.Proxy {
 	p := api.Proxy{
-		Node: id, State: api.Missing, StateSince: v.started, Kind: kind(""), Types: map[string]api.TypeStatus{},
+		Node: id, State: api.Missing, StateSince: v.started, Kind: kind(""), Types: noTypes,
 		Why: "its instance is registered, but it has not connected since this server started",
 	}
 	// The node ID has the form that the agent gives it, unless the instance was checked in by other means.
@@ -169,9 +159,12 @@ func clientAddress(peer string, wholeHost bool) string {
 	return peer
 }
 
+// noTypes are those of a proxy that is not connected. Never changed.
+var noTypes = map[string]api.TypeStatus{}
+
 // describe returns the identity of a node and the state of its view.
 func (v proxyView) describe(node *xds.Node) api.Proxy {
-	p := api.Proxy{Node: node.ID, Kind: kind(""), Types: map[string]api.TypeStatus{}}
+	p := api.Proxy{Node: node.ID, Kind: kind(""), Types: noTypes}
 	n, view, known, err := v.views.View(node)
 	if err != nil {
 		p.State, p.Why = api.Unconfigured, "it is sent nothing: "+err.Error()
@@ -217,7 +210,8 @@ func kind(r mesh.Role) string {
 }
 
 // connectedProxy adds the streams of one client to the description of its node.
-func (v proxyView) connectedProxy(p api.Proxy, node *xds.Node, streams []xds.StreamStatus) api.Proxy {
+func (v proxyView) connectedProxy(p api.Proxy, node *xds.Node, streams []xds.StreamStatus) *shownProxy {
+	made := &shownProxy{version: streams[0].Version, revision: p.Revision, state: p.State, why: p.Why}
 	p.Types = map[string]api.TypeStatus{}
 	p.Connected, p.Client = true, clientAddress(streams[0].Peer, p.Kind == kind(mesh.Proxyless))
 	origins := sync.OnceValue(func() map[xds.Ref][]mesh.Origin { return v.views.Origins(node) })
@@ -238,5 +232,6 @@ func (v proxyView) connectedProxy(p api.Proxy, node *xds.Node, streams []xds.Str
 	} else if p.StateSince.IsZero() && p.State != api.Pending { // it is not known since when a view is compiled
 		p.StateSince = p.Since
 	}
-	return p
+	made.Proxy = p
+	return made
 }

@@ -105,7 +105,7 @@ var inSync = xds.TypeStatus{Sent: "a", Acknowledged: "a", InSync: true}
 func look(t *testing.T, instances *registry.Snapshot, connected []xds.NodeStatus, left ...control.Gone) proxyView {
 	t.Helper()
 	state := &control.State{Documents: documentsOf(t, shop), Instances: instances}
-	return proxyView{started: started, views: testViews{control.View{Revision: "r1"}, nil}, state: state, connected: connected, left: left}
+	return proxyView{started: started, views: testViews{control.View{Revision: "r1"}, nil}, state: state, connected: connected, left: left, shown: &shown{}}
 }
 
 // testViews gives every node that identifies itself the same view.
@@ -122,7 +122,7 @@ func (v testViews) View(node *xds.Node) (mesh.Node, control.View, bool, error) {
 func (v testViews) Origins(*xds.Node) map[xds.Ref][]mesh.Origin { return v.origins }
 
 // rows returns proxies in short form: "NODE STATE".
-func rows(proxies []api.Proxy) []string {
+func rows(proxies []*shownProxy) []string {
 	var rows []string
 	for _, p := range proxies {
 		rows = append(rows, p.Node+" "+string(p.State))
@@ -171,7 +171,7 @@ func TestExpectedProxies(t *testing.T) {
 	if p := proxies[1]; p.Service != "users" || p.Role != "sidecar" || !p.StateSince.Equal(started) {
 		t.Errorf("the proxy that was never seen is %+v", p)
 	}
-	found := findings(api.Status{Proxies: proxies}, nil, v.missingEdges(proxies), noon)
+	found := findings(api.Status{}, proxies, nil, v.missingEdges(proxies), noon)
 	wantKinds := []string{"edge-missing public", "proxy-missing sidecar/users/10.0.0.2:9211", "proxy-missing sidecar/users/10.0.0.3:9211"}
 	if diff := cmp.Diff(wantKinds, kinds(found)); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
@@ -202,7 +202,7 @@ func TestOneProxyServesAnEdge(t *testing.T) {
 	if want := []string{"edge/public/host1 in-sync", "edge/public/host2 left"}; !slices.Equal(rows(proxies), want) || sum.Missing != 0 {
 		t.Errorf("proxies %q, summary %+v", rows(proxies), sum)
 	}
-	if found := findings(api.Status{Proxies: proxies}, nil, v.missingEdges(proxies), noon); len(found) > 0 {
+	if found := findings(api.Status{}, proxies, nil, v.missingEdges(proxies), noon); len(found) > 0 {
 		t.Errorf("findings %+v, want none", found)
 	}
 }
@@ -234,7 +234,7 @@ func TestCopiedNodeID(t *testing.T) {
 			if len(proxies) != test.rows || sum.Connected != test.rows || sum.InSync != test.rows-1 {
 				t.Errorf("proxies %q, summary %+v: want %d", rows(proxies), sum, test.rows)
 			}
-			if got := kinds(findings(api.Status{Proxies: proxies}, nil, nil, noon)); !slices.Equal(got, test.kinds) {
+			if got := kinds(findings(api.Status{}, proxies, nil, nil, noon)); !slices.Equal(got, test.kinds) {
 				t.Errorf("findings %q, want %q", got, test.kinds)
 			}
 		})
@@ -283,7 +283,7 @@ func TestProxyStates(t *testing.T) {
 			if !strings.Contains(p.Why, test.why) || (p.Why == "") != (test.why == "") {
 				t.Errorf("why %q, want %q", p.Why, test.why)
 			}
-			if got := kinds(findings(api.Status{Proxies: proxies}, nil, nil, noon)); !slices.Equal(got, test.kinds) {
+			if got := kinds(findings(api.Status{}, proxies, nil, nil, noon)); !slices.Equal(got, test.kinds) {
 				t.Errorf("findings %q, want %q", got, test.kinds)
 			}
 		})

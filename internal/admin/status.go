@@ -25,15 +25,21 @@ func (a *admin) status(w http.ResponseWriter, _ *http.Request) {
 	if state.Documents != nil {
 		status.Server.Revision = string(state.Documents.Revision)
 	}
-	seen := proxyView{started: a.Started, views: a.Control, state: state, connected: a.XDS.Status(), left: a.Control.Gone()}
+	seen := proxyView{started: a.Started, views: a.Control, state: state, connected: a.XDS.Status(), left: a.Control.Gone(), shown: &a.shown}
 	var failing []serviceCount
 	status.Summary.Instances, failing = countAll(state, a.Control.ProxyGone)
-	status.Proxies, status.Summary.Proxies = seen.proxies()
+	var proxies []*shownProxy
+	proxies, status.Summary.Proxies = seen.proxies()
 	if a.Store != nil {
 		status.Store = a.Store()
 	}
-	status.Findings = findings(status, failing, seen.missingEdges(status.Proxies), time.Now())
-	httpapi.Write(w, http.StatusOK, status)
+	status.Findings = findings(status, proxies, failing, seen.missingEdges(proxies), time.Now())
+	body, err := encodeStatus(status, proxies)
+	if err != nil {
+		httpapi.Write(w, http.StatusInternalServerError, httpapi.Error{Error: err.Error()})
+		return
+	}
+	httpapi.WriteEncoded(w, http.StatusOK, body)
 }
 
 // countAll counts all instances, and finds the services all of whose instances fail their checks, by name, with the

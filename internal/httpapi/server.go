@@ -15,12 +15,22 @@ const MaxBody = 64 << 10
 
 // Write sends value as JSON. It ignores errors of the connection, because the client is gone then.
 func Write(w http.ResponseWriter, status int, value any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
+	writeHeader(w, status)
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(value)
+}
+
+// WriteEncoded is Write for what is JSON already.
+func WriteEncoded(w http.ResponseWriter, status int, body []byte) {
+	writeHeader(w, status)
+	_, _ = w.Write(body)
+}
+
+func writeHeader(w http.ResponseWriter, status int) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
 }
 
 // Refuse answers with 400 and everything that is wrong with the call; problems has at least one item.
