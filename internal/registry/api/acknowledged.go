@@ -8,7 +8,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// awaitAcknowledged waits, at most for wait, until no proxy calls an instance that has left.
+// awaitAcknowledged waits until no proxy calls an instance that has left, at most for wait.
 func (h *handler) awaitAcknowledged(ctx context.Context, service mesh.ServiceName, wait time.Duration) Left {
 	if wait == 0 {
 		return Left{Reason: "not asked to wait"}

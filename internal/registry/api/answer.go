@@ -13,7 +13,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
 
-// fail answers with what an error of the registry means to the caller.
+// fail answers a call with the HTTP status of the registry's error.
 func fail(w http.ResponseWriter, err error) {
 	var invalid registry.Invalid
 	if errors.As(err, &invalid) {
@@ -54,7 +54,7 @@ func fromRegistry(found registry.Invalid) []httpapi.Problem {
 	return problems
 }
 
-// refuse answers 405 and says what the path has.
+// refuse answers with 405 and the methods of the path.
 func (m methods) refuse(w http.ResponseWriter, r *http.Request) {
 	allowed := strings.Join(slices.Sorted(maps.Keys(m)), ", ")
 	w.Header().Set("Allow", allowed)
@@ -64,7 +64,7 @@ func (m methods) refuse(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// nowhere answers 404 to a path that does not exist.
+// nowhere answers with 404 if the path does not exist.
 func nowhere(w http.ResponseWriter, r *http.Request) {
 	httpapi.Write(w, http.StatusNotFound, httpapi.Error{
 		Error: fmt.Sprintf("there is no %s", r.URL.Path),

@@ -34,8 +34,8 @@ func fields() []field {
 	}
 }
 
-// decodeInstance reads the body of a check-in and returns everything that is wrong with
-// it, with its key too. What the body leaves out has its default.
+// decodeInstance decodes the body of a check-in, and returns everything that is wrong with it and with its key. What
+// the body leaves out has its default.
 func decodeInstance(key registry.Key, body []member) (registry.Instance, []httpapi.Problem) {
 	i := registry.Instance{Key: key}.WithDefaults()
 	known := fields()
@@ -55,7 +55,7 @@ func decodeInstance(key registry.Key, body []member) (registry.Instance, []httpa
 func (f field) read(value json.RawMessage, i *registry.Instance) []httpapi.Problem {
 	wrong := []httpapi.Problem{{Field: f.name, Error: describe(value), Expected: f.expected}}
 	if string(value) == "null" || f.parts != nil && value[0] != '{' {
-		return wrong // encoding/json would take null for "absent"
+		return wrong // encoding/json would treat null as absent
 	}
 	if f.parts == nil {
 		before := *i

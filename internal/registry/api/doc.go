@@ -1,11 +1,10 @@
-// Package api serves the registry as JSON over HTTP: instances check in, renew, leave, are
-// listed and watched; paused expiry is shown and ended.
+// Package api serves the registry as JSON over HTTP: checking in, renewing, leaving, listing and watching instances,
+// and showing and ending pauses of expiry.
 //
-// It holds the JSON form too, which client shares. The form is an interface: fields are
-// added, never renamed or given another meaning. What comes in is read strictly, so that a
-// misspelt field is an error and not a silent default; whoever reads answers ignores fields
-// it does not know.
+// It also defines the JSON form, which package client uses. The form is stable: fields are added, and never renamed
+// or given another meaning. Requests are decoded strictly, so that a misspelled field is an error and not a silent
+// default. Readers of answers ignore fields that they do not know.
 //
-// The package must never change state on GET. Its one invariant: no check-in is answered
-// before the registry accepted it.
+// The package must never change state on GET. Its one invariant: no check-in is answered before the registry has
+// accepted it.
 package api

@@ -9,7 +9,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
 
-// doubts is GET of the pauses of expiry.
+// doubts handles GET of the pauses of expiry.
 func (h *handler) doubts(w http.ResponseWriter, r *http.Request) {
 	if _, problems := query(r); len(problems) > 0 {
 		httpapi.Refuse(w, problems)
@@ -24,7 +24,7 @@ func (h *handler) doubts(w http.ResponseWriter, r *http.Request) {
 	httpapi.Write(w, http.StatusOK, found)
 }
 
-// decide is POST of a decision on the doubt about one service.
+// decide handles POST of a decision on the doubt about one service.
 func (h *handler) decide(w http.ResponseWriter, r *http.Request) {
 	service, problems := serviceIn(r)
 	if len(problems) > 0 {
@@ -34,7 +34,7 @@ func (h *handler) decide(w http.ResponseWriter, r *http.Request) {
 	h.end(w, r, service)
 }
 
-// decideAll is POST of a decision on every doubt.
+// decideAll handles POST of a decision on every doubt.
 func (h *handler) decideAll(w http.ResponseWriter, r *http.Request) { h.end(w, r, "") }
 
 func (h *handler) end(w http.ResponseWriter, r *http.Request, service mesh.ServiceName) {

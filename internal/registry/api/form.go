@@ -9,8 +9,8 @@ import (
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
 
-// Instance is an instance in answers. Of these fields a check-in's body may hold those that
-// CheckIn has; service and address stand in its path.
+// Instance is an instance in answers. A check-in's body may have the fields of CheckIn; service and address are in
+// its path.
 type Instance struct {
 	Service  mesh.ServiceName      `json:"service"`
 	Address  netip.AddrPort        `json:"address"`
@@ -23,8 +23,8 @@ type Instance struct {
 	Lease    Duration              `json:"lease"`
 	Identity string                `json:"identity,omitempty"`
 	Proxy    string                `json:"proxy,omitempty"`
-	// Incarnation is the start of the instance's agent that described it so, Sequence how often that
-	// agent had changed the description by then.
+	// Incarnation is the start of the instance's agent that sent this description, and Sequence counts the changes by
+	// that agent.
 	Incarnation registry.Incarnation `json:"incarnation"`
 	Sequence    uint64               `json:"sequence"`
 	Expires     time.Time            `json:"expires"` // when the lease lapses unless it is renewed
@@ -41,7 +41,7 @@ type Shown struct {
 	Manifest string `json:"manifest,omitempty"` // changes with the service's manifest; "" when it has none
 }
 
-// Describes reports whether i is described as j is.
+// Describes reports whether i and j have the same description.
 func (i Instance) Describes(j *registry.Instance) bool {
 	shown := registry.Instance{
 		Key: registry.Key{Service: i.Service, Address: i.Address}, Ports: i.Ports, Zone: i.Zone, Tags: i.Tags,
@@ -51,7 +51,7 @@ func (i Instance) Describes(j *registry.Instance) bool {
 	return shown.Equal(&said)
 }
 
-// CheckIn is the body of PUT /v1/instances/{service}/{address}. What is absent has its default.
+// CheckIn is the body of PUT /v1/instances/{service}/{address}. Absent fields have their defaults.
 type CheckIn struct {
 	Ports    map[mesh.PortName]int `json:"ports,omitempty"`
 	Zone     mesh.ZoneName         `json:"zone,omitempty"`
@@ -62,8 +62,8 @@ type CheckIn struct {
 	Lease    Duration              `json:"lease,omitzero"`
 	Identity string                `json:"identity,omitempty"`
 	Proxy    string                `json:"proxy,omitempty"`
-	// Incarnation is what POST .../incarnation answered; Sequence grows with every change of the
-	// fields above. Both are absent from whoever does not know of them.
+	// Incarnation is the answer to POST .../incarnation. Sequence grows with every change of the fields above.
+	// Callers that do not use incarnations omit both.
 	Incarnation registry.Incarnation `json:"incarnation,omitzero"`
 	Sequence    uint64               `json:"sequence,omitempty"`
 }
@@ -76,20 +76,20 @@ type Incarnation struct {
 // CheckedIn answers a check-in.
 type CheckedIn struct {
 	Instance   Instance `json:"instance"`
-	RenewAfter Duration `json:"renewAfter"`        // when to check in again; jitter is in it already
+	RenewAfter Duration `json:"renewAfter"`        // when to check in again, including jitter
 	Warning    string   `json:"warning,omitempty"` // accepted, but probably not what was meant
 }
 
 // Left answers DELETE /v1/instances/{service}/{address}.
 type Left struct {
-	// Acknowledged says that no proxy calls the instance any more: every caller's proxy
-	// acknowledged a configuration without it. False when nobody waited for that.
+	// Acknowledged says that no proxy calls the instance any more: every caller's proxy has acknowledged a
+	// configuration without it. It is false if the call did not wait for that.
 	Acknowledged bool     `json:"acknowledged"`
 	Waited       Duration `json:"waited"`
 	Reason       string   `json:"reason,omitempty"` // why not acknowledged
 }
 
-// Instances answers GET of one service's instances, or of all.
+// Instances answers GET of the instances of one service, or of all services.
 type Instances struct {
 	Version   string     `json:"version"`   // for the next ?after=
 	Instances []Instance `json:"instances"` // by service and address
@@ -100,7 +100,7 @@ type Doubts struct {
 	Doubts []Doubt `json:"doubts"` // by service; empty when leases lapse as they should
 }
 
-// Doubt is a service whose instances stopped checking in all at once.
+// Doubt is a service many of whose instances stopped checking in at once.
 type Doubt struct {
 	Service   mesh.ServiceName `json:"service"`
 	Instances []netip.AddrPort `json:"instances"` // those in doubt
@@ -120,18 +120,18 @@ type Decided struct {
 	Instances int `json:"instances"` // how many it was about
 }
 
-// Duration is a time.Duration that is a string in JSON, as Go and the documents write it: "10m".
+// Duration is a time.Duration that is a string in JSON, in the form of Go and the documents: "10m".
 type Duration time.Duration
 
 // String returns "10m0s".
 func (d Duration) String() string { return time.Duration(d).String() }
 
-// MarshalText writes the duration to the millisecond: nobody here is more exact.
+// MarshalText formats the duration to the millisecond; no value here is more exact.
 func (d Duration) MarshalText() ([]byte, error) {
 	return []byte(time.Duration(d).Round(time.Millisecond).String()), nil
 }
 
-// UnmarshalText reads a duration such as 90s or 10m.
+// UnmarshalText parses a duration such as 90s or 10m.
 func (d *Duration) UnmarshalText(text []byte) error {
 	parsed, err := time.ParseDuration(string(text))
 	if err != nil {

@@ -10,27 +10,26 @@ import (
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
 
-// Options are what the handler is made of.
+// Options are the parts that the handler needs.
 type Options struct {
 	Registry *registry.Registry
 	// Known reports whether a service has a manifest. A check-in for another one is
 	// accepted with a warning: its manifest may arrive later. nil: all are known.
 	Known func(mesh.ServiceName) bool
-	// Manifest returns a text that changes with the service's manifest, "" when it has none, and a channel
-	// that closes when that may not be the latest any more. nil: nobody knows.
+	// Manifest returns a text that changes with the service's manifest, "" if it has none, and a channel that closes
+	// when that may be outdated. nil: manifests are unknown.
 	Manifest func(mesh.ServiceName) (version string, changed <-chan struct{})
 	// ProxyGone returns since when the proxy in front of an instance has not been connected; zero if it is connected
 	// or nothing is known. nil: it never is.
 	ProxyGone func(*registry.Instance) time.Time
-	// Settled returns nil when every proxy that calls service has acknowledged what the
-	// registry's snapshot says at the time of the call, and an error when ctx ends or that
-	// cannot be known. nil: it never can.
+	// Settled returns nil once every proxy that calls service has acknowledged the registry's snapshot at the time of
+	// the call, and an error if ctx ends or if that cannot be known. nil: it can never be known.
 	Settled func(ctx context.Context, service mesh.ServiceName) error
 }
 
 type handler struct {
 	Options
-	epoch string // begins every version: those of another process mean nothing here
+	epoch string // begins every version: versions of another process are not valid here
 }
 
 // Patterns returns the patterns under which to mount the handler in a mux.
@@ -38,8 +37,8 @@ func Patterns() []string {
 	return []string{"/v1/instances", "/v1/instances/", "/v1/expiry", "/v1/services/{service}/expiry"}
 }
 
-// Handler returns the registry's HTTP API. Watches end when the registry's Run does, so
-// that they do not hold up a server that ends.
+// Handler returns the registry's HTTP API. Watches end when the registry's Run does, so that they do not delay the
+// shutdown of a server.
 func Handler(options Options) http.Handler {
 	h := &handler{options, strconv.FormatInt(time.Now().UnixNano(), 36)}
 	mux := http.NewServeMux()
@@ -68,7 +67,7 @@ func (h *handler) routes() map[string]methods {
 // methods serves one path: a handler for each method that it has.
 type methods map[string]http.HandlerFunc
 
-// ServeHTTP answers 405 to a method that the path has not (RFC 9110 section 15.5.6).
+// ServeHTTP answers with 405 if the path does not have the method (RFC 9110 section 15.5.6).
 func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	method := r.Method
 	if method == http.MethodHead {

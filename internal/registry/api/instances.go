@@ -13,7 +13,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
 
-// checkIn is PUT of one instance: 201 when it is new, else 200.
+// checkIn handles PUT of one instance: 201 if it is new, else 200.
 func (h *handler) checkIn(w http.ResponseWriter, r *http.Request) {
 	body, ok := readBody(w, r)
 	if !ok {
@@ -43,7 +43,7 @@ func (h *handler) checkIn(w http.ResponseWriter, r *http.Request) {
 	httpapi.Write(w, status, CheckedIn{form(grant.Lease), Duration(grant.RenewAfter), h.warning(grant)})
 }
 
-// issue is POST for a new incarnation. It changes nothing else.
+// issue handles POST for a new incarnation. It changes nothing else.
 func (h *handler) issue(w http.ResponseWriter, r *http.Request) {
 	body, ok := readBody(w, r)
 	if !ok {
@@ -62,7 +62,7 @@ func (h *handler) issue(w http.ResponseWriter, r *http.Request) {
 	httpapi.Write(w, http.StatusOK, Incarnation{h.Registry.Issue()})
 }
 
-// warning says what is probably not meant: "" when nothing is.
+// warning returns what is probably not intended; "" if there is nothing.
 func (h *handler) warning(g registry.Grant) string {
 	var warnings []string
 	if h.Known != nil && !h.Known(g.Service) {
@@ -77,8 +77,8 @@ func (h *handler) warning(g registry.Grant) string {
 	return strings.Join(warnings, "; ")
 }
 
-// show is GET of one instance. With ?after=VERSION it waits until the instance, or its service's manifest,
-// differs from that version. An instance that goes meanwhile is a 404 at once.
+// show handles GET of one instance. With ?after=VERSION it waits until the instance, or its service's manifest,
+// differs from that version. If the instance is removed meanwhile, it answers with 404 immediately.
 func (h *handler) show(w http.ResponseWriter, r *http.Request) {
 	key, problems := keyIn(r)
 	values, wait, more := watchIn(r)
@@ -113,7 +113,7 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// shown is the form of an instance that can be watched, and when its manifest may be another.
+// shown returns a watched instance in JSON form, and a channel that closes when its manifest may have changed.
 func (h *handler) shown(watched registry.Watched) (Shown, <-chan struct{}) {
 	var manifest string
 	var changed <-chan struct{}
@@ -124,8 +124,8 @@ func (h *handler) shown(watched registry.Watched) (Shown, <-chan struct{}) {
 	return Shown{form(watched.Lease), version, manifest}, changed
 }
 
-// leave is DELETE of one instance. With ?wait= it answers when the callers' proxies have
-// acknowledged that the instance is gone, or after that time.
+// leave handles DELETE of one instance. With ?wait= it answers when the callers' proxies have acknowledged that the
+// instance is gone, or after that time.
 func (h *handler) leave(w http.ResponseWriter, r *http.Request) {
 	key, problems := keyIn(r)
 	values, inQuery := query(r, "wait", "incarnation")
@@ -145,7 +145,7 @@ func (h *handler) leave(w http.ResponseWriter, r *http.Request) {
 	httpapi.Write(w, http.StatusOK, h.awaitAcknowledged(r.Context(), key.Service, wait))
 }
 
-// form is the JSON form of a lease.
+// form returns the JSON form of a lease.
 func form(l registry.Lease) Instance {
 	return Instance{
 		Service: l.Service, Address: l.Address, Ports: l.Ports, Zone: l.Zone, Tags: l.Tags, Weight: l.Weight,

@@ -17,12 +17,12 @@ type listing struct {
 	version  func(*registry.Snapshot) uint64
 }
 
-// listAll is GET of all instances.
+// listAll handles GET of all instances.
 func (h *handler) listAll(w http.ResponseWriter, r *http.Request) {
 	h.list(w, r, listing{(*registry.Snapshot).Services, (*registry.Snapshot).Sequence})
 }
 
-// listService is GET of the instances of one service. One that nobody runs has none.
+// listService handles GET of the instances of one service. A service without instances has an empty list.
 func (h *handler) listService(w http.ResponseWriter, r *http.Request) {
 	service, problems := serviceIn(r)
 	if len(problems) > 0 {
@@ -35,9 +35,9 @@ func (h *handler) listService(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// list answers with the latest state. With ?after=VERSION it waits until there is a newer
-// one, and answers 204 when there is none in time: nobody is handed a queue of events, and
-// whoever was away asks for the latest with the version that it has.
+// list answers with the latest state. With ?after=VERSION it waits until there is a newer one, and answers with 204
+// if there is none in time. There is no queue of events: a client that was disconnected passes the version that it
+// has and gets the latest state.
 func (h *handler) list(w http.ResponseWriter, r *http.Request, what listing) {
 	values, wait, problems := watchIn(r)
 	if len(problems) > 0 {
@@ -55,8 +55,7 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request, what listing) {
 	httpapi.Write(w, http.StatusOK, Instances{h.versionOf(what, snapshot), h.collect(what, snapshot)})
 }
 
-// newer returns the first snapshot whose version is not after; nil when wait is over, or the
-// server ends.
+// newer returns the first snapshot whose version is not after; nil when wait is over, or when the server shuts down.
 func (h *handler) newer(ctx context.Context, after string, wait time.Duration, what listing) *registry.Snapshot {
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
@@ -81,7 +80,7 @@ func (h *handler) versionOf(what listing, s *registry.Snapshot) string {
 	return h.epoch + "." + strconv.FormatUint(what.version(s), 36)
 }
 
-// collect lists the instances with their leases as they are now.
+// collect lists the instances with their current leases.
 func (h *handler) collect(what listing, s *registry.Snapshot) []Instance {
 	found := []Instance{}
 	for _, service := range what.services(s) {

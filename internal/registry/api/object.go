@@ -22,7 +22,8 @@ type member struct {
 	value json.RawMessage
 }
 
-// readBody reads the object in the body of a call. When it cannot, it has answered.
+// readBody decodes the object in the body of a call. If it cannot, it answers the call with an error and returns
+// false.
 func readBody(w http.ResponseWriter, r *http.Request) ([]member, bool) {
 	body, ok := httpapi.Body(w, r)
 	if !ok {
@@ -36,8 +37,8 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]member, bool) {
 	return members, true
 }
 
-// readObject reads text as one JSON object. Unlike encoding/json it takes neither invalid
-// UTF-8 nor a name twice nor anything after the object.
+// readObject decodes text as one JSON object. Unlike encoding/json, it refuses invalid UTF-8, duplicate names, and
+// anything after the object.
 func readObject(text []byte) ([]member, error) {
 	if !utf8.Valid(text) {
 		return nil, errors.New("it is not valid UTF-8")
@@ -54,7 +55,7 @@ func readObject(text []byte) ([]member, error) {
 		if err != nil {
 			return nil, at(text, decoder, err)
 		}
-		m := member{name: name.(string)} // in an object a name stands first
+		m := member{name: name.(string)} // in an object a name comes first
 		if slices.ContainsFunc(members, func(o member) bool { return o.name == m.name }) {
 			return nil, fmt.Errorf("%.80q is there twice", m.name)
 		}
@@ -72,7 +73,7 @@ func readObject(text []byte) ([]member, error) {
 	return members, nil
 }
 
-// at says where in text the decoder found err.
+// at returns where in text the decoder found err.
 func at(text []byte, decoder *json.Decoder, err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("it ends too early")
@@ -83,7 +84,7 @@ func at(text []byte, decoder *json.Decoder, err error) error {
 	return fmt.Errorf("%w, after line %d, column %d", err, line, column)
 }
 
-// describe names a JSON value and its kind: `a string: "heavy"`.
+// describe returns a JSON value with its kind: `a string: "heavy"`.
 func describe(value json.RawMessage) string {
 	kind := "a number"
 	switch value[0] {
@@ -101,7 +102,7 @@ func describe(value json.RawMessage) string {
 	return fmt.Sprintf("%s: %.60s", kind, value)
 }
 
-// unknown is the problem of a name that is none of known, with the nearest of them.
+// unknown returns the problem of a name that is not in known, with the nearest name.
 func unknown(field, name string, known []string) httpapi.Problem {
 	p := httpapi.Problem{Field: field, Error: "there is no such field", Expected: "one of " + strings.Join(known, ", ")}
 	if len(known) == 0 {

@@ -19,7 +19,7 @@ const (
 	maxWait     = 5 * time.Minute
 )
 
-// serviceIn reads {service} of the path.
+// serviceIn parses {service} of the path.
 func serviceIn(r *http.Request) (mesh.ServiceName, []httpapi.Problem) {
 	service, err := mesh.ParseServiceName(r.PathValue("service"))
 	if err != nil {
@@ -28,7 +28,7 @@ func serviceIn(r *http.Request) (mesh.ServiceName, []httpapi.Problem) {
 	return service, nil
 }
 
-// keyIn reads {service} and {address} of the path.
+// keyIn parses {service} and {address} of the path.
 func keyIn(r *http.Request) (registry.Key, []httpapi.Problem) {
 	service, problems := serviceIn(r)
 	text := r.PathValue("address")
@@ -43,7 +43,7 @@ func keyIn(r *http.Request) (registry.Key, []httpapi.Problem) {
 	return registry.Key{Service: service, Address: address}, problems
 }
 
-// addressHint says what is probably missing.
+// addressHint returns what is probably missing.
 func addressHint(text string) string {
 	host, _, _ := strings.Cut(text, ":")
 	ip, err := netip.ParseAddr(strings.Trim(text, "[]"))
@@ -58,7 +58,7 @@ func addressHint(text string) string {
 	return ""
 }
 
-// query reads the parameters of a call strictly: only those that are allowed, each once.
+// query parses the parameters of a call strictly: only those that are allowed, each once.
 func query(r *http.Request, allowed ...string) (url.Values, []httpapi.Problem) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -76,7 +76,7 @@ func query(r *http.Request, allowed ...string) (url.Values, []httpapi.Problem) {
 	return values, problems
 }
 
-// watchIn reads ?after= and ?wait=.
+// watchIn parses ?after= and ?wait=.
 func watchIn(r *http.Request) (url.Values, time.Duration, []httpapi.Problem) {
 	values, problems := query(r, "after", "wait")
 	wait, more := waitIn(values, defaultWait)
@@ -87,7 +87,7 @@ func watchIn(r *http.Request) (url.Values, time.Duration, []httpapi.Problem) {
 	return values, wait, problems
 }
 
-// incarnationIn reads ?incarnation=; none when it is absent.
+// incarnationIn parses ?incarnation=; none if it is absent.
 func incarnationIn(values url.Values) (registry.Incarnation, []httpapi.Problem) {
 	incarnation, err := registry.ParseIncarnation(values.Get("incarnation"))
 	if err != nil {
@@ -96,8 +96,8 @@ func incarnationIn(values url.Values) (registry.Incarnation, []httpapi.Problem) 
 	return incarnation, nil
 }
 
-// waitIn reads ?wait=, at most maxWait; fallback when it is absent. A longer time is no mistake:
-// whoever asks for it is served for as long as the server is willing to.
+// waitIn parses ?wait=, at most maxWait; fallback if it is absent. A longer time is no error: the call waits for
+// maxWait.
 func waitIn(values url.Values, fallback time.Duration) (time.Duration, []httpapi.Problem) {
 	if !values.Has("wait") {
 		return fallback, nil

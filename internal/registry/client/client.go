@@ -26,12 +26,11 @@ func New(base string, h *http.Client) (*Client, error) {
 	return &Client{c}, nil
 }
 
-// Close closes connections that are kept for the next call.
+// Close closes idle connections.
 func (c *Client) Close() { c.api.Close() }
 
-// CheckIn checks the instance in, or renews its lease: the same call. When it returns
-// without an error, a crash of the server does not lose the instance. The answer says when
-// to check in again.
+// CheckIn checks the instance in, or renews its lease with the same call. After it returned without an error, a crash
+// of the server does not lose the instance. The answer says when to check in again.
 func (c *Client) CheckIn(ctx context.Context, i registry.Instance) (api.CheckedIn, error) {
 	body := api.CheckIn{
 		Ports: i.Ports, Zone: i.Zone, Tags: i.Tags, Weight: i.Weight,
@@ -43,18 +42,17 @@ func (c *Client) CheckIn(ctx context.Context, i registry.Instance) (api.CheckedI
 	return answer, err
 }
 
-// Issue asks for a new incarnation of the instance: one for each start of its agent. It changes
-// nothing: the incarnation counts from its first check-in.
+// Issue requests a new incarnation of the instance: one for each start of its agent. It changes nothing: the
+// incarnation counts from its first check-in.
 func (c *Client) Issue(ctx context.Context, key registry.Key) (registry.Incarnation, error) {
 	var answer api.Incarnation
 	_, err := c.api.Call(ctx, http.MethodPost, instancePath(key)+"/incarnation", nil, struct{}{}, &answer)
 	return answer.Incarnation, err
 }
 
-// Leave takes the incarnation out of the registry at once, and for good; the zero value is
-// whichever is there. With a wait above zero it returns
-// when the callers' proxies have acknowledged that, or after wait. An instance that the
-// server does not know has left already: that is no error.
+// Leave removes the incarnation from the registry immediately and permanently; the zero value removes whichever is
+// registered. With a wait above zero it returns when the callers' proxies have acknowledged that, or after wait. If
+// the server does not know the instance, it has left already, which is no error.
 func (c *Client) Leave(ctx context.Context, key registry.Key, incarnation registry.Incarnation, wait time.Duration) (api.Left, error) {
 	query := url.Values{}
 	if !incarnation.IsZero() {
@@ -78,9 +76,8 @@ func (c *Client) Instances(ctx context.Context, service mesh.ServiceName) (api.I
 	return answer, err
 }
 
-// Watch is Instances, but waits up to wait until there is something newer than the version
-// of an earlier answer. It returns false when nothing changed in that time. An unknown or
-// empty version is always old.
+// Watch does what Instances does, but waits up to wait until there is something newer than the version of an earlier
+// answer. It returns false if nothing changed in that time. An unknown or empty version is always outdated.
 func (c *Client) Watch(ctx context.Context, service mesh.ServiceName, after string, wait time.Duration) (api.Instances, bool, error) {
 	query := url.Values{"after": {after}, "wait": {wait.String()}}
 	var answer api.Instances
@@ -88,9 +85,9 @@ func (c *Client) Watch(ctx context.Context, service mesh.ServiceName, after stri
 	return answer, err == nil && status == http.StatusOK, err
 }
 
-// WatchInstance waits up to wait until the instance, or its service's manifest, is another than with the version of an
-// earlier answer. It returns false when nothing changed in that time. An instance that is not there, or goes, is a
-// 404. An empty version is always old.
+// WatchInstance waits up to wait until the instance, or its service's manifest, differs from the version of an
+// earlier answer. It returns false if nothing changed in that time. If the instance is not registered, or is removed,
+// the error is a 404. An empty version is always outdated.
 func (c *Client) WatchInstance(ctx context.Context, key registry.Key, after string, wait time.Duration) (api.Shown, bool, error) {
 	query := url.Values{"after": {after}, "wait": {wait.String()}}
 	var answer api.Shown
@@ -105,8 +102,8 @@ func (c *Client) Doubts(ctx context.Context) ([]api.Doubt, error) {
 	return answer.Doubts, err
 }
 
-// Decide ends the pause of expiry for service, or every pause when it is "", and returns
-// how many instances that was about.
+// Decide ends the pause of expiry for service, or every pause if it is "", and returns the number of instances
+// concerned.
 func (c *Client) Decide(ctx context.Context, service mesh.ServiceName, decision registry.Decision) (int, error) {
 	path := "/v1/expiry"
 	if service != "" {

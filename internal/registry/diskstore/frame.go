@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// format is the version of the file that this package writes. It reads those from oldest on.
+	// format is the version of the file that this package writes. It reads versions from oldest on.
 	format   = 2
 	oldest   = 1 // without incarnations
 	preamble = "doyen instances "
 
 	frameHead = 12
-	// maxFrame is the largest frame in bytes: MaxBatch instances at the registry's bounds
-	// need less than half of it.
+	// maxFrame is the size of the largest frame, in bytes: MaxBatch instances at the registry's limits need less than
+	// half of it.
 	maxFrame = 16 << 20
 )
 
@@ -45,7 +45,7 @@ func checksum(length, changes []byte) uint32 {
 // isCurrent reports whether content begins with the header that this package writes.
 func isCurrent(content []byte) bool { return bytes.HasPrefix(content, header()) }
 
-// firstFrame returns the changes of the frame that text begins with, and what follows it.
+// firstFrame returns the changes of the frame at the start of text, and what follows it.
 func firstFrame(text []byte) (changes, rest []byte, ok bool) {
 	if len(text) < frameHead || !bytes.HasPrefix(text, mark) {
 		return nil, text, false
@@ -61,7 +61,7 @@ func firstFrame(text []byte) (changes, rest []byte, ok bool) {
 	return text[frameHead:end], text[end:], true
 }
 
-// hasFrame reports whether a whole frame stands anywhere in text.
+// hasFrame reports whether text contains a whole frame.
 func hasFrame(text []byte) bool {
 	for {
 		at := bytes.Index(text, mark)
@@ -76,9 +76,9 @@ func hasFrame(text []byte) bool {
 	}
 }
 
-// frames takes the content of a file apart: the changes of every whole frame, in order, and
-// the number of bytes up to the end of the last. Bytes behind that are what is left of a
-// frame that was being written. Damage before it is an error.
+// frames parses the content of a file: it returns the changes of every whole frame, in order, and the number of bytes
+// up to the end of the last one. The bytes after that are the rest of a frame that was being written. Damage before
+// it is an error.
 func frames(content []byte) (changes [][]byte, end int, err error) {
 	rest, err := afterHeader(content)
 	for err == nil && len(rest) > 0 {

@@ -16,8 +16,8 @@ import (
 // slack is Store.slack in bytes.
 const slack = 1 << 20
 
-// due is the length at which the log is written anew when a new one would be size bytes long:
-// the work is then in proportion to the changes.
+// due returns the length at which the log is rewritten if a new one would be size bytes long, so that the work is
+// proportional to the changes.
 func (s *Store) due(size int64) int64 { return 2*size + s.slack }
 
 // Save appends changes to the log and flushes it to the disk.
@@ -44,7 +44,7 @@ func (s *Store) Save(ctx context.Context, changes []registry.Change) error {
 	return nil
 }
 
-// append writes one frame. When it cannot, it takes back what it wrote of it.
+// append writes one frame. If it cannot, it removes what it wrote of it.
 func (s *Store) append(frame []byte) error {
 	if _, err := s.file.Write(frame); err != nil {
 		s.suspect = s.file.Truncate(s.end) != nil
@@ -58,8 +58,8 @@ func (s *Store) append(frame []byte) error {
 	return nil
 }
 
-// tidy writes the log anew because it has grown. When that fails the old one goes on, and
-// the next try is after as much again.
+// tidy rewrites the log because it has grown. If that fails, the old one stays in use, and the next attempt follows
+// after the same growth.
 func (s *Store) tidy() {
 	if err := s.writeAnew(); err != nil {
 		s.rewrite = s.end + s.slack
@@ -67,7 +67,7 @@ func (s *Store) tidy() {
 	}
 }
 
-// writeAnew writes a log of what there is beside the old one, and gives it its name.
+// writeAnew writes a log of the current instances beside the old one, and replaces the old one.
 func (s *Store) writeAnew() error {
 	fresh, err := s.open(s.path(newName), os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
@@ -96,7 +96,7 @@ func (s *Store) writeAnew() error {
 	return nil
 }
 
-// writeAll writes a whole log of what there is and returns its size.
+// writeAll writes a whole log of the current instances and returns its size.
 func (s *Store) writeAll(to io.Writer) (int64, error) {
 	w := bufio.NewWriterSize(to, 64<<10)
 	size, err := w.Write(header())

@@ -32,13 +32,13 @@ type Store struct {
 
 	file    file
 	end     int64 // bytes of the file up to the end of the last whole frame
-	slack   int64 // how far the log may grow beyond twice what it must hold
+	slack   int64 // how far the log may grow beyond twice its minimal size
 	rewrite int64 // write the log anew when it is longer than this
-	suspect bool  // what is on the disk is not known: write the log anew first
+	suspect bool  // the content of the disk is unknown: rewrite the log first
 	live    map[registry.Key]*registry.Instance
 }
 
-// file is what the log is written to; tests let it fail.
+// file is the log's file; tests make it fail.
 type file interface {
 	io.WriteCloser
 	Sync() error
@@ -47,9 +47,9 @@ type file interface {
 
 type opener func(name string, flag int) (file, error)
 
-// Open opens the store in the folder dir, which is made when it is not there. It reads the
-// whole file. Its errors: the folder is in use by another process or cannot be written, the
-// file is damaged or of another format. A nil log says nothing.
+// Open opens the store in the folder dir, which it creates if necessary, and reads the whole file. The errors are:
+// the folder is in use by another process or cannot be written, or the file is damaged or of another format. With a
+// nil log nothing is logged.
 func Open(dir string, log *slog.Logger) (*Store, error) {
 	return openWith(dir, log, openFile)
 }
@@ -72,7 +72,7 @@ func openWith(dir string, log *slog.Logger, open opener) (*Store, error) {
 	return s, nil
 }
 
-// start reads the log and opens it for appending, or begins one.
+// start reads the log and opens it for appending, or creates one.
 func (s *Store) start() error {
 	content, err := os.ReadFile(s.path(logName))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -103,7 +103,7 @@ func (s *Store) start() error {
 	return nil
 }
 
-// replay makes the changes of a file's content and returns where its last whole frame ends.
+// replay applies the changes in a file's content and returns where its last whole frame ends.
 func (s *Store) replay(content []byte) (int, error) {
 	contents, end, err := frames(content)
 	if err != nil {
@@ -119,7 +119,7 @@ func (s *Store) replay(content []byte) (int, error) {
 	return end, nil
 }
 
-// cut takes a torn frame off the end of the log and keeps it beside it.
+// cut removes a torn frame from the end of the log and keeps it in a file beside it.
 func (s *Store) cut(torn []byte) error {
 	if len(torn) == 0 {
 		return nil
@@ -138,12 +138,12 @@ func (s *Store) Load(context.Context) ([]*registry.Instance, error) {
 	return slices.Collect(maps.Values(s.live)), nil
 }
 
-// Close releases the folder. Whatever was saved stays.
+// Close releases the folder. Everything that was saved stays.
 func (s *Store) Close() error {
 	return errors.Join(s.file.Close(), s.lock.Close())
 }
 
-// keep makes changes in memory.
+// keep applies changes in memory.
 func (s *Store) keep(changes []registry.Change) {
 	for _, c := range changes {
 		if c.Instance == nil {
@@ -156,9 +156,9 @@ func (s *Store) keep(changes []registry.Change) {
 
 func (s *Store) path(name string) string { return filepath.Join(s.dir, name) }
 
-// because names the store's folder in err, and says so when room is what it lacks.
+// because adds the store's folder to err, and wraps ErrFull if there is no room left.
 func (s *Store) because(err error) error {
-	// The log's file was opened under the name that it had while it was written anew.
+	// The log's file was opened under the name that it had while it was rewritten.
 	if at := new(fs.PathError); errors.As(err, &at) {
 		err = fmt.Errorf("%s: %w", at.Op, at.Err)
 	}
