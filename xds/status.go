@@ -105,7 +105,9 @@ func (st *stream) status() StreamStatus {
 	g := st.session.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.load()
+	if st.woken.Load() || st.unseen { // else it has looked at what is published, as in push
+		g.load()
+	}
 	if st.hasNews() {
 		st.types = make(map[string]TypeStatus, len(st.session.watches))
 		for _, p := range st.session.watches {

@@ -63,4 +63,7 @@ func TestStatusVersion(t *testing.T) {
 	do(&request{nonce: nonce()})
 	expect("it is dropped", true)
 	expect("nothing", false)
+	cache.pool.mu.Lock() // whoever looks at what is published waits for ever
+	st.status()
+	cache.pool.mu.Unlock()
 }
