@@ -23,7 +23,8 @@ type Options struct {
 	Doyen      string // path of the doyen program
 	Folder     string // documents are in Folder/config, its data in Folder/data
 	GRPC, HTTP string
-	Profiles   bool // serve the profiler's pages
+	Profiles   bool     // serve the profiler's pages
+	Arguments  []string // further ones of the program
 }
 
 // Server is a running doyen server.
@@ -46,6 +47,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.Profiles {
 		arguments = append(arguments, "--pprof")
 	}
+	arguments = append(arguments, o.Arguments...)
 	s := &Server{command: exec.CommandContext(ctx, o.Doyen, arguments...), drained: make(chan struct{})}
 	log, err := s.command.StderrPipe()
 	if err != nil {
