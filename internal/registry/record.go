@@ -75,21 +75,28 @@ func (r Rank) Ended() bool { return r[12] == 1 || r[VersionSize-1] == 1 }
 
 // Rank returns a's rank.
 func (a Record) Rank() Rank {
+	rank := a.VersionRank()
+	if a.Ended == Present {
+		binary.BigEndian.PutUint64(rank[VersionSize:], a.Instance.digest())
+	}
+	return rank
+}
+
+// VersionRank returns a's rank without the hash of the description, which costs the most.
+func (a Record) VersionRank() (rank Rank) {
 	i := a.Instance
-	b := make([]byte, 0, rankSize)
-	b = binary.BigEndian.AppendUint64(b, i.Incarnation.number)
-	b = binary.BigEndian.AppendUint32(b, i.Incarnation.random)
+	binary.BigEndian.PutUint64(rank[0:], i.Incarnation.number)
+	binary.BigEndian.PutUint32(rank[8:], i.Incarnation.random)
 	if a.Ended == Departed {
-		return Rank(append(append(b, 1), make([]byte, rankSize-13)...))
+		rank[12] = 1
+		return rank
 	}
-	b = append(b, 0)
-	b = binary.BigEndian.AppendUint64(b, i.Sequence)
-	b = binary.BigEndian.AppendUint64(b, i.Revival)
+	binary.BigEndian.PutUint64(rank[13:], i.Sequence)
+	binary.BigEndian.PutUint64(rank[21:], i.Revival)
 	if a.Ended == Lapsed {
-		return Rank(append(append(b, 1), make([]byte, 8)...))
+		rank[29] = 1
 	}
-	b = append(b, 0)
-	return Rank(binary.BigEndian.AppendUint64(b, i.digest()))
+	return rank
 }
 
 func compareFlags(a, b bool) int {

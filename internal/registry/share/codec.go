@@ -77,7 +77,7 @@ func decode(e Entry) (registry.Record, error) {
 		return registry.Record{}, fmt.Errorf("entry %q: ended is %.20q: want lapsed or departed", e.Key, v.Ended)
 	case i.Incarnation.IsZero():
 		return registry.Record{}, fmt.Errorf("entry %q has no incarnation", e.Key)
-	case !sameVersion(record.Rank(), e.Rank):
+	case !sameVersion(record.VersionRank(), e.Rank):
 		return registry.Record{}, fmt.Errorf("entry %q has a rank that is not its value's", e.Key)
 	}
 	if record.Ended == registry.Present {

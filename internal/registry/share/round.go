@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
 
@@ -45,13 +47,8 @@ func (s *Sharer) doRound(ctx context.Context) error {
 	if s.round%auditEvery == 0 {
 		s.setStale(s.round / auditEvery % Shards)
 	}
-	for shard := range Shards {
-		if !s.isStale(shard) {
-			continue
-		}
-		if err := s.compareShard(ctx, shard); err != nil {
-			return err
-		}
+	if err := s.compareStale(ctx); err != nil {
+		return err
 	}
 	select {
 	case <-s.synced:
@@ -59,6 +56,18 @@ func (s *Sharer) doRound(ctx context.Context) error {
 		close(s.synced)
 	}
 	return nil
+}
+
+// compareStale compares the shards of which something is missing, some at once.
+func (s *Sharer) compareStale(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for shard := range Shards {
+		if s.isStale(shard) {
+			group.Go(func() error { return s.compareShard(ctx, shard) })
+		}
+	}
+	return group.Wait()
 }
 
 // exchangeRenewals adds the renewals of this server to the log, and hears those of the others.
@@ -131,7 +140,7 @@ func (s *Sharer) compareShard(ctx context.Context, shard int) error {
 	var later []registry.Record
 	for _, r := range s.registry.Records(shard, Shards) {
 		rank, found := theirs[keyOf(r.Instance.Key)]
-		if !found && r.Ended == registry.Present || found && laterVersion(r.Rank(), rank) {
+		if !found && r.Ended == registry.Present || found && laterVersion(r.VersionRank(), rank) {
 			later = append(later, r)
 		}
 	}
