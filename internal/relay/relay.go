@@ -121,6 +121,8 @@ func (r *Relay) open(_ context.Context, s xds.StreamInfo) error {
 	if s.Node.ID == "" {
 		return status.Error(codes.InvalidArgument, "the node has no ID")
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock() // a session without streams may be dropped
 	c, err := r.client(s.Node.Proto)
 	if err != nil {
 		return err
@@ -131,10 +133,8 @@ func (r *Relay) open(_ context.Context, s xds.StreamInfo) error {
 
 var errTooManyClients = status.Errorf(codes.ResourceExhausted, "this host already has %d xDS clients, the most that a relay serves", maxClients)
 
-// client returns the session of a node, restored from disk when it is new.
+// client returns the session of a node, restored from disk when it is new. The caller holds mu.
 func (r *Relay) client(node *corev3.Node) (*session, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if c := r.clients[node.GetId()]; c != nil {
 		return c, nil
 	}

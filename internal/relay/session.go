@@ -100,7 +100,10 @@ func (s *session) connect() {
 func (s *session) close(stream uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ended := s.streams[stream]
+	ended, open := s.streams[stream]
+	if !open {
+		return
+	}
 	delete(s.streams, stream)
 	if len(s.streams) > 0 {
 		// A client that restarts may have opened its next stream before the relay sees the end of this one, and
