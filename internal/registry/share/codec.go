@@ -41,11 +41,14 @@ func keyOf(k registry.Key) string { return string(k.Service) + " " + k.Address.S
 // encode returns a record as an entry.
 func encode(r registry.Record) (Entry, error) {
 	i := r.Instance
-	text, err := json.Marshal(value{
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // six bytes for one would make valid instances exceed MaxValue
+	err := encoder.Encode(value{
 		i.Ports, i.Zone, i.Tags, i.Weight, i.State, i.Reason, i.Lease, i.Identity, i.Proxy,
 		i.Incarnation, i.Sequence, i.Revival, endings[r.Ended],
 	})
-	return Entry{keyOf(i.Key), r.Rank(), text}, err
+	return Entry{keyOf(i.Key), r.Rank(), bytes.TrimSuffix(text.Bytes(), []byte("\n"))}, err
 }
 
 // decode reads what encode writes, and returns an error for anything that a registry must not be given.
@@ -97,6 +100,8 @@ func sameVersion(a, b registry.Rank) bool {
 func laterVersion(a, b registry.Rank) bool {
 	return bytes.Compare(a[:registry.VersionSize], b[:registry.VersionSize]) > 0
 }
+
+func lowerRank(a, b registry.Rank) bool { return bytes.Compare(a[:], b[:]) < 0 }
 
 func parseKey(text string) (registry.Key, error) {
 	service, address, _ := strings.Cut(text, " ")

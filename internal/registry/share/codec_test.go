@@ -2,6 +2,7 @@ package share
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -49,6 +50,28 @@ func TestRecordsAreEncoded(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b registry.Incarnation) bool { return a == b })); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+// TestLargestInstance: what a registry accepts is what others take.
+func TestLargestInstance(t *testing.T) {
+	for _, character := range []string{"<", `"`, "\u00e9"} {
+		of := func(size int) string { return strings.Repeat(character, size/len(character)) }
+		i := described(t)
+		i.Identity, i.Reason, i.Proxy = "spiffe://m/"+of(registry.MaxIdentity-11), of(registry.MaxReason), of(registry.MaxProxy)
+		for n := range registry.MaxTags - 1 {
+			i.Tags[fmt.Sprintf("%0*d", registry.MaxTagKey, n)] = of(registry.MaxTagValue)
+		}
+		if found := i.Problems(); len(found) > 0 {
+			t.Fatalf("%q: %v", character, found)
+		}
+		entry, err := encode(registry.Record{Instance: i})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := decode(entry); err != nil {
+			t.Errorf("%q: %v", character, err)
 		}
 	}
 }

@@ -151,6 +151,7 @@ func (s *Sharer) writeChanges(ctx context.Context) error {
 // write writes records, and merges what the engine has that is newer.
 func (s *Sharer) write(ctx context.Context, shard int, records []registry.Record) error {
 	var entries []Entry
+	written := make(map[string]registry.Rank, len(records))
 	for _, r := range records {
 		entry, err := encode(r)
 		if err != nil {
@@ -158,6 +159,7 @@ func (s *Sharer) write(ctx context.Context, shard int, records []registry.Record
 			continue
 		}
 		entries = append(entries, entry)
+		written[entry.Key] = entry.Rank
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -165,6 +167,12 @@ func (s *Sharer) write(ctx context.Context, shard int, records []registry.Record
 	if err != nil {
 		return err
 	}
+	// An entry may have a greater rank than its description: the hash in it may be that of a later release, or
+	// wrong. The registry would offer what was written once more, and the engine would refuse it once more.
+	newer = slices.DeleteFunc(newer, func(e Entry) bool {
+		r, err := decode(e)
+		return err == nil && lowerRank(r.Rank(), written[e.Key])
+	})
 	return s.merge(ctx, shard, newer)
 }
 
