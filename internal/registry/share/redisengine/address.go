@@ -68,8 +68,11 @@ func ParseAddress(text string) (Address, error) {
 	if strings.HasPrefix(u.Scheme, "rediss") {
 		a.TLS = &TLS{}
 	}
-	if err := a.parameters(u.Query()); err != nil {
+	if err := a.parameters(u.Query(), port); err != nil {
 		return Address{}, err
+	}
+	if len(a.Hosts) > 1 && !sentinel && !a.Cluster {
+		return Address{}, errors.New("addr: only the URL of a Sentinel or a Cluster names several hosts")
 	}
 	if sentinel != (a.Master != "") {
 		return Address{}, errors.New("a URL of redis+sentinel, and no other, names the master: ?master=NAME")
@@ -77,13 +80,17 @@ func ParseAddress(text string) (Address, error) {
 	return a, nil
 }
 
-func (a *Address) parameters(query url.Values) error {
+func (a *Address) parameters(query url.Values, port string) error {
 	for name, values := range query {
 		last := values[len(values)-1]
 		switch {
 		case name == "addr":
 			for _, host := range values {
-				a.Hosts = append(a.Hosts, withPort(host, "6379"))
+				address := withPort(host, port)
+				if name, _, err := net.SplitHostPort(address); err != nil || name == "" {
+					return errors.New("addr: want a host and port such as 10.0.0.6:6379")
+				}
+				a.Hosts = append(a.Hosts, address)
 			}
 		case name == "master":
 			a.Master = last

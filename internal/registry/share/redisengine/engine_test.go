@@ -143,6 +143,7 @@ func TestAddresses(t *testing.T) {
 		"redis://doyen@redis.example.com:7000/3?prefix=m:1": "Redis at redis.example.com:7000",
 		"rediss://[2001:db8::7]?ca=/etc/ca.pem":             "Redis at [2001:db8::7]:6379",
 		"redis+sentinel://a?addr=b:26380&master=mesh":       `Redis "mesh" by Sentinel at a:26379, b:26380`,
+		"redis+sentinel://a?addr=b&addr=[::1]&master=mesh":  `Redis "mesh" by Sentinel at a:26379, b:26379, [::1]:26379`,
 		"rediss+cluster://a?addr=b":                         "Redis Cluster at a:6379, b:6379",
 	} {
 		if a, err := redisengine.ParseAddress(url); err != nil || a.String() != want {
@@ -151,7 +152,7 @@ func TestAddresses(t *testing.T) {
 	}
 	for _, url := range []string{
 		"", "10.0.0.5", "http://a", "redis:a", "redis://", "redis://a/x", "redis://a/-1", "redis://a#x", "redis://a?x=1", "redis://a?ca=x", "redis://a?prefix={}",
-		"redis+cluster://a/1", "redis+sentinel://a", "redis://a?master=x", "redis://u:hunter2@a", "redis://:hunter2@a:b",
+		"redis+cluster://a/1", "redis+sentinel://a", "redis://a?master=x", "redis://a?addr=b", "redis+cluster://a?addr=", "redis+cluster://a?addr=:6379", "redis://u:hunter2@a", "redis://:hunter2@a:b",
 	} {
 		if a, err := redisengine.ParseAddress(url); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q: %+v, %v, want an error without secrets", url, a, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -155,4 +156,22 @@ func TestChangesThroughACluster(t *testing.T) {
 		all = append(all, i)
 	}
 	have(t, servers, all...)
+}
+
+// TestValueWithoutARank: what is no entry does not keep an instance from being written.
+func TestValueWithoutARank(t *testing.T) {
+	store := redisserver.Start(t)
+	engine := open(t, "redis://"+store.Address(), "")
+	entry := share.Entry{Key: "users-10.0.0.1:80", Value: []byte("a value")}
+	entry.Rank[0] = 1
+	for _, garbage := range []string{"z", strings.Repeat("z", 1000), strings.Repeat("f", 70) + strings.Repeat("z", 70), strings.Repeat("F", 1000)} {
+		store.Do("HSET doyen:{5}:instances " + entry.Key + " " + garbage)
+		newer, err := engine.Write(t.Context(), 5, []share.Entry{entry})
+		if err != nil || len(newer) > 0 {
+			t.Errorf("%.100s: newer %v, error %v", garbage, newer, err)
+		}
+		if got, _, err := engine.Read(t.Context(), 5); err != nil || len(got) != 1 || got[0].Rank != entry.Rank || string(got[0].Value) != "a value" {
+			t.Errorf("%.100s: the shard has %v, %v: want what was written", garbage, got, err)
+		}
+	}
 }

@@ -3,7 +3,8 @@ package redisengine
 import "github.com/redis/go-redis/v9"
 
 // write stores entries of greater rank, counts and streams them, and returns what has a greater rank than
-// they. Ranks are hexadecimal digits of one length, so that they compare as text.
+// they. Ranks are hexadecimal digits of one length, so that they compare as text. What does not begin with a rank
+// is replaced.
 //
 // KEYS: instances, version, changes. ARGV: an epoch in case there is none, the stream's length, the rank's
 // length, then key and rank with value for each entry.
@@ -13,7 +14,7 @@ local epoch
 for i = 4, #ARGV, 2 do
   local rank = string.sub(ARGV[i + 1], 1, length)
   local has = redis.call('HGET', KEYS[1], ARGV[i])
-  local its = has and #has >= length and string.sub(has, 1, length)
+  local its = has and #has >= length and string.match(string.sub(has, 1, length), '^[0-9a-f]+$')
   if not its or its < rank then
     if not epoch then
       redis.call('HSETNX', KEYS[2], 'epoch', ARGV[1])
