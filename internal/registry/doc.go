@@ -13,9 +13,12 @@
 // A [Store] keeps instances beyond the life of the process. Instances that are loaded from it get a whole new lease,
 // because their check-ins could not reach a server that was down.
 //
+// Registries of several servers can share instances: each offers its changes as [Record]s and merges those of the
+// others ([Registry.Merge]). Package share connects a registry with the store in which servers meet.
+//
 // The package does no HTTP. Its subpackage api serves it, and client calls it.
 //
-// Its one invariant: what a snapshot contains was stored first, so that an answered check-in survives the process. In
-// contrast, removals are in a snapshot before they are stored, because an instance that returns after a crash is less
+// Its one invariant: what was checked in here was stored before it is in a snapshot, so that an answered check-in
+// survives the process. What other servers report is in a snapshot at once and stored soon after. In contrast, removals are in a snapshot before they are stored, because an instance that returns after a crash is less
 // harmful than traffic to an instance that has left.
 package registry
