@@ -145,7 +145,7 @@ func encodeAny(typeURL string, body []byte) (wire, inner []byte) {
 func fingerprint(r *Resource) (string, setSum) {
 	h := sha256.New()
 	writeSized(h, r.typeURL)
-	writeSized(h, string(r.body))
+	writeSized(h, r.body)
 	for _, alias := range r.aliases {
 		writeSized(h, alias)
 	}
@@ -157,7 +157,7 @@ func fingerprint(r *Resource) (string, setSum) {
 	return version, setSum{binary.LittleEndian.Uint64(full[:8]), binary.LittleEndian.Uint64(full[8:16])}
 }
 
-func writeSized(h hash.Hash, s string) {
+func writeSized[T string | []byte](h hash.Hash, s T) {
 	h.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(s))))
 	h.Write([]byte(s))
 }

@@ -21,6 +21,7 @@ type AssignmentEncoder struct {
 	name      string
 	chunks    chunks
 	unhealthy corev3.HealthStatus // the status of unhealthy endpoints in the encoded chunks
+	body      []byte              // of the last assignment, for the space that it has: resources copy it
 	encoded   int                 // number of endpoints encoded since the start; only tests read it
 }
 
@@ -106,7 +107,8 @@ func (a *AssignmentEncoder) assemble() ([]byte, error) {
 		}
 		size += zone.size + 8
 	}
-	body := protowire.AppendTag(make([]byte, 0, size), assignmentNameField, protowire.BytesType)
+	body := slices.Grow(a.body[:0], size)
+	body = protowire.AppendTag(body, assignmentNameField, protowire.BytesType)
 	body = protowire.AppendString(body, a.name)
 	for _, name := range slices.Sorted(maps.Keys(zones)) {
 		zone := zones[name]
@@ -118,6 +120,7 @@ func (a *AssignmentEncoder) assemble() ([]byte, error) {
 		}
 		body = append(body, zone.last...)
 	}
+	a.body = body
 	return body, nil
 }
 
