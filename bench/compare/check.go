@@ -92,6 +92,8 @@ func Checks() []Check {
 		{Name: "heap with all clients", Group: Views, Protocol: fleet.Delta, Unit: Mebibytes, figure: heap, Ratio: 2},
 		{Name: "resident memory with all clients", Group: Views, Protocol: fleet.Delta, Unit: Mebibytes, figure: rss, Ratio: 2},
 		{Name: "one publication to all, CPU", Group: Whole, Protocol: fleet.Delta, Unit: Milliseconds, figure: ChangeCPU, Ratio: 3},
+		{Name: "100 changes/s, made and delivered", Group: Alone, Protocol: fleet.Delta, Unit: PerSecond, figure: rateMade, Limit: 99, AtLeast: true, Alone: true},
+		{Name: "100 changes/s, CPU", Group: Alone, Protocol: fleet.Delta, Unit: Cores, figure: rateCores, Limit: 1, Alone: true},
 		{Name: "one change, p99 until a client has it", Group: Many, Protocol: fleet.Delta, Unit: Milliseconds, figure: ChangeP99, Limit: 200},
 		{Name: "resident memory", Group: Many, Protocol: fleet.Delta, Unit: Mebibytes, figure: rss, Limit: 500},
 		{Name: "CPU when nothing changes", Group: Many, Protocol: fleet.Delta, Unit: Cores, figure: idleCores, Limit: 0.01, Alone: true},
@@ -125,7 +127,7 @@ func (c Check) judge(results []Result) (Outcome, bool) {
 		return value, server
 	}
 	o.Doyen, o.DoyenServer = best(c.subject)
-	if o.DoyenServer == "" {
+	if o.DoyenServer == "" || o.Doyen == 0 { // it was not measured
 		return o, false
 	}
 	if peer, server := best(isPeer); server != "" && !c.Alone {

@@ -32,7 +32,7 @@ type Size struct {
 	Rate, PeerRate time.Duration // of 100 changes a second
 	Idle           time.Duration
 	BothCaches     bool // doyen's linear cache where its snapshot cache is compared, too
-	Long           bool // also what no target is about: the peer with many clients, a connection for each client
+	Long           bool // also what no target is about: the peer with many clients, and with a connection for each client
 }
 
 // Full is the size that the targets are for.
@@ -72,7 +72,7 @@ func (s Size) Plan(group string) []Scenario {
 		return s.scenarios(group, fleet.Delta, shape, serve.PeerSnapshot, serve.DoyenSnapshot)
 	case Alone:
 		if !s.Long {
-			return nil
+			servers = []string{serve.DoyenSnapshot}
 		}
 		return s.scenarios(group, fleet.Delta, shared, servers...)
 	case Many:
