@@ -26,9 +26,9 @@ func (st *stream) rejection(ref Ref) *Rejection {
 	g := st.session.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p := st.session.watch(ref.Type)
-	if p == nil || p.want == nil || !p.isRefused(change{name: ref.Name, new: p.want.find(ref.Name)}) {
+	w := st.session.watch(ref.Type)
+	if w == nil || w.want == nil || !w.isRefused(change{name: ref.Name, new: w.want.find(ref.Name)}) {
 		return nil
 	}
-	return p.rejections.latest
+	return w.rejections.latest
 }

@@ -82,13 +82,13 @@ func (n Names) All() iter.Seq[string] {
 func namesOf(list []string) Names { return Names{len(list), slices.Values(list)} }
 
 // requestInfo tells of a request to the watch of its type, which is nil at the first.
-func requestInfo(r *request, p *watch) RequestInfo {
+func requestInfo(r *request, w *watch) RequestInfo {
 	info := RequestInfo{Type: r.typeURL, Nonce: r.nonce, Names: namesOf(r.names), Unsubscribed: namesOf(r.drop), Error: r.message, Size: r.size}
 	if r.refused && r.message == "" {
 		info.Error = "refused without a message"
 	}
 	if r.sameNames {
-		info.Names = namesAsked(p.asked, p.wildcard)
+		info.Names = namesAsked(w.asked, w.wildcard)
 	}
 	return info
 }

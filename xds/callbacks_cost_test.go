@@ -14,14 +14,14 @@ func TestCallbackCost(t *testing.T) {
 		names[i] = fmt.Sprintf("cluster-%04d", i)
 		resources[i] = NewResource(ClusterType, names[i], nil, ResourceOptions{})
 	}
-	p := &watch{kind: kindOf(ClusterType), requested: requested{asked: names, wildcard: true}}
+	w := &watch{kind: kindOf(ClusterType), requested: requested{asked: names, wildcard: true}}
 	all := &content{table: newTable(resources)}
 	list := all.since(nothing(), true)
 	total := 0
 	for name, tell := range map[string]func(){
-		"request": func() { total += requestInfo(&request{sameNames: true}, p).Names.Len() },
-		"whole":   func() { total += responseInfo(&response{watch: p, whole: all, body: newBody(nil)}).Resources.Len() },
-		"changes": func() { total += responseInfo(&response{watch: p, list: list, body: newBody(nil)}).Resources.Len() },
+		"request": func() { total += requestInfo(&request{sameNames: true}, w).Names.Len() },
+		"whole":   func() { total += responseInfo(&response{watch: w, whole: all, body: newBody(nil)}).Resources.Len() },
+		"changes": func() { total += responseInfo(&response{watch: w, list: list, body: newBody(nil)}).Resources.Len() },
 	} {
 		if cost := testing.AllocsPerRun(100, tell); cost > 5 {
 			t.Errorf("%s: %v allocations", name, cost)

@@ -47,8 +47,8 @@ func (g *group) absent(now time.Time) iter.Seq2[*watch, time.Time] {
 			if !now.Before(d.until) {
 				continue
 			}
-			for _, p := range d.session.watches {
-				if !g.watches(p.typeURL) && !yield(p, d.until) {
+			for _, w := range d.session.watches {
+				if !g.watches(w.typeURL) && !yield(w, d.until) {
 					return
 				}
 			}
@@ -69,8 +69,8 @@ func (g *group) isAbsent(typeURL string, now time.Time) bool {
 // watches says whether a stream asks for a type.
 func (g *group) watches(typeURL string) bool {
 	return slices.ContainsFunc(g.sessions, func(s *session) bool {
-		p := s.watch(typeURL)
-		return p != nil && !p.fresh
+		w := s.watch(typeURL)
+		return w != nil && !w.fresh
 	})
 }
 
@@ -88,7 +88,7 @@ func (g *group) changed(except *session) {
 
 // waits says whether something is withheld.
 func (s *session) waits() bool {
-	return slices.ContainsFunc(s.watches, func(p *watch) bool { return len(p.withheld)+len(p.retained) > 0 })
+	return slices.ContainsFunc(s.watches, func(w *watch) bool { return len(w.withheld)+len(w.retained) > 0 })
 }
 
 // load looks at what there is: at all of a pool in one moment, at one pool after the other.
@@ -96,8 +96,8 @@ func (s *session) waits() bool {
 func (g *group) load() {
 	g.pools = g.pools[:0]
 	for _, s := range g.sessions {
-		for _, p := range s.watches {
-			for _, part := range p.parts {
+		for _, w := range s.watches {
+			for _, part := range w.parts {
 				if !slices.Contains(g.pools, part.collection.pool) {
 					g.pools = append(g.pools, part.collection.pool)
 				}
@@ -107,16 +107,16 @@ func (g *group) load() {
 	for _, pool := range g.pools {
 		pool.mu.RLock()
 		for _, s := range g.sessions {
-			for _, p := range s.watches {
-				p.read(pool)
+			for _, w := range s.watches {
+				w.read(pool)
 			}
 		}
 		pool.mu.RUnlock()
 	}
 	changed := false
 	for _, s := range g.sessions {
-		for _, p := range s.watches {
-			changed = p.combine() || changed
+		for _, w := range s.watches {
+			changed = w.combine() || changed
 		}
 	}
 	if changed {
@@ -148,12 +148,12 @@ func (g *group) watchOf(s *session, ref Ref, now time.Time) *watch {
 		if o == s || o.hung(now) {
 			continue
 		}
-		p := o.watch(ref.Type)
-		if p != nil && p.want != nil && p.want.get(ref.Name) != nil {
-			return p
+		w := o.watch(ref.Type)
+		if w != nil && w.want != nil && w.want.get(ref.Name) != nil {
+			return w
 		}
 		if first == nil {
-			first = p
+			first = w
 		}
 	}
 	return first
@@ -169,9 +169,9 @@ func (s *session) hung(now time.Time) bool {
 // hungAt is when the stream will count as hung, zero when it has answered everything.
 func (s *session) hungAt() time.Time {
 	var at time.Time
-	for _, p := range s.watches {
-		if p.pending != nil {
-			at = earlier(at, p.sentAt.Add(s.rules.orderTimeout))
+	for _, w := range s.watches {
+		if w.pending != nil {
+			at = earlier(at, w.sentAt.Add(s.rules.orderTimeout))
 		}
 	}
 	return at
@@ -185,15 +185,15 @@ func (g *group) serves() bool {
 	}
 	routes := false
 	for _, s := range g.sessions {
-		p := s.watch(RouteType)
-		routes = routes || p != nil && p.acked.count > 0
+		w := s.watch(RouteType)
+		routes = routes || w != nil && w.acked.count > 0
 	}
 	for _, s := range g.sessions {
-		p := s.watch(ListenerType)
-		if p == nil {
+		w := s.watch(ListenerType)
+		if w == nil {
 			continue
 		}
-		for r := range p.acked.all() {
+		for r := range w.acked.all() {
 			g.served = g.served || routes || !r.waitsForRoutes()
 		}
 	}
@@ -205,10 +205,10 @@ func (r *Resource) waitsForRoutes() bool {
 	return slices.ContainsFunc(r.references, func(ref Ref) bool { return ref.Type == RouteType || ref.Type == ScopedRouteType })
 }
 
-// mayHold says whether some change of d might have to wait. It is a quick look that errs
+// mayWithhold says whether some change of d might have to wait. It is a quick look that errs
 // towards yes.
-func (g *group) mayHold(p *watch, d *difference, now time.Time) bool {
-	if d.own || len(p.retained) > 0 || p.returning(now) {
+func (g *group) mayWithhold(w *watch, d *difference, now time.Time) bool {
+	if d.own || len(w.retained) > 0 || w.returning(now) {
 		return true
 	}
 	for range g.absent(now) {
@@ -216,7 +216,7 @@ func (g *group) mayHold(p *watch, d *difference, now time.Time) bool {
 	}
 	for _, s := range g.sessions {
 		for _, q := range s.watches {
-			if q != p && !q.settled() {
+			if q != w && !q.settled() {
 				return true
 			}
 		}
@@ -229,7 +229,7 @@ func (g *group) mayHold(p *watch, d *difference, now time.Time) bool {
 			continue
 		}
 		for _, ref := range ch.new.references {
-			if kindOf(ref.Type).rank < p.rank && !g.resolves(p.session, ref, now, 0) {
+			if kindOf(ref.Type).rank < w.rank && !g.resolves(w.session, ref, now, 0) {
 				return true
 			}
 		}
@@ -260,9 +260,9 @@ func (g *group) resolves(s *session, ref Ref, now time.Time, depth int) bool {
 }
 
 // settled says whether the client has acknowledged all there is of the type, and uses it.
-func (p *watch) settled() bool {
-	return p.pending == nil && p.rejections == nil && len(p.withheld)+len(p.retained)+len(p.touched) == 0 &&
-		(p.want == nil || p.acked.sum == p.want.sum)
+func (w *watch) settled() bool {
+	return w.pending == nil && w.rejections == nil && len(w.withheld)+len(w.retained)+len(w.parentChanged) == 0 &&
+		(w.want == nil || w.acked.sum == w.want.sum)
 }
 
 // maxStreamsOfProcess is how many streams may be one process's. More are taken for a fleet in

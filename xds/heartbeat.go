@@ -26,97 +26,97 @@ const minHeartbeat = 10 * time.Millisecond
 func (r *Resource) refreshes() time.Duration { return max(r.ttl/2, minHeartbeat) }
 
 // noteSent takes note of what a response refreshes.
-func (p *watch) noteSent(now time.Time, r *response) {
-	if !p.session.ttl {
+func (w *watch) noteSent(now time.Time, r *response) {
+	if !w.session.ttl {
 		return
 	}
 	if r.whole != nil {
 		for resource := range r.whole.all() {
-			p.refresh(now, resource)
+			w.refresh(now, resource)
 		}
 		return
 	}
 	for _, ch := range r.list.changes {
 		if ch.new != nil {
-			p.refresh(now, ch.new)
+			w.refresh(now, ch.new)
 		}
 	}
 }
 
-func (p *watch) refresh(at time.Time, r *Resource) {
+func (w *watch) refresh(at time.Time, r *Resource) {
 	if r.ttl == 0 {
-		delete(p.refreshed, r.name)
+		delete(w.refreshed, r.name)
 		return
 	}
-	if p.refreshed == nil {
-		p.refreshed = map[string]time.Time{}
+	if w.refreshed == nil {
+		w.refreshed = map[string]time.Time{}
 	}
-	p.refreshed[r.name] = at
-	p.next = earlier(p.next, at.Add(r.refreshes()))
+	w.refreshed[r.name] = at
+	w.next = earlier(w.next, at.Add(r.refreshes()))
 }
 
 // refreshSoon has heartbeats sent at once, since nobody knows when the client heard of what it has.
-func (p *watch) refreshSoon(now time.Time, has *content) {
-	if !p.session.ttl {
+func (w *watch) refreshSoon(now time.Time, has *content) {
+	if !w.session.ttl {
 		return
 	}
 	for r := range has.all() {
 		if r.ttl > 0 {
-			p.refresh(now.Add(-r.refreshes()), r)
+			w.refresh(now.Add(-r.refreshes()), r)
 		}
 	}
 }
 
 // nextHeartbeat is when to look for heartbeats that are due, zero for never.
-func (p *watch) nextHeartbeat() time.Time {
-	if p.unanswered >= maxUnanswered {
+func (w *watch) nextHeartbeat() time.Time {
+	if w.unanswered >= maxUnanswered {
 		return time.Time{}
 	}
-	return p.next
+	return w.next
 }
 
 // heartbeat returns one if it is time for it. It has all that is due soon, so that resources
 // with different TTLs fall into step.
-func (p *watch) heartbeat(now time.Time) *response {
-	if at := p.nextHeartbeat(); at.IsZero() || now.Before(at) {
+func (w *watch) heartbeat(now time.Time) *response {
+	if at := w.nextHeartbeat(); at.IsZero() || now.Before(at) {
 		return nil
 	}
 	due, beats := false, []*Resource{}
-	p.next = time.Time{}
-	for _, name := range slices.Sorted(maps.Keys(p.refreshed)) {
-		r := p.sent.get(name)
+	w.next = time.Time{}
+	for _, name := range slices.Sorted(maps.Keys(w.refreshed)) {
+		r := w.sent.get(name)
 		if r == nil || r.ttl == 0 {
-			delete(p.refreshed, name)
+			delete(w.refreshed, name)
 			continue
 		}
-		since := now.Sub(p.refreshed[name])
+		since := now.Sub(w.refreshed[name])
 		due = due || since >= r.refreshes()
 		if since >= r.refreshes()/2 {
 			beats = append(beats, r)
 		}
-		p.next = earlier(p.next, p.refreshed[name].Add(r.refreshes()))
+		w.next = earlier(w.next, w.refreshed[name].Add(r.refreshes()))
 	}
 	if !due {
 		return nil
 	}
-	p.next = time.Time{}
+	w.next = time.Time{}
 	for _, r := range beats {
-		p.refreshed[r.name] = now
+		w.refreshed[r.name] = now
 	}
-	for name, at := range p.refreshed {
-		p.next = earlier(p.next, at.Add(p.sent.get(name).refreshes()))
+	for name, at := range w.refreshed {
+		w.next = earlier(w.next, at.Add(w.sent.get(name).refreshes()))
 	}
-	r := p.heartbeatOf(beats)
-	p.unanswered++
-	p.nonce = r.nonce
+	r := w.heartbeatOf(beats)
+	w.unanswered++
+	w.nonce = r.nonce
 	return r
 }
 
 // heartbeatOf encodes a heartbeat. Its version is that of what was sent last: clients compare it.
-func (p *watch) heartbeatOf(beats []*Resource) *response {
-	s := p.session
-	r := &response{session: s, watch: p, delta: s.delta, nonce: s.newNonce(), version: p.sent.version(), list: &difference{}}
-	b := appendHeader(nil, r.version, p.typeURL)
+func (w *watch) heartbeatOf(beats []*Resource) *response {
+	s := w.session
+	r := &response{session: s, watch: w, delta: s.delta, nonce: s.newNonce(), version: w.sent.version(), list: &difference{}}
+	b := appendHeader(nil, r.version, w.typeURL)
 	for _, resource := range beats {
 		message := appendWrapped(nil, resource, true, false)
 		if !s.delta {

@@ -131,12 +131,12 @@ func (c *content) isUndecided(name string) bool {
 }
 
 // undecidedOf returns those of names that are undecided.
-func (p *watch) undecidedOf(names []string) []string {
-	return slices.DeleteFunc(names, func(name string) bool { return !p.want.isUndecided(name) })
+func (w *watch) undecidedOf(names []string) []string {
+	return slices.DeleteFunc(names, func(name string) bool { return !w.want.isUndecided(name) })
 }
 
 // awaitsDecision says whether an answer that is owed has to wait: in state-of-the-world, a response
 // without a resource says that it does not exist (C054).
-func (p *watch) awaitsDecision() bool {
-	return !p.session.delta && !p.wildcard && len(p.want.undecided) > 0
+func (w *watch) awaitsDecision() bool {
+	return !w.session.delta && !w.wildcard && len(w.want.undecided) > 0
 }

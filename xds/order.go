@@ -4,8 +4,8 @@ import (
 	"time"
 )
 
-// hold is a change that is withheld.
-type hold struct {
+// withheldChange is a change that is withheld.
+type withheldChange struct {
 	name     string
 	version  string // of what waits; "" for a removal
 	since    time.Time
@@ -35,12 +35,12 @@ type check struct {
 	removals map[string]bool
 }
 
-func (g *group) check(p *watch, now time.Time) *check {
-	for _, h := range p.withheld {
+func (g *group) check(w *watch, now time.Time) *check {
+	for _, h := range w.withheld {
 		h.seen = false
 	}
-	p.checked = g.epoch
-	return &check{watch: p, now: now}
+	w.checked = g.epoch
+	return &check{watch: w, now: now}
 }
 
 // done forgets the holds of changes that are no longer wanted or were let go.
@@ -52,19 +52,19 @@ func (c *check) done(sel *selection) {
 	}
 }
 
-// holds says whether a change has to wait.
-func (c *check) holds(ch change) bool {
+// withholds says whether a change has to wait.
+func (c *check) withholds(ch change) bool {
 	if ch.new == nil {
 		if c.removals == nil {
 			c.withholdRemovals()
 		}
 		return c.removals[ch.name]
 	}
-	return len(ch.new.references) > 0 && c.holdsAddition(ch)
+	return len(ch.new.references) > 0 && c.withholdsAddition(ch)
 }
 
-// holdsAddition says whether a resource has to wait for something that it refers to.
-func (c *check) holdsAddition(ch change) bool {
+// withholdsAddition says whether a resource has to wait for something that it refers to.
+func (c *check) withholdsAddition(ch change) bool {
 	p := c.watch
 	h := c.known(ch)
 	wasRejected := h.rejected
@@ -116,27 +116,27 @@ func (c *check) soonAsked(ref Ref) bool {
 }
 
 // returning says whether the client came back a moment ago: it may not have asked for all yet.
-func (p *watch) returning(now time.Time) bool {
-	return !p.returned.IsZero() && now.Before(p.returned.Add(p.session.rules.removalGrace))
+func (w *watch) returning(now time.Time) bool {
+	return !w.returned.IsZero() && now.Before(w.returned.Add(w.session.rules.removalGrace))
 }
 
 // known returns the hold of a change, a new one when it does not wait yet.
-func (c *check) known(ch change) *hold {
+func (c *check) known(ch change) *withheldChange {
 	if h := c.watch.withheld[ch.name]; h != nil && (h.version == "") == (ch.new == nil) {
 		if h.version != versionOf(ch.new) {
 			h.version, h.need = versionOf(ch.new), nil
 		}
 		return h
 	}
-	return &hold{name: ch.name, version: versionOf(ch.new), since: c.now, counts: c.now}
+	return &withheldChange{name: ch.name, version: versionOf(ch.new), since: c.now, counts: c.now}
 }
 
 // keep enters h among the holds if it waits, and returns whether it does.
-func (c *check) keep(h *hold, waits bool) bool {
+func (c *check) keep(h *withheldChange, waits bool) bool {
 	if waits {
 		h.seen = true
 		if c.watch.withheld == nil {
-			c.watch.withheld = map[string]*hold{}
+			c.watch.withheld = map[string]*withheldChange{}
 		}
 		c.watch.withheld[h.name] = h
 	}
@@ -167,7 +167,7 @@ func (c *check) leadsTo(ref Ref, name string, depth int) bool {
 // await adds to h what it has to wait for so that ref is of use to the client: ref itself
 // and, in turn, what that needs, such as the endpoints of a cluster. parentGoes says that what
 // refers to it further up is replaced by something else.
-func (c *check) await(h *hold, ref Ref, depth int, parentGoes bool) {
+func (c *check) await(h *withheldChange, ref Ref, depth int, parentGoes bool) {
 	s := c.watch.session
 	q := s.group.watchOf(s, ref, c.now)
 	var r *Resource
@@ -200,7 +200,7 @@ func (c *check) await(h *hold, ref Ref, depth int, parentGoes bool) {
 
 // satisfied says whether the client has acknowledged name as it is, or as it was when the
 // wait began or later: what changes all the time does not hold up others for ever.
-func (h *hold) satisfied(q *watch, name string, current *Resource) bool {
+func (h *withheldChange) satisfied(q *watch, name string, current *Resource) bool {
 	if !q.keeps(name) || q.repeating(name) {
 		return false
 	}
@@ -237,7 +237,7 @@ func (c *check) withholdRemovals() {
 				others = append(others, b)
 			}
 		}
-		c.removals[ch.name] = c.holdsRemoval(ch, others)
+		c.removals[ch.name] = c.withholdsRemoval(ch, others)
 	}
 	for again := len(parents) > 0; again; {
 		again = false
@@ -245,15 +245,15 @@ func (c *check) withholdRemovals() {
 			for _, ref := range of {
 				if !c.removals[name] && c.removals[ref.Name] {
 					again = true
-					c.removals[name] = c.holdsRemoval(change{name: name}, []blocker{{ref: ref}})
+					c.removals[name] = c.withholdsRemoval(change{name: name}, []blocker{{ref: ref}})
 				}
 			}
 		}
 	}
 }
 
-// holdsRemoval says whether the removal of what others still use, or used a moment ago, waits.
-func (c *check) holdsRemoval(ch change, others []blocker) bool {
+// withholdsRemoval says whether the removal of what others still use, or used a moment ago, waits.
+func (c *check) withholdsRemoval(ch change, others []blocker) bool {
 	p := c.watch
 	h := c.known(ch)
 	h.waits, h.due = h.waits[:0], time.Time{}

@@ -40,58 +40,58 @@ func (r *Resource) mayReferTo(ref Ref) bool {
 
 // claim takes the versions that a delta client says it has (C080, C081). What there is not, or
 // is another by now, becomes a placeholder.
-func (p *watch) claim(now time.Time, versions map[string]string) {
+func (w *watch) claim(now time.Time, versions map[string]string) {
 	if len(versions) > 0 {
-		p.claims, p.returned = versions, now
-		p.session.group.load()
-		p.recognize(now)
+		w.claims, w.returned = versions, now
+		w.session.group.load()
+		w.recognize(now)
 	}
 }
 
 // recognize makes the client's claims what it was sent and acknowledged: its own resources where
 // they are what there is, placeholders where not. As long as nothing is published, all are
 // placeholders, and are looked at again when something is.
-func (p *watch) recognize(now time.Time) {
-	published := p.want != nil
-	has := make([]*Resource, 0, len(p.claims))
+func (w *watch) recognize(now time.Time) {
+	published := w.want != nil
+	has := make([]*Resource, 0, len(w.claims))
 	equal := 0
-	for name, version := range p.claims {
+	for name, version := range w.claims {
 		var r *Resource
 		if published {
-			r = p.want.find(name)
+			r = w.want.find(name)
 		}
 		switch {
 		case r != nil && r.version == version && r.name == name:
 			has = append(has, r)
 			equal++
-		case name != unknownState && p.asks(name) && (r == nil || r.name == name):
-			has = append(has, placeholder(p.typeURL, name, version))
+		case name != unknownState && w.asks(name) && (r == nil || r.name == name):
+			has = append(has, placeholder(w.typeURL, name, version))
 		}
 	}
-	known := p.want
-	if !published || len(has) != equal || equal != p.want.count {
+	known := w.want
+	if !published || len(has) != equal || equal != w.want.count {
 		known = &content{table: newTable(has)}
 		if published {
-			known.position = p.want.position
+			known.position = w.want.position
 		}
 	}
-	p.sent, p.acked, p.position = known, known, known.position
+	w.sent, w.acked, w.position = known, known, known.position
 	if !published {
 		return
 	}
-	p.resends = slices.DeleteFunc(p.resends, func(name string) bool {
-		_, claimed := p.claims[name]
+	w.resends = slices.DeleteFunc(w.resends, func(name string) bool {
+		_, claimed := w.claims[name]
 		return claimed && known.find(name) != nil // equal, or a change that is said as such
 	})
-	p.answerDue = p.answerDue && len(has) == 0
-	p.unsure, p.claims = p.undecidedClaims(), nil
-	p.recognized(now, known)
+	w.answerDue = w.answerDue && len(has) == 0
+	w.unsure, w.claims = w.undecidedClaims(), nil
+	w.recognized(now, known)
 }
 
-func (p *watch) undecidedClaims() map[string]string {
+func (w *watch) undecidedClaims() map[string]string {
 	var unsure map[string]string
-	for _, name := range p.want.undecided {
-		if version, claimed := p.claims[name]; claimed {
+	for _, name := range w.want.undecided {
+		if version, claimed := w.claims[name]; claimed {
 			if unsure == nil {
 				unsure = map[string]string{}
 			}
@@ -103,14 +103,14 @@ func (p *watch) undecidedClaims() map[string]string {
 
 // recognizeDecided replaces the placeholders of names that are no longer undecided by what turned
 // out to exist in the version that the client has, which is not sent again (C080).
-func (p *watch) recognizeDecided() {
+func (w *watch) recognizeDecided() {
 	var equal []change
-	for name, version := range p.unsure {
-		if p.want.isUndecided(name) {
+	for name, version := range w.unsure {
+		if w.want.isUndecided(name) {
 			continue
 		}
-		delete(p.unsure, name)
-		r, has := p.want.find(name), p.sent.get(name)
+		delete(w.unsure, name)
+		r, has := w.want.find(name), w.sent.get(name)
 		if r != nil && r.name == name && r.version == version && has != nil && has.placeholder {
 			equal = append(equal, change{name: name, old: has, new: r})
 		}
@@ -118,46 +118,46 @@ func (p *watch) recognizeDecided() {
 	if len(equal) == 0 {
 		return
 	}
-	p.resends = slices.DeleteFunc(p.resends, func(name string) bool {
+	w.resends = slices.DeleteFunc(w.resends, func(name string) bool {
 		return slices.ContainsFunc(equal, func(ch change) bool { return ch.name == name })
 	})
-	sent := p.sent
-	p.sent = &content{table: sent.with(equal), position: sent.position}
-	if p.acked == sent {
-		p.acked = p.sent
+	sent := w.sent
+	w.sent = &content{table: sent.with(equal), position: sent.position}
+	if w.acked == sent {
+		w.acked = w.sent
 	} else {
-		p.acked = &content{table: p.acked.with(equal), position: p.acked.position}
+		w.acked = &content{table: w.acked.with(equal), position: w.acked.position}
 	}
 }
 
 // claimUnknown notes that a state-of-the-world client has something, which is not what there is now.
-func (p *watch) claimUnknown(now time.Time) {
-	p.returned = now
-	p.sent = &content{table: newTable([]*Resource{placeholder(p.typeURL, unknownState, "")})}
-	p.acked = p.sent
+func (w *watch) claimUnknown(now time.Time) {
+	w.returned = now
+	w.sent = &content{table: newTable([]*Resource{placeholder(w.typeURL, unknownState, "")})}
+	w.acked = w.sent
 }
 
 // hasUnknownState says whether the client has what it had when it connected, and nobody knows what.
-func (p *watch) hasUnknownState() bool {
-	return !p.returned.IsZero() && !p.session.delta && p.sent.get(unknownState) != nil
+func (w *watch) hasUnknownState() bool {
+	return !w.returned.IsZero() && !w.session.delta && w.sent.get(unknownState) != nil
 }
 
 // recognized follows from what the client turns out to have: heartbeats are due, since nobody
 // knows when it heard of it last, and what a listener refers to may still be on its way.
-func (p *watch) recognized(now time.Time, known *content) {
-	p.refreshSoon(now, known)
-	p.inheritTouched()
-	for _, q := range p.session.watches {
+func (w *watch) recognized(now time.Time, known *content) {
+	w.refreshSoon(now, known)
+	w.inheritResends()
+	for _, q := range w.session.watches {
 		if q.pending != nil {
-			p.touchAfter(q.typeURL, q.pending.list) // sent before anybody knew that the client has these
+			w.resendAfter(q.typeURL, q.pending.list) // sent before anybody knew that the client has these
 		}
 	}
-	if !p.warms {
+	if !w.warms {
 		return
 	}
 	for r := range known.all() {
 		if !r.placeholder && len(r.references) > 0 {
-			p.retainVersion(now, r.name, placeholder(p.typeURL, r.name, ""))
+			w.retainVersion(now, r.name, placeholder(w.typeURL, r.name, ""))
 		}
 	}
 }

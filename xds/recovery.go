@@ -60,19 +60,19 @@ type catchUp struct {
 }
 
 // awaitCatchUp takes note of what a client has when it connects.
-func (p *watch) awaitCatchUp(names []string, versions map[string]string, whole string) {
-	if len(names) > 0 && len(p.parts) == 1 {
-		p.catchUp = &catchUp{names: slices.Clone(names), versions: versions, whole: whole}
+func (w *watch) awaitCatchUp(names []string, versions map[string]string, whole string) {
+	if len(names) > 0 && len(w.parts) == 1 {
+		w.catchUp = &catchUp{names: slices.Clone(names), versions: versions, whole: whole}
 	}
 }
 
 func sortedNames(versions map[string]string) []string { return slices.Sorted(maps.Keys(versions)) }
 
 // settleCatchUp drops the names with which pool, whose lock the caller holds, has caught up.
-func (p *watch) settleCatchUp(pool *pool, s *subscription) {
-	c := p.catchUp
+func (w *watch) settleCatchUp(pool *pool, s *subscription) {
+	c := w.catchUp
 	if pool.recovery == nil {
-		p.catchUp = nil
+		w.catchUp = nil
 		return
 	}
 	kept := slices.DeleteFunc(slices.Clone(c.names), func(name string) bool {
@@ -83,7 +83,7 @@ func (p *watch) settleCatchUp(pool *pool, s *subscription) {
 	})
 	switch len(kept) {
 	case 0:
-		p.catchUp = nil
+		w.catchUp = nil
 	case len(c.names):
 	default:
 		c.names, c.masked = kept, nil
@@ -124,11 +124,11 @@ func (c *catchUp) withhold(want *content) *content {
 }
 
 // awaitsCatchUp says whether changes of name are withheld from the client.
-func (p *watch) awaitsCatchUp(name string) bool {
-	if p.catchUp == nil {
+func (w *watch) awaitsCatchUp(name string) bool {
+	if w.catchUp == nil {
 		return false
 	}
-	_, found := slices.BinarySearch(p.catchUp.names, name)
+	_, found := slices.BinarySearch(w.catchUp.names, name)
 	return found
 }
 

@@ -20,14 +20,14 @@ func appendRepeats(list []string, names ...string) []string {
 
 // boundRepeats returns an error if more names wait to be sent again than a client may subscribe to:
 // those that it subscribed to and, beside the wildcard, dropped.
-func (p *watch) boundRepeats() error {
-	limit := p.session.rules.maxSubscriptions
-	if limit == 0 || len(p.resends) <= 2*limit+minRepeats {
+func (w *watch) boundRepeats() error {
+	limit := w.session.rules.maxSubscriptions
+	if limit == 0 || len(w.resends) <= 2*limit+minRepeats {
 		return nil
 	}
-	slices.Sort(p.resends)
-	p.resends = slices.Compact(p.resends)
-	if len(p.resends) > 2*limit {
+	slices.Sort(w.resends)
+	w.resends = slices.Compact(w.resends)
+	if len(w.resends) > 2*limit {
 		return errTooManyNames(limit)
 	}
 	return nil

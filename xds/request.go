@@ -126,8 +126,8 @@ func (r *request) repeatedNames(wire []byte) (size int, hash uint64) {
 	if r.delta || r.session == nil {
 		return 0, 0
 	}
-	for _, p := range r.session.watches {
-		if last := p.last; last.size > 0 && last.size <= len(wire) && maphash.Bytes(hashSeed, wire[:last.size]) == last.hash {
+	for _, w := range r.session.watches {
+		if last := w.last; last.size > 0 && last.size <= len(wire) && maphash.Bytes(hashSeed, wire[:last.size]) == last.hash {
 			return last.size, last.hash
 		}
 	}

@@ -4,40 +4,40 @@ import "slices"
 
 // attach subscribes to what the client asks for, at the pools its node belongs to now.
 // It looks again after it subscribed, since a pool may have been given up meanwhile.
-func (p *watch) attach() {
+func (w *watch) attach() {
 	for {
-		wanted := p.wantedParts()
-		if slices.EqualFunc(p.parts, wanted, (*subscription).is) {
+		wanted := w.wantedParts()
+		if slices.EqualFunc(w.parts, wanted, (*subscription).is) {
 			return
 		}
-		old := p.parts
-		p.parts = make([]*subscription, 0, len(wanted))
-		for _, w := range wanted {
-			i := slices.IndexFunc(old, func(s *subscription) bool { return s.is(w) })
+		old := w.parts
+		w.parts = make([]*subscription, 0, len(wanted))
+		for _, one := range wanted {
+			i := slices.IndexFunc(old, func(s *subscription) bool { return s.is(one) })
 			if i >= 0 {
-				p.parts = append(p.parts, old[i])
+				w.parts = append(w.parts, old[i])
 				continue
 			}
-			p.parts = append(p.parts, w.pool.subscribe(p.typeURL, w.wildcard, w.names, p))
+			w.parts = append(w.parts, one.pool.subscribe(w.typeURL, one.wildcard, one.names, w))
 		}
 		for _, s := range old {
-			if !slices.Contains(p.parts, s) {
-				s.unsubscribe(p)
+			if !slices.Contains(w.parts, s) {
+				s.unsubscribe(w)
 			}
 		}
-		if len(old) == 0 || len(p.parts) == 0 || old[0].collection.pool != p.parts[0].collection.pool {
-			p.position = 0 // positions of different pools do not compare
+		if len(old) == 0 || len(w.parts) == 0 || old[0].collection.pool != w.parts[0].collection.pool {
+			w.position = 0 // positions of different pools do not compare
 		}
-		p.idle = nil
-		if !slices.Equal(old, p.parts) { // else they only ask for other names now
-			p.contents, p.merged = make([]*content, len(p.parts)), nil
+		w.idle = nil
+		if !slices.Equal(old, w.parts) { // else they only ask for other names now
+			w.contents, w.merged = make([]*content, len(w.parts)), nil
 		}
 	}
 }
 
-// is says whether s is what w wants.
-func (s *subscription) is(w wantedPart) bool {
-	return s.collection.pool == w.pool && s.wildcard == w.wildcard && slices.Equal(s.names, w.names)
+// is says whether s is the subscription to what is wanted.
+func (s *subscription) is(one wantedPart) bool {
+	return s.collection.pool == one.pool && s.wildcard == one.wildcard && slices.Equal(s.names, one.names)
 }
 
 // wantedPart is what a client asks of one pool.
@@ -48,96 +48,96 @@ type wantedPart struct {
 }
 
 // wantedParts spreads what the client asks for over the pools.
-func (p *watch) wantedParts() []wantedPart {
-	s := p.session
-	if !s.source.split(p.typeURL) {
-		if pool := s.source.poolFor(s.node, p.typeURL, ""); pool != nil {
-			return []wantedPart{{pool, p.wildcard, p.asked}}
+func (w *watch) wantedParts() []wantedPart {
+	s := w.session
+	if !s.source.split(w.typeURL) {
+		if pool := s.source.poolFor(s.node, w.typeURL, ""); pool != nil {
+			return []wantedPart{{pool, w.wildcard, w.asked}}
 		}
 		return nil
 	}
 	var parts []wantedPart
 	part := func(name string) *wantedPart {
-		pool := s.source.poolFor(s.node, p.typeURL, name)
+		pool := s.source.poolFor(s.node, w.typeURL, name)
 		if pool == nil {
 			return nil
 		}
-		i := slices.IndexFunc(parts, func(w wantedPart) bool { return w.pool == pool })
+		i := slices.IndexFunc(parts, func(one wantedPart) bool { return one.pool == pool })
 		if i < 0 {
 			i = len(parts)
 			parts = append(parts, wantedPart{pool: pool})
 		}
 		return &parts[i]
 	}
-	if w := part(""); w != nil {
-		w.wildcard = p.wildcard
+	if one := part(""); one != nil {
+		one.wildcard = w.wildcard
 	}
-	for _, name := range p.asked {
-		if w := part(name); w != nil {
-			w.names = append(w.names, name)
+	for _, name := range w.asked {
+		if one := part(name); one != nil {
+			one.names = append(one.names, name)
 		}
 	}
 	return parts
 }
 
-func (p *watch) detach() {
-	for _, s := range p.parts {
-		s.unsubscribe(p)
+func (w *watch) detach() {
+	for _, s := range w.parts {
+		s.unsubscribe(w)
 	}
-	p.parts, p.contents = nil, nil
+	w.parts, w.contents = nil, nil
 }
 
 // read looks at the parts that are in a pool, whose lock the caller holds.
-func (p *watch) read(pool *pool) {
-	for i, s := range p.parts {
+func (w *watch) read(pool *pool) {
+	for i, s := range w.parts {
 		if s.collection.pool != pool {
 			continue
 		}
-		p.contents[i] = nil
+		w.contents[i] = nil
 		if pool.ready {
-			p.contents[i] = s.content
+			w.contents[i] = s.content
 		}
-		p.shared = len(s.watchers) > 1
-		if p.catchUp != nil {
-			p.settleCatchUp(pool, s)
+		w.shared = len(s.watchers) > 1
+		if w.catchUp != nil {
+			w.settleCatchUp(pool, s)
 		}
 	}
 }
 
 // combine sets want from what was read, nil as long as a part is not published. It returns
 // whether want is another than before.
-func (p *watch) combine() bool {
-	before := p.want
+func (w *watch) combine() bool {
+	before := w.want
 	switch {
-	case len(p.contents) == 0 || slices.Contains(p.contents, nil):
-		p.want = nil
-	case len(p.contents) == 1:
-		p.want = p.contents[0]
+	case len(w.contents) == 0 || slices.Contains(w.contents, nil):
+		w.want = nil
+	case len(w.contents) == 1:
+		w.want = w.contents[0]
 	default:
-		p.merge()
+		w.merge()
 	}
-	if p.catchUp != nil && p.want != nil {
-		p.want, p.shared = p.catchUp.withhold(p.want), false
+	if w.catchUp != nil && w.want != nil {
+		w.want, w.shared = w.catchUp.withhold(w.want), false
 	}
-	return p.want != before
+	return w.want != before
 }
 
 // merge makes one content of those of several pools.
-func (p *watch) merge() {
-	p.shared = false
-	if p.want != nil && slices.Equal(p.contents, p.merged) {
+func (w *watch) merge() {
+	w.shared = false
+	if w.want != nil && slices.Equal(w.contents, w.merged) {
 		return
 	}
-	p.want = mergeContents(p.want, p.merged, p.contents)
-	p.merged = slices.Clone(p.contents)
+	w.want = mergeContents(w.want, w.merged, w.contents)
+	w.merged = slices.Clone(w.contents)
 }
 
 // asksFor says whether the client asks for r.
-func (p *watch) asksFor(r *Resource) bool {
+func (w *watch) asksFor(r *Resource) bool {
 	if r.isUnknownState() {
 		return true
 	}
-	for _, s := range p.parts {
+	for _, s := range w.parts {
 		if s.contains(r) {
 			return true
 		}
@@ -146,19 +146,19 @@ func (p *watch) asksFor(r *Resource) bool {
 }
 
 // named says whether the client asks for name itself, not only for everything.
-func (p *watch) named(name string) bool {
-	return slices.ContainsFunc(p.parts, func(s *subscription) bool { return s.hasName(name) })
+func (w *watch) named(name string) bool {
+	return slices.ContainsFunc(w.parts, func(s *subscription) bool { return s.hasName(name) })
 }
 
 // asks says whether the client asks for the resource of that name, in any way.
-func (p *watch) asks(name string) bool {
-	r := p.sent.get(name)
-	if r == nil && p.want != nil {
-		r = p.want.get(name)
+func (w *watch) asks(name string) bool {
+	r := w.sent.get(name)
+	if r == nil && w.want != nil {
+		r = w.want.get(name)
 	}
 	if r == nil {
 		r = &Resource{name: name}
 		r.further = furtherNames(r)
 	}
-	return p.asksFor(r)
+	return w.asksFor(r)
 }

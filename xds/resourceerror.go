@@ -22,38 +22,38 @@ const minErrors = 64 << 10
 // unreported returns the names that do not exist and of which the client is to be told so
 // with d (C109): in delta those that are in d as removed, in state-of-the-world those it was
 // not told of yet, as many as there is room for beside result. The rest is told after the ACK.
-func (p *watch) unreported(d *difference, result *content) []string {
-	if !p.session.rules.errors {
+func (w *watch) unreported(d *difference, result *content) []string {
+	if !w.session.rules.errors {
 		return nil
 	}
 	var missing []string
-	if p.session.delta {
+	if w.session.delta {
 		for _, ch := range d.changes {
-			if ch.new == nil && p.named(ch.name) {
+			if ch.new == nil && w.named(ch.name) {
 				missing = append(missing, ch.name)
 			}
 		}
 		return missing
 	}
-	for _, name := range p.asked {
-		if p.want.find(name) == nil && !p.want.isUndecided(name) {
+	for _, name := range w.asked {
+		if w.want.find(name) == nil && !w.want.isUndecided(name) {
 			missing = append(missing, name)
 		}
 	}
-	fresh := without(missing, p.reported)
+	fresh := without(missing, w.reported)
 	if len(fresh) == 0 {
-		p.reported = missing
+		w.reported = missing
 		return nil
 	}
-	told := fresh[:p.room(fresh, d, result)]
-	p.reported = without(missing, fresh[len(told):])
+	told := fresh[:w.room(fresh, d, result)]
+	w.reported = without(missing, fresh[len(told):])
 	return told
 }
 
 // room returns how many of the names' errors fit into a state-of-the-world response, at least one.
-func (p *watch) room(names []string, d *difference, result *content) int {
+func (w *watch) room(names []string, d *difference, result *content) int {
 	size := d.size
-	if p.sendsWhole() {
+	if w.sendsWhole() {
 		size = 0
 		for r := range result.all() {
 			size += len(r.wire) + resourceOverhead

@@ -59,29 +59,29 @@ func (st *stream) resources() StreamResources {
 	defer g.mu.Unlock()
 	g.load()
 	all := StreamResources{StreamInfo: st.info, Types: map[string][]ResourceStatus{}}
-	for _, p := range st.session.watches {
-		all.Types[p.typeURL] = p.resources()
+	for _, w := range st.session.watches {
+		all.Types[w.typeURL] = w.resources()
 	}
 	return all
 }
 
 // resources lists what there is for the client and what it has, by name.
-func (p *watch) resources() []ResourceStatus {
-	want := p.want
+func (w *watch) resources() []ResourceStatus {
+	want := w.want
 	if want == nil { // nothing is published: the client keeps what it has
-		want = p.acked
+		want = w.acked
 	}
 	var all []ResourceStatus
 	for r := range want.all() {
-		all = append(all, p.resource(r.name, r))
+		all = append(all, w.resource(r.name, r))
 	}
-	for r := range p.acked.all() {
+	for r := range w.acked.all() {
 		if want.get(r.name) == nil && !r.isUnknownState() {
-			all = append(all, p.resource(r.name, nil))
+			all = append(all, w.resource(r.name, nil))
 		}
 	}
-	for _, name := range p.missingNames() {
-		if p.acked.get(name) == nil {
+	for _, name := range w.missingNames() {
+		if w.acked.get(name) == nil {
 			all = append(all, ResourceStatus{Name: name, State: Missing})
 		}
 	}
@@ -89,20 +89,20 @@ func (p *watch) resources() []ResourceStatus {
 	return all
 }
 
-func (p *watch) resource(name string, current *Resource) ResourceStatus {
+func (w *watch) resource(name string, current *Resource) ResourceStatus {
 	status := ResourceStatus{Name: name, Current: current}
-	if has := p.acked.get(name); has != nil && !has.placeholder {
+	if has := w.acked.get(name); has != nil && !has.placeholder {
 		status.Acknowledged = has
 	}
 	switch {
-	case p.isRefused(change{name: name, new: current}):
+	case w.isRefused(change{name: name, new: current}):
 		status.State = Refused
-		if r := p.rejections.latest; r != nil && slices.Contains(r.Names, name) {
+		if r := w.rejections.latest; r != nil && slices.Contains(r.Names, name) {
 			status.Rejection = r
 		}
 	case sameContent(status.Acknowledged, current):
 		status.State = Accepted
-	case sameContent(p.sent.get(name), current):
+	case sameContent(w.sent.get(name), current):
 		status.State = Unanswered
 	}
 	return status

@@ -24,16 +24,16 @@ const maxRetained = 16
 // usableBefore returns the names of resources that a response replaces by others which refer to less, and that the
 // client can use at the moment at which the response is sent. Of those that become complete afterwards nobody
 // knows whether the client had read the response by then.
-func (p *watch) usableBefore(now time.Time, d *difference) []string {
-	if !d.leaves && len(p.stale) == 0 {
+func (w *watch) usableBefore(now time.Time, d *difference) []string {
+	if !d.leaves && len(w.stale) == 0 {
 		return nil
 	}
 	var names []string
 	for _, ch := range d.changes {
 		if ch.old == nil {
-			ch.old = p.stale[ch.name]
+			ch.old = w.stale[ch.name]
 		}
-		if ch.new != nil && ch.leaves() && !ch.old.placeholder && p.session.group.readiness(p.session, ch.old, false, now, 0) == ready {
+		if ch.new != nil && ch.leaves() && !ch.old.placeholder && w.session.group.readiness(w.session, ch.old, false, now, 0) == ready {
 			names = append(names, ch.name)
 		}
 	}
@@ -41,9 +41,9 @@ func (p *watch) usableBefore(now time.Time, d *difference) []string {
 }
 
 // retain keeps the versions that an acknowledged response replaced, where the client may still use them.
-func (p *watch) retain(now time.Time, f *pendingResponse) {
+func (w *watch) retain(now time.Time, f *pendingResponse) {
 	acknowledged := f.list
-	if !acknowledged.leaves && !acknowledged.claims && len(p.retained)+len(p.stale) == 0 {
+	if !acknowledged.leaves && !acknowledged.claims && len(w.retained)+len(w.stale) == 0 {
 		return
 	}
 	unknown := false // nobody knows what was replaced
@@ -53,29 +53,29 @@ func (p *watch) retain(now time.Time, f *pendingResponse) {
 	}
 	for _, ch := range acknowledged.changes {
 		if unknown && ch.old == nil && ch.new != nil && len(ch.new.references) > 0 {
-			ch.old = placeholder(p.typeURL, ch.name, "")
+			ch.old = placeholder(w.typeURL, ch.name, "")
 		}
 		if ch.old == nil {
-			ch.old = p.stale[ch.name]
+			ch.old = w.stale[ch.name]
 		}
 		if ch.new == nil || ch.new.wire == nil {
-			delete(p.retained, ch.name)
+			delete(w.retained, ch.name)
 			continue
 		}
-		kept := p.retained[ch.name]
+		kept := w.retained[ch.name]
 		if kept == nil && !ch.leaves() {
 			continue
 		}
-		if r, current := p.current(ch.new); p.session.group.readiness(p.session, r, current, now, 0) == ready {
-			delete(p.retained, ch.name)
+		if r, current := w.current(ch.new); w.session.group.readiness(w.session, r, current, now, 0) == ready {
+			delete(w.retained, ch.name)
 			continue
 		}
 		if ch.leaves() {
-			kept = p.retainVersion(now, ch.name, ch.old)
+			kept = w.retainVersion(now, ch.name, ch.old)
 			_, usable := slices.BinarySearch(f.usable, ch.name)
 			kept.usable = kept.usable || usable
 		}
-		kept.usable = kept.usable && !p.rejections.mayLack(ch.name)
+		kept.usable = kept.usable && !w.rejections.mayLack(ch.name)
 	}
 }
 
@@ -108,25 +108,25 @@ func containsRefs(all, some []Ref) bool {
 
 // retainRefused keeps what was refused with others: clients use the good resources of a response
 // that they refuse (C040), and nobody knows which those are.
-func (p *watch) retainRefused(now time.Time, refused *difference, names []string) {
+func (w *watch) retainRefused(now time.Time, refused *difference, names []string) {
 	if len(names) < 2 {
 		return
 	}
 	for _, ch := range refused.changes {
 		if ch.new != nil && len(ch.new.references) > 0 && ch.new != ch.old {
-			p.retainVersion(now, ch.name, ch.new)
+			w.retainVersion(now, ch.name, ch.new)
 		}
 	}
 }
 
-func (p *watch) retainVersion(now time.Time, name string, r *Resource) *retention {
-	if p.retained == nil {
-		p.retained = map[string]*retention{}
+func (w *watch) retainVersion(now time.Time, name string, r *Resource) *retention {
+	if w.retained == nil {
+		w.retained = map[string]*retention{}
 	}
-	kept := p.retained[name]
+	kept := w.retained[name]
 	if kept == nil {
 		kept = &retention{}
-		p.retained[name] = kept
+		w.retained[name] = kept
 	}
 	kept.since, kept.due = now, time.Time{}
 	if len(kept.versions) >= maxRetained {
@@ -139,12 +139,12 @@ func (p *watch) retainVersion(now time.Time, name string, r *Resource) *retentio
 // release ends the retentions whose time has come.
 func (g *group) release(now time.Time) {
 	for _, s := range g.sessions {
-		for _, p := range s.watches {
-			for name, kept := range p.retained {
-				if !p.released(now, name, kept) {
+		for _, w := range s.watches {
+			for name, kept := range w.retained {
+				if !w.released(now, name, kept) {
 					continue
 				}
-				delete(p.retained, name)
+				delete(w.retained, name)
 				g.changed(nil)
 			}
 		}
@@ -152,28 +152,28 @@ func (g *group) release(now time.Time) {
 }
 
 // released says whether the client no longer uses an older version of name.
-func (p *watch) released(now time.Time, name string, kept *retention) bool {
-	if _, refused := p.refusedVersion(name); refused || p.repeating(name) {
+func (w *watch) released(now time.Time, name string, kept *retention) bool {
+	if _, refused := w.refusedVersion(name); refused || w.repeating(name) {
 		return false
 	}
-	if p.acked.get(name) == nil {
+	if w.acked.get(name) == nil {
 		return true
 	}
 	kept.due = time.Time{}
-	switch p.session.group.readinessWith(p.session, p, name, now, 0) {
+	switch w.session.group.readinessWith(w.session, w, name, now, 0) {
 	case ready:
 		return true
 	case expected:
-		kept.due = kept.since.Add(p.session.rules.orderTimeout)
+		kept.due = kept.since.Add(w.session.rules.orderTimeout)
 		return !now.Before(kept.due)
 	}
 	return false
 }
 
 // refusedVersion returns the version of name that the client refused last, if any.
-func (p *watch) refusedVersion(name string) (version string, refused bool) {
-	if p.rejections != nil {
-		version, refused = p.rejections.refused[name]
+func (w *watch) refusedVersion(name string) (version string, refused bool) {
+	if w.rejections != nil {
+		version, refused = w.rejections.refused[name]
 	}
 	return version, refused
 }
@@ -189,11 +189,11 @@ const (
 
 // current says whether r, which the client has, is what there is for it, and returns it as it is
 // published: its references may have been corrected.
-func (p *watch) current(r *Resource) (*Resource, bool) {
-	if p.want == nil {
+func (w *watch) current(r *Resource) (*Resource, bool) {
+	if w.want == nil {
 		return r, true
 	}
-	if now := p.want.get(r.name); sameContent(now, r) {
+	if now := w.want.get(r.name); sameContent(now, r) {
 		return now, true
 	}
 	return r, false

@@ -18,8 +18,8 @@ func (s *theatre) say(format string, args ...any) {
 
 func (s *theatre) status(a *actor, typeURL string) {
 	a.session.group.load()
-	p := a.session.watch(typeURL)
-	status := p.status()
+	w := a.session.watch(typeURL)
+	status := w.status()
 	s.say("%s in sync %v", a.name, status.InSync)
 	if r := status.Rejected; r != nil {
 		s.say("%s rejected %s: %s, culprit %v", a.name, strings.Join(r.Names, " "), r.Message, r.Culprit)

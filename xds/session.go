@@ -52,43 +52,43 @@ func (r *response) size() int { return len(r.body.bytes) + len(r.tail) }
 
 // receive takes a request. The error, a gRPC status, ends the stream.
 func (s *session) receive(now time.Time, r *request) error {
-	p := s.watch(r.typeURL)
-	if p == nil {
-		p = s.open(r.typeURL)
+	w := s.watch(r.typeURL)
+	if w == nil {
+		w = s.open(r.typeURL)
 	}
 	answers := false
-	receive := p.receiveDelta
+	receive := w.receiveDelta
 	if !s.delta {
-		receive = p.receiveSotW
+		receive = w.receiveSotW
 	}
-	if r.nonce != "" && !p.fresh {
-		p.unanswered = 0
-		answers = p.pending != nil && r.nonce == p.pending.nonce
-		if r.nonce != p.nonce && !s.delta {
-			receive = p.receiveStale
+	if r.nonce != "" && !w.fresh {
+		w.unanswered = 0
+		answers = w.pending != nil && r.nonce == w.pending.nonce
+		if r.nonce != w.nonce && !s.delta {
+			receive = w.receiveStale
 		}
 	}
 	if err := receive(now, r); err != nil {
 		return err
 	}
 	if answers { // for what the client asks for by now, which it took from the response
-		p.answer(now, r)
+		w.answer(now, r)
 	}
-	return p.boundRepeats()
+	return w.boundRepeats()
 }
 
 // askedLast says whether the last request of a type had exactly these names. Only who calls
 // receive may call it.
 func (s *session) askedLast(typeURL string, names encodedNames) bool {
-	p := s.watch(typeURL)
-	return p != nil && !p.fresh && p.last == names
+	w := s.watch(typeURL)
+	return w != nil && !w.fresh && w.last == names
 }
 
 // watch returns the state of a type, nil when the client never asked for it.
 func (s *session) watch(typeURL string) *watch {
-	for _, p := range s.watches {
-		if p.typeURL == typeURL {
-			return p
+	for _, w := range s.watches {
+		if w.typeURL == typeURL {
+			return w
 		}
 	}
 	return nil
@@ -96,14 +96,14 @@ func (s *session) watch(typeURL string) *watch {
 
 func (s *session) open(typeURL string) *watch {
 	none := nothing()
-	p := &watch{kind: kindOf(typeURL), session: s}
-	p.fresh, p.acked, p.sent = true, none, none
+	w := &watch{kind: kindOf(typeURL), session: s}
+	w.fresh, w.acked, w.sent = true, none, none
 	at := len(s.watches)
-	for at > 0 && s.watches[at-1].rank > p.rank {
+	for at > 0 && s.watches[at-1].rank > w.rank {
 		at--
 	}
-	s.watches = slices.Insert(s.watches, at, p)
-	return p
+	s.watches = slices.Insert(s.watches, at, w)
+	return w
 }
 
 // next returns a response to send now, nil when there is none. The caller has loaded the
@@ -112,8 +112,8 @@ func (s *session) next(now time.Time) *response {
 	for {
 		s.group.release(now)
 		epoch := s.group.epoch
-		for _, p := range s.watches {
-			if r := p.respond(now); r != nil {
+		for _, w := range s.watches {
+			if r := w.respond(now); r != nil {
 				return r
 			}
 		}
@@ -126,8 +126,8 @@ func (s *session) next(now time.Time) *response {
 // wakeup returns when next may have something without any other event; zero for never.
 func (s *session) wakeup() time.Time {
 	var earliest time.Time
-	for _, p := range s.watches {
-		earliest = earlier(earliest, p.wakeup())
+	for _, w := range s.watches {
+		earliest = earlier(earliest, w.wakeup())
 	}
 	return earliest
 }
@@ -142,14 +142,14 @@ func earlier(a, b time.Time) time.Time {
 
 // relocate moves all watches whose node now belongs to other pools.
 func (s *session) relocate() {
-	for _, p := range s.watches {
-		p.attach()
+	for _, w := range s.watches {
+		w.attach()
 	}
 }
 
 // close ends all subscriptions.
 func (s *session) close() {
-	for _, p := range s.watches {
-		p.detach()
+	for _, w := range s.watches {
+		w.detach()
 	}
 }

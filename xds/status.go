@@ -110,8 +110,8 @@ func (st *stream) status() StreamStatus {
 	}
 	if st.hasNews() {
 		st.types = make(map[string]TypeStatus, len(st.session.watches))
-		for _, p := range st.session.watches {
-			st.types[p.typeURL] = p.status()
+		for _, w := range st.session.watches {
+			st.types[w.typeURL] = w.status()
 		}
 		st.version = st.server.statusVersion.Add(1)
 	}
@@ -127,9 +127,9 @@ type reported struct {
 // hasNews reports whether the stream's status is another than the last one.
 func (st *stream) hasNews() bool {
 	news := len(st.types) != len(st.session.watches) || st.types == nil
-	for _, p := range st.session.watches {
-		if now := p.digest(); now != p.digested || !p.isPlain() {
-			p.digested, news = now, true
+	for _, w := range st.session.watches {
+		if now := w.digest(); now != w.digested || !w.isPlain() {
+			w.digested, news = now, true
 		}
 	}
 	return news
@@ -142,50 +142,50 @@ type digest struct {
 	answered, inSync  bool
 }
 
-func (p *watch) digest() digest {
-	d := digest{sent: p.sent.sum, acked: p.acked.sum, sentAt: p.sentAt, ackedAt: p.ackedAt, answered: p.answered, inSync: p.inSync()}
-	if p.want != nil {
-		d.want = p.want.sum
+func (w *watch) digest() digest {
+	d := digest{sent: w.sent.sum, acked: w.acked.sum, sentAt: w.sentAt, ackedAt: w.ackedAt, answered: w.answered, inSync: w.inSync()}
+	if w.want != nil {
+		d.want = w.want.sum
 	}
 	return d
 }
 
 // isPlain reports whether the digest says all of a watch's status.
-func (p *watch) isPlain() bool {
-	return p.rejections == nil && len(p.withheld) == 0 && p.missingNames() == nil
+func (w *watch) isPlain() bool {
+	return w.rejections == nil && len(w.withheld) == 0 && w.missingNames() == nil
 }
 
-func (p *watch) status() TypeStatus {
-	status := TypeStatus{SentAt: p.sentAt, AcknowledgedAt: p.ackedAt, InSync: p.inSync(), Recovering: p.catchUp != nil}
-	if p.answered || p.sent.sum != (setSum{}) {
-		status.Sent = p.lastVersion()
+func (w *watch) status() TypeStatus {
+	status := TypeStatus{SentAt: w.sentAt, AcknowledgedAt: w.ackedAt, InSync: w.inSync(), Recovering: w.catchUp != nil}
+	if w.answered || w.sent.sum != (setSum{}) {
+		status.Sent = w.lastVersion()
 	}
-	if !p.ackedAt.IsZero() || p.acked.sum != (setSum{}) {
-		status.Acknowledged = p.acked.version()
+	if !w.ackedAt.IsZero() || w.acked.sum != (setSum{}) {
+		status.Acknowledged = w.acked.version()
 	}
-	if p.rejections != nil {
-		status.Rejected = p.rejections.latest
+	if w.rejections != nil {
+		status.Rejected = w.rejections.latest
 	}
-	for _, h := range p.withheld {
+	for _, h := range w.withheld {
 		status.Held = append(status.Held, Hold{
-			Change: Ref{p.typeURL, h.name}, Removal: h.version == "",
+			Change: Ref{w.typeURL, h.name}, Removal: h.version == "",
 			WaitsFor: slices.Clone(h.waits), Reason: h.reason, Since: h.since,
 		})
 	}
-	status.Missing = p.missingNames()
-	status.InSync = status.InSync && (len(status.Missing) == 0 || p.typeURL == VirtualHostType)
+	status.Missing = w.missingNames()
+	status.InSync = status.InSync && (len(status.Missing) == 0 || w.typeURL == VirtualHostType)
 	slices.SortFunc(status.Held, func(a, b Hold) int { return strings.Compare(a.Change.Name, b.Change.Name) })
 	return status
 }
 
 // missingNames are those that the client asks for and that do not exist.
-func (p *watch) missingNames() []string {
-	if p.want == nil || !p.wildcard && p.want.further == nil && p.want.count == len(p.asked) {
+func (w *watch) missingNames() []string {
+	if w.want == nil || !w.wildcard && w.want.further == nil && w.want.count == len(w.asked) {
 		return nil // of a name there is at most one
 	}
 	var missing []string
-	for _, name := range p.asked {
-		if p.want.find(name) == nil {
+	for _, name := range w.asked {
+		if w.want.find(name) == nil {
 			missing = append(missing, name)
 		}
 	}
@@ -193,14 +193,14 @@ func (p *watch) missingNames() []string {
 }
 
 // lastVersion is the version of the type in the latest response, refused or not.
-func (p *watch) lastVersion() string {
-	if t := p.rejections; t != nil && p.pending == nil && t.latest.Time.After(p.ackedAt) {
+func (w *watch) lastVersion() string {
+	if t := w.rejections; t != nil && w.pending == nil && t.latest.Time.After(w.ackedAt) {
 		return t.latest.Version
 	}
-	return p.sent.version()
+	return w.sent.version()
 }
 
 // inSync says whether the client has acknowledged all there is for it.
-func (p *watch) inSync() bool {
-	return p.want != nil && p.catchUp == nil && p.pending == nil && p.rejections == nil && len(p.withheld) == 0 && p.acked.sum == p.want.sum && len(p.resends)+len(p.touched) == 0
+func (w *watch) inSync() bool {
+	return w.want != nil && w.catchUp == nil && w.pending == nil && w.rejections == nil && len(w.withheld) == 0 && w.acked.sum == w.want.sum && len(w.resends)+len(w.parentChanged) == 0
 }

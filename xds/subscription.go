@@ -71,8 +71,8 @@ func (p *pool) subscribe(typeURL string, wildcard bool, names []string, watcher 
 }
 
 // watched returns a subscription in c that the watch watches, nil when there is none.
-func (p *watch) watched(c *collection) *subscription {
-	for _, at := range p.slot {
+func (w *watch) watched(c *collection) *subscription {
+	for _, at := range w.slot {
 		if at.subscription.collection == c {
 			return at.subscription
 		}

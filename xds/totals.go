@@ -39,15 +39,15 @@ func (st *stream) addHeldSince(types map[string]TypeTotals) {
 	g := st.session.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, p := range st.session.watches {
-		t := types[p.typeURL]
+	for _, w := range st.session.watches {
+		t := types[w.typeURL]
 		if t.Held == 0 {
 			continue
 		}
-		for _, h := range p.withheld {
+		for _, h := range w.withheld {
 			t.HeldSince = earlier(t.HeldSince, h.since)
 		}
-		types[p.typeURL] = t
+		types[w.typeURL] = t
 	}
 }
 
@@ -65,45 +65,45 @@ type tally struct {
 	held                int
 }
 
-func (p *watch) tally() tally {
-	return tally{counted: true, outOfSync: !p.inSync(), rejected: p.rejections != nil, held: len(p.withheld)}
+func (w *watch) tally() tally {
+	return tally{counted: true, outOfSync: !w.inSync(), rejected: w.rejections != nil, held: len(w.withheld)}
 }
 
 // look counts a stream as it is. The caller holds the lock of its group.
 func (t *tallies) look(st *stream) {
-	for _, p := range st.session.watches {
-		if now := p.tally(); now != p.tallied {
-			t.replace(st, p, now)
+	for _, w := range st.session.watches {
+		if now := w.tally(); now != w.tallied {
+			t.replace(st, w, now)
 		}
 	}
 }
 
 // forget takes a stream out that ends. The caller holds the lock of its group.
 func (t *tallies) forget(st *stream) {
-	for _, p := range st.session.watches {
-		t.replace(st, p, tally{})
+	for _, w := range st.session.watches {
+		t.replace(st, w, tally{})
 	}
 }
 
-func (t *tallies) replace(st *stream, p *watch, now tally) {
-	before := p.tallied
-	p.tallied = now
+func (t *tallies) replace(st *stream, w *watch, now tally) {
+	before := w.tallied
+	w.tallied = now
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	sum := t.types[p.typeURL]
+	sum := t.types[w.typeURL]
 	if sum == nil {
 		if t.types == nil {
 			t.types, t.holding = map[string]*TypeTotals{}, map[*stream]int{}
 		}
 		sum = &TypeTotals{}
-		t.types[p.typeURL] = sum
+		t.types[w.typeURL] = sum
 	}
 	sum.Streams += one(now.counted) - one(before.counted)
 	sum.OutOfSync += one(now.outOfSync) - one(before.outOfSync)
 	sum.Rejected += one(now.rejected) - one(before.rejected)
 	sum.Held += now.held - before.held
 	if sum.Streams == 0 {
-		delete(t.types, p.typeURL)
+		delete(t.types, w.typeURL)
 	}
 	if t.holding[st] += now.held - before.held; t.holding[st] == 0 {
 		delete(t.holding, st)

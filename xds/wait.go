@@ -120,13 +120,13 @@ func (s *Server) lookAt(st *stream, w *waiter) {
 // acknowledged says whether the client has acknowledged, or rejected, what was wanted of ref when the
 // group was loaded last. The caller holds the group's lock.
 func (st *stream) acknowledged(ref Ref) bool {
-	p := st.session.watch(ref.Type)
-	if p == nil || p.want == nil {
+	w := st.session.watch(ref.Type)
+	if w == nil || w.want == nil {
 		return true
 	}
-	if p.awaitsCatchUp(ref.Name) && p.named(ref.Name) {
+	if w.awaitsCatchUp(ref.Name) && w.named(ref.Name) {
 		return false
 	}
-	want := p.want.find(ref.Name)
-	return sameContent(p.acked.find(ref.Name), want) || p.isRefused(change{name: ref.Name, new: want})
+	want := w.want.find(ref.Name)
+	return sameContent(w.acked.find(ref.Name), want) || w.isRefused(change{name: ref.Name, new: want})
 }

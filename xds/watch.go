@@ -18,12 +18,12 @@ type watch struct {
 	repeats
 	heartbeats
 
-	rejections *rejections      // what the client refused; nil when nothing
-	withheld   map[string]*hold // changes that wait, by name
-	idle       *content         // want, when nothing was to be sent towards it
-	checked    uint64           // the group's epoch when withheld was looked at last
-	tallied    tally            // how the server's totals count it
-	digested   digest           // of the last status
+	rejections *rejections                // what the client refused; nil when nothing
+	withheld   map[string]*withheldChange // changes that wait, by name
+	idle       *content                   // want, when nothing was to be sent towards it
+	checked    uint64                     // the group's epoch when withheld was looked at last
+	tallied    tally                      // how the server's totals count it
+	digested   digest                     // of the last status
 }
 
 // requested is what the client asks for.
@@ -66,36 +66,36 @@ type delivered struct {
 
 // repeats is what has to be said although nothing changed.
 type repeats struct {
-	answerDue bool     // a request awaits an answer
-	resends   []string // names to be sent again, or to be answered as missing
-	touched   []string // names to be sent again because what refers to them changed
-	reported  []string // names the client was told do not exist, as resource errors
+	answerDue     bool     // a request awaits an answer
+	resends       []string // names to be sent again, or to be answered as missing
+	parentChanged []string // names to be sent again because what refers to them changed
+	reported      []string // names the client was told do not exist, as resource errors
 }
 
-func (r *repeats) any() bool { return r.answerDue || len(r.resends)+len(r.touched) > 0 }
+func (r *repeats) any() bool { return r.answerDue || len(r.resends)+len(r.parentChanged) > 0 }
 
 // pendingResponse is the one response of a type that is not acknowledged yet.
 type pendingResponse struct {
-	nonce    string
-	result   *content // what the client has if it accepts
-	position uint64
-	list     *difference
-	version  string
-	shrunk   bool     // the client asks for less than when this was sent
-	touched  []string // names that were to be sent again because what refers to them changed
-	usable   []string // names whose former version, which refers to more, was complete
+	nonce         string
+	result        *content // what the client has if it accepts
+	position      uint64
+	list          *difference
+	version       string
+	shrunk        bool     // the client asks for less than when this was sent
+	parentChanged []string // names that were to be sent again because what refers to them changed
+	usable        []string // names whose former version, which refers to more, was complete
 }
 
 // limit returns c without what the client no longer asks for, of what it means by the names in
 // dropped, or of everything when that is nil.
-func (p *watch) limit(c *content, dropped []string) *content {
+func (w *watch) limit(c *content, dropped []string) *content {
 	candidates := c.all()
 	if dropped != nil {
 		candidates = c.anyNamed(dropped)
 	}
 	var gone []change
 	for r := range candidates {
-		if !p.asksFor(r) {
+		if !w.asksFor(r) {
 			gone = append(gone, change{name: r.name})
 		}
 	}
@@ -108,150 +108,150 @@ func (p *watch) limit(c *content, dropped []string) *content {
 // limitAll lets the client forget what it no longer asks for, as it does itself. What is in the
 // pending response it may still take, if it asks again before it reads it: answer looks at that.
 // dropped are the names it let go of, nil when that may be any.
-func (p *watch) limitAll(dropped []string) {
-	if p.pending != nil {
-		p.pending.shrunk = true
+func (w *watch) limitAll(dropped []string) {
+	if w.pending != nil {
+		w.pending.shrunk = true
 	}
-	sent := p.sent
-	p.sent = p.limit(sent, dropped)
-	if p.acked == sent {
-		p.acked = p.sent
+	sent := w.sent
+	w.sent = w.limit(sent, dropped)
+	if w.acked == sent {
+		w.acked = w.sent
 	} else {
-		p.acked = p.limit(p.acked, dropped)
+		w.acked = w.limit(w.acked, dropped)
 	}
-	for name := range p.retained {
-		if !p.asks(name) {
-			delete(p.retained, name)
+	for name := range w.retained {
+		if !w.asks(name) {
+			delete(w.retained, name)
 		}
 	}
-	for name := range p.stale {
-		if !p.asks(name) {
-			delete(p.stale, name)
+	for name := range w.stale {
+		if !w.asks(name) {
+			delete(w.stale, name)
 		}
 	}
-	p.forgetRefused()
+	w.forgetRefused()
 }
 
 // mayHave says whether the client may have name, from what it acknowledged or was sent.
-func (p *watch) mayHave(name string) bool {
-	return p.sent.find(name) != nil || p.pending != nil && p.pending.shrunk && p.pending.result.find(name) != nil
+func (w *watch) mayHave(name string) bool {
+	return w.sent.find(name) != nil || w.pending != nil && w.pending.shrunk && w.pending.result.find(name) != nil
 }
 
 // keeps says whether the client has name and nothing that is under way takes it away.
-func (p *watch) keeps(name string) bool {
-	return p.acked.get(name) != nil && p.sent.get(name) != nil && !p.rejections.mayLack(name)
+func (w *watch) keeps(name string) bool {
+	return w.acked.get(name) != nil && w.sent.get(name) != nil && !w.rejections.mayLack(name)
 }
 
 // answer takes the answer to the pending response: an ACK or a NACK.
-func (p *watch) answer(now time.Time, r *request) {
-	f := p.pending
-	p.pending, p.idle = nil, nil
+func (w *watch) answer(now time.Time, r *request) {
+	f := w.pending
+	w.pending, w.idle = nil, nil
 	if r.refused {
-		p.refuse(now, f, r.message)
+		w.refuse(now, f, r.message)
 		return
 	}
-	p.ackedAt = now
-	if unknown := p.acked.get(unknownState); unknown.isUnknownState() && f.result.get(unknownState) == nil {
-		p.noteStale(slices.Values([]change{{name: unknownState, old: unknown}}))
+	w.ackedAt = now
+	if unknown := w.acked.get(unknownState); unknown.isUnknownState() && f.result.get(unknownState) == nil {
+		w.noteStale(slices.Values([]change{{name: unknownState, old: unknown}}))
 	}
-	p.acked, p.position = f.result, f.position
-	if p.typeURL == ListenerType || p.typeURL == RouteType {
-		p.session.group.serves()
+	w.acked, w.position = f.result, f.position
+	if w.typeURL == ListenerType || w.typeURL == RouteType {
+		w.session.group.serves()
 	}
 	if f.shrunk {
-		p.sent = p.accepted(f)
-		p.acked = p.sent
+		w.sent = w.accepted(f)
+		w.acked = w.sent
 	}
-	p.session.group.touchSiblings(p, f.list)
-	p.retain(now, f)
-	p.noteStale(slices.Values(f.list.changes))
-	p.accept(f)
-	p.session.group.changed(p.session)
+	w.session.group.resendDependentsOfSiblings(w, f.list)
+	w.retain(now, f)
+	w.noteStale(slices.Values(f.list.changes))
+	w.accept(f)
+	w.session.group.changed(w.session)
 }
 
 // accepted is what the client has after a response that was pending while it let go of names
 // and perhaps asked for them again.
-func (p *watch) accepted(f *pendingResponse) *content {
-	if p.sendsWhole() {
-		return p.limit(f.result, nil)
+func (w *watch) accepted(f *pendingResponse) *content {
+	if w.sendsWhole() {
+		return w.limit(f.result, nil)
 	}
 	var added []change
 	for _, ch := range f.list.changes {
-		if ch.new != nil && ch.new.wire != nil && p.asksFor(ch.new) {
+		if ch.new != nil && ch.new.wire != nil && w.asksFor(ch.new) {
 			added = append(added, ch)
 		}
 	}
-	return &content{table: p.sent.with(added), position: p.sent.position}
+	return &content{table: w.sent.with(added), position: w.sent.position}
 }
 
 // adopt counts result as what the client has, without a message: what was to be said cannot be said,
 // or is no news to the client.
-func (p *watch) adopt(result *content) {
-	if result == p.sent {
+func (w *watch) adopt(result *content) {
+	if result == w.sent {
 		return
 	}
-	p.noteStale(p.sent.changes(result.table))
-	if t := p.rejections; t != nil {
-		for ch := range p.sent.changes(result.table) {
+	w.noteStale(w.sent.changes(result.table))
+	if t := w.rejections; t != nil {
+		for ch := range w.sent.changes(result.table) {
 			delete(t.removed, ch.name)
 		}
 	}
-	p.sent, p.acked, p.position = result, result, result.position
-	p.session.group.changed(p.session)
+	w.sent, w.acked, w.position = result, result, result.position
+	w.session.group.changed(w.session)
 }
 
 // noteStale takes note of what counts as removed, and what the client may have kept. Clients keep routes,
 // endpoints and secrets as long as they ask for them: in state-of-the-world they are not told of
 // removals (C055), and in delta Envoy passes over them.
-func (p *watch) noteStale(changes iter.Seq[change]) {
-	if p.whole {
+func (w *watch) noteStale(changes iter.Seq[change]) {
+	if w.whole {
 		return
 	}
 	for ch := range changes {
 		switch {
 		case ch.new != nil:
-			delete(p.stale, ch.name)
+			delete(w.stale, ch.name)
 		case ch.old.isUnknownState():
-			for _, name := range p.asked {
-				if p.want != nil && p.want.find(name) == nil {
-					p.addStale(name, placeholder(p.typeURL, name, ""))
+			for _, name := range w.asked {
+				if w.want != nil && w.want.find(name) == nil {
+					w.addStale(name, placeholder(w.typeURL, name, ""))
 				}
 			}
-		case ch.old != nil && p.named(ch.name):
-			p.addStale(ch.name, ch.old)
+		case ch.old != nil && w.named(ch.name):
+			w.addStale(ch.name, ch.old)
 		}
 	}
 }
 
-func (p *watch) addStale(name string, r *Resource) {
-	if p.stale == nil {
-		p.stale = map[string]*Resource{}
+func (w *watch) addStale(name string, r *Resource) {
+	if w.stale == nil {
+		w.stale = map[string]*Resource{}
 	}
-	p.stale[name] = r
+	w.stale[name] = r
 }
 
 // outdated says whether the client may have something under a name that is not what it will be given.
-func (p *watch) outdated(name string) bool {
-	return p.stale[name] != nil || p.acked.get(name) != nil && !p.keeps(name)
+func (w *watch) outdated(name string) bool {
+	return w.stale[name] != nil || w.acked.get(name) != nil && !w.keeps(name)
 }
 
 // wakeup returns when the watch may have something to send by itself.
-func (p *watch) wakeup() time.Time {
-	earliest := p.nextHeartbeat()
-	if p.pending == nil { // else the answer comes first
-		for _, h := range p.withheld {
+func (w *watch) wakeup() time.Time {
+	earliest := w.nextHeartbeat()
+	if w.pending == nil { // else the answer comes first
+		for _, h := range w.withheld {
 			earliest = earlier(earliest, h.due)
 		}
 	}
-	for _, r := range p.retained {
+	for _, r := range w.retained {
 		earliest = earlier(earliest, r.due)
 	}
 	return earliest
 }
 
 // due says whether a time has come for which a change waited.
-func (p *watch) due(now time.Time) bool {
-	for _, h := range p.withheld {
+func (w *watch) due(now time.Time) bool {
+	for _, h := range w.withheld {
 		if !h.due.IsZero() && !now.Before(h.due) {
 			return true
 		}

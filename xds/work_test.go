@@ -147,7 +147,7 @@ func TestFirstSyncWorkWithHolds(t *testing.T) {
 	if r := s.next(now); r.watch.typeURL != ClusterType {
 		t.Fatalf("%s came first", r.watch.typeURL)
 	}
-	p := s.watch(RouteType)
+	w := s.watch(RouteType)
 	sent := 0
 	for {
 		s.group.load()
@@ -156,15 +156,15 @@ func TestFirstSyncWorkWithHolds(t *testing.T) {
 			break
 		}
 		sent += r.list.added
-		if again := unshared(p.sent.table, p.want.table); again > (sent/1000+2)*2*chunkSize {
+		if again := unshared(w.sent.table, w.want.table); again > (sent/1000+2)*2*chunkSize {
 			t.Errorf("after %d of %d resources, %d have to be compared again", sent, n, again)
 		}
 		if err := s.receive(now, &request{typeURL: RouteType, nonce: r.nonce, delta: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if held := n / 1000; sent != n-held || len(p.withheld) != held {
-		t.Errorf("%d sent and %d held, want %d and %d", sent, len(p.withheld), n-held, held)
+	if held := n / 1000; sent != n-held || len(w.withheld) != held {
+		t.Errorf("%d sent and %d held, want %d and %d", sent, len(w.withheld), n-held, held)
 	}
 }
 
@@ -178,16 +178,16 @@ func TestOneMoreNameWork(t *testing.T) {
 	for _, wildcard := range []string{"c0000000", "*"} {
 		s := testSession(cache, true, "n")
 		exchange(t, s, &request{typeURL: ClusterType, names: append([]string{wildcard}, names[:n/2]...)})
-		p := s.watch(ClusterType)
-		subscription := p.parts[0]
+		w := s.watch(ClusterType)
+		subscription := w.parts[0]
 		for _, change := range []request{{names: names[n-1:]}, {names: []string{"none"}}, {drop: names[7:8]}, {names: names[7:8], drop: names[8:9]}} {
-			before := p.want.table
+			before := w.want.table
 			change.typeURL = ClusterType
 			exchange(t, s, &change)
-			if p.parts[0] != subscription {
+			if w.parts[0] != subscription {
 				t.Errorf("%s: another subscription after %v, %v", wildcard, change.names, change.drop)
 			}
-			if n := unshared(p.want.table, before); n > 2*chunkSize {
+			if n := unshared(w.want.table, before); n > 2*chunkSize {
 				t.Errorf("%s: %d resources were looked up after %v, %v", wildcard, n, change.names, change.drop)
 			}
 		}
@@ -201,20 +201,20 @@ func TestMuxByNameWork(t *testing.T) {
 	small.Put(resourcesOf(ClusterType, numbered("b", 3), []byte("1"))...)
 	s := testSession(twoSources(large, small), true, "n")
 	exchange(t, s, &request{typeURL: ClusterType, names: []string{"*", "b0000001", "b0000002"}})
-	p := s.watch(ClusterType)
-	if n := unshared(p.want.table, large.table); n > 2*chunkSize {
-		t.Errorf("%d of %d resources were merged", n, p.want.count)
+	w := s.watch(ClusterType)
+	if n := unshared(w.want.table, large.table); n > 2*chunkSize {
+		t.Errorf("%d of %d resources were merged", n, w.want.count)
 	}
 	for _, change := range []func(){
 		func() { large.Put(NewResource(ClusterType, "a0000007", []byte("2"), ResourceOptions{})) },
 		func() { small.Delete("b0000001") },
 		func() { exchange(t, s, &request{typeURL: ClusterType, names: []string{"b0000000"}}) },
 	} {
-		before := p.want.table
+		before := w.want.table
 		change()
 		exchange(t, s, nil)
-		if n := unshared(p.want.table, before); n == 0 || n > 2*chunkSize {
-			t.Errorf("%d of %d resources were merged", n, p.want.count)
+		if n := unshared(w.want.table, before); n == 0 || n > 2*chunkSize {
+			t.Errorf("%d of %d resources were merged", n, w.want.count)
 		}
 	}
 }
