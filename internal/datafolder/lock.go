@@ -16,6 +16,9 @@ import (
 // maxHolder is the largest size of the text about a folder's holder, in bytes.
 const maxHolder = 500
 
+// lockFile is the name of the file that is locked.
+const lockFile = "lock"
+
 // ErrInUse says that another process has the folder.
 var ErrInUse = errors.New("in use")
 
@@ -25,7 +28,7 @@ func Lock(dir, holder string) (io.Closer, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
@@ -41,6 +44,12 @@ func Lock(dir, holder string) (io.Closer, error) {
 		_, _ = fmt.Fprintf(f, "%.*s\n", maxHolder, fmt.Sprintf("process %d, %s", os.Getpid(), holder))
 	}
 	return f, nil
+}
+
+// IsUsed reports whether a folder was ever locked.
+func IsUsed(dir string) bool {
+	info, err := os.Lstat(filepath.Join(dir, lockFile))
+	return err == nil && info.Mode().IsRegular()
 }
 
 // holderOf returns the description of the process that has the lock.

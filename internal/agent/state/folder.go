@@ -17,6 +17,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -98,7 +99,8 @@ func OpenFree(path, holder string) (*Folder, error) {
 	}
 }
 
-// private makes the folder, and wants it to be of this user and closed to others.
+// private makes the folder, and wants it to be of this user and closed to others. One that is open to others is closed
+// if it is empty or an agent's, but not if it has anything else: it may be /etc, or somebody's home.
 func private(path string) error {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return err
@@ -110,10 +112,19 @@ func private(path string) error {
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != os.Geteuid() {
 		return fmt.Errorf("it belongs to user %d: want one of user %d", owner.Uid, os.Geteuid())
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return os.Chmod(path, 0o700)
+	if info.Mode().Perm()&0o077 == 0 {
+		return nil
 	}
-	return nil
+	names, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	// A file system of its own has lost+found.
+	others := slices.ContainsFunc(names, func(e fs.DirEntry) bool { return e.Name() != "lost+found" })
+	if others && !datafolder.IsUsed(path) {
+		return fmt.Errorf("other users can open it (mode %04o), and it has files that are not an agent's: want a folder of its own for each agent", info.Mode().Perm())
+	}
+	return os.Chmod(path, 0o700)
 }
 
 // Close gives the folder back.

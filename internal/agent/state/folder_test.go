@@ -100,7 +100,32 @@ func TestFolderIsPrivate(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("mode %v, %v: want it closed to others", info.Mode(), err)
 	}
+	if err := os.Chmod(path, 0o755); err != nil { // as systemd does at each start
+		t.Fatal(err)
+	}
+	if f, err := OpenFree(path, "a test"); err != nil {
+		t.Errorf("a folder that agents have used: %v", err)
+	} else {
+		f.Close()
+	}
 	if _, err := Open(filepath.Join(t.TempDir(), strings.Repeat("x", maxSocket)), "a test"); err == nil || !strings.Contains(err.Error(), "shorter") {
 		t.Errorf("a folder whose sockets nobody could use: error %v", err)
+	}
+}
+
+// TestFolderOfOthersIsLeftAlone: an agent that is told to use /etc must not close it to everybody else.
+func TestFolderOfOthersIsLeftAlone(t *testing.T) {
+	path := t.TempDir()
+	for _, err := range []error{os.Mkdir(filepath.Join(path, "lock"), 0o755), os.Chmod(path, 0o755)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f, err := Open(path, "a test"); err == nil || !strings.Contains(err.Error(), "0755") {
+		t.Errorf("folder %v, error %v: want one with the mode", f, err)
+	}
+	entries, err := os.ReadDir(path)
+	if info, err2 := os.Stat(path); err != nil || err2 != nil || len(entries) != 1 || info.Mode().Perm() != 0o755 {
+		t.Errorf("the folder has %v and mode %v: want it as it was", entries, info.Mode())
 	}
 }
