@@ -51,7 +51,8 @@ type Lease struct {
 	confirmed registry.Incarnation // of the last check-in if the server took it; zero if it refused it
 
 	// Owned by Run; read by leave, after Run has returned.
-	said registry.Instance // as it was described last, with the incarnation once there is one
+	said  registry.Instance    // as it was described last, with the incarnation once there is one
+	taken registry.Incarnation // the last one with which a server took a check-in
 }
 
 // New returns the lease of an instance that has not been checked in.
@@ -169,12 +170,16 @@ func (l *Lease) conclude(answer api.CheckedIn, err error) time.Duration {
 	switch {
 	case httpapi.IsStatus(err, http.StatusGone):
 		l.said.Incarnation = registry.Incarnation{} // somebody said goodbye for this instance
+	case httpapi.IsStatus(err, http.StatusConflict) && l.taken != l.said.Incarnation:
+		// The server that issued it had not heard of the instance that has the address now.
+		l.said.Incarnation = registry.Incarnation{}
 	case isRefused(err):
 		l.confirm(registry.Incarnation{})
 	}
 	if err != nil {
 		return 0
 	}
+	l.taken = l.said.Incarnation
 	l.confirm(l.said.Incarnation)
 	if known := answer.Instance; known.Incarnation == l.said.Incarnation && known.Sequence >= l.said.Sequence && !known.Describes(&l.said) {
 		l.said.Sequence = known.Sequence + 1 // somebody else changed the description

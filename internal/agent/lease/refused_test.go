@@ -77,3 +77,18 @@ func TestLeaseWhoseAddressIsTaken(t *testing.T) {
 		}
 	})
 }
+
+// TestLeaseIssuedTooLow gets its incarnation from a server that had not heard of an earlier start, and checks in with
+// one that has: it asks for another incarnation, and does not wait until the lease of the earlier start ends.
+func TestLeaseIssuedTooLow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &fakeRegistry{started: time.Now(), renew: time.Minute}
+		r.refusal = &httpapi.Refused{Status: http.StatusConflict, Answer: httpapi.Error{Error: "10.0.0.7:9211 belongs to a later start"}}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		_ = testLease(r).Run(ctx)
+		if len(r.times) != 1 || r.issued != 2 || r.said[0].Incarnation == r.said[1].Incarnation {
+			t.Errorf("%d check-ins were taken, %d incarnations issued: %v", len(r.times), r.issued, r.said)
+		}
+	})
+}
