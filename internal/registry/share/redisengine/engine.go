@@ -44,7 +44,7 @@ func Open(a Address, password Password) (*Engine, error) {
 		return nil, fmt.Errorf("store: TLS: %w", err)
 	}
 	options := &redis.UniversalOptions{
-		Addrs: a.Hosts, MasterName: a.Master, DB: a.Database, Username: a.User, Password: string(password), TLSConfig: secure,
+		Addrs: a.Hosts, MasterName: a.Master, DB: a.Database, Username: a.User, Password: string(password), TLSConfig: secure, Dialer: dial(secure),
 		DialTimeout: dialTimeout, ReadTimeout: answerTimeout, WriteTimeout: answerTimeout, ContextTimeoutEnabled: true,
 		DialerRetries: 1, MaxRetries: 1, PoolSize: share.Shards + 8, PipelinePoolSize: -1,
 		ClientName: "doyen", DisableIdentity: true,
