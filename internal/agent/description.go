@@ -47,13 +47,12 @@ const silence = 500 * time.Millisecond
 
 func startAsking[T any](log *slog.Logger, ask func(context.Context) (T, error)) asking[T] {
 	ctx, cancel := context.WithCancel(context.Background())
-	a := asking[T]{answers: make(chan description[T]), silent: make(chan struct{})}
 	var group sync.WaitGroup
-	group.Go(func() { a.run(ctx, log, ask) })
-	a.stop = func() {
+	a := asking[T]{answers: make(chan description[T]), silent: make(chan struct{}), stop: func() {
 		cancel()
 		group.Wait()
-	}
+	}}
+	group.Go(func() { a.run(ctx, log, ask) })
 	return a
 }
 
