@@ -15,10 +15,15 @@ type collection struct {
 	pending  map[string]entry // by name: what it has not answered; a nil resource is a removal
 	snapshot *xds.Snapshot    // accepted and pending together
 	absent   map[string]bool  // names that the server says do not exist
+	dropped  map[string]entry // by name: what the client acknowledged and no longer asks for; at most maxDropped
 
 	complete  bool // accepted holds all that the wildcard matches
 	published bool // the client's streams are answered
 }
+
+// maxDropped bounds what is kept of a type that the client no longer asks for. A program that ends closes its gRPC channels,
+// which lets go of everything; when it starts again without a server, it needs that.
+const maxDropped = 1024
 
 // entry is a resource and the version that the server gave it.
 type entry struct {
@@ -27,7 +32,7 @@ type entry struct {
 }
 
 func newCollection(typeURL string) *collection {
-	return &collection{typeURL: typeURL, accepted: map[string]entry{}, snapshot: xds.NewSnapshot(), absent: map[string]bool{}}
+	return &collection{typeURL: typeURL, accepted: map[string]entry{}, snapshot: xds.NewSnapshot(), absent: map[string]bool{}, dropped: map[string]entry{}}
 }
 
 // versions are those that the relay claims at a server, by name.
@@ -58,6 +63,7 @@ func (c *collection) apply(u *client.Update) (absent []string, err error) {
 	}
 	for _, name := range u.Removed {
 		c.absent[name] = true
+		delete(c.dropped, name)
 		if _, had := c.accepted[name]; had {
 			pending[name] = entry{}
 			continue
@@ -105,6 +111,7 @@ func (c *collection) change(entries map[string]entry) {
 // accept makes what is pending accepted.
 func (c *collection) accept() {
 	for name, e := range c.pending {
+		delete(c.dropped, name)
 		if e.resource == nil {
 			delete(c.accepted, name)
 			continue
@@ -130,13 +137,14 @@ func (c *collection) undo() bool {
 }
 
 // forget drops what the client no longer asks for, and reports whether there was anything. The server says
-// nothing more of it.
+// nothing more of it. The copy on disk keeps it.
 func (c *collection) forget(asked func(name string) bool) bool {
 	gone := map[string]entry{}
-	for name := range c.accepted {
+	for name, e := range c.accepted {
 		if !asked(name) {
 			gone[name] = entry{}
 			delete(c.accepted, name)
+			c.drop(name, e)
 		}
 	}
 	for name := range c.absent {
@@ -146,4 +154,28 @@ func (c *collection) forget(asked func(name string) bool) bool {
 	}
 	c.change(gone)
 	return len(gone) > 0
+}
+
+// drop keeps an entry for the copy on disk, and lets go of any other one if there are too many.
+func (c *collection) drop(name string, e entry) {
+	for other := range c.dropped {
+		if len(c.dropped) < maxDropped {
+			break
+		}
+		delete(c.dropped, other)
+	}
+	c.dropped[name] = e
+}
+
+// recall takes back what was dropped and is asked for again, and reports whether there was anything.
+func (c *collection) recall(asked func(name string) bool) bool {
+	back := map[string]entry{}
+	for name, e := range c.dropped {
+		if asked(name) {
+			back[name], c.accepted[name] = e, e
+			delete(c.dropped, name)
+		}
+	}
+	c.change(back)
+	return len(back) > 0
 }

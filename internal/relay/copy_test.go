@@ -48,6 +48,46 @@ func TestCopyIsServedAtOnce(t *testing.T) {
 	}
 }
 
+// TestDroppedIsKept: a program that ends lets go of all that it asked for, with a server and without one. When it
+// starts again it is served all the same, from memory and from disk.
+func TestDroppedIsKept(t *testing.T) {
+	c := newControl(t)
+	c.publish("n", "1")
+	o := Options{Folder: t.TempDir()}
+	socket, r, stop := startRelayWith(t, o, c.address)
+	drop := func(p *program) {
+		p.Unsubscribe(xds.EndpointType, "users-endpoints")
+		eventually(t, func() error {
+			s := r.find("n")
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if len(s.asked) > 0 {
+				return fmt.Errorf("it asks for %v", s.asked)
+			}
+			return nil
+		})
+		p.stop()
+	}
+	for _, protocol := range protocols {
+		p := startProgram(t, socket, "n", protocol, nil)
+		p.Subscribe(xds.EndpointType, "users-endpoints")
+		p.wants(t, "users-endpoints", "users-endpoints 1")
+		c.inSync("n", xds.EndpointType)
+		drop(p)
+	}
+	c.stop()
+	for range 2 {
+		for range 2 {
+			p := startProgram(t, socket, "n", client.SotW, nil)
+			p.Subscribe(xds.EndpointType, "users-endpoints")
+			p.wants(t, "users-endpoints", "users-endpoints 1")
+			drop(p)
+		}
+		stop()
+		socket, r, stop = startRelayWith(t, o, c.address)
+	}
+}
+
 // TestStatusSaysWhatIsWrong: a rejection until the next update is accepted, and a copy that is not used.
 func TestStatusSaysWhatIsWrong(t *testing.T) {
 	c := newControl(t)

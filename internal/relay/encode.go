@@ -42,8 +42,10 @@ func (c *collection) message() *discoveryv3.DeltaDiscoveryResponse {
 	if c.complete {
 		m.SystemVersionInfo = complete
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.accepted)) {
-		e := c.accepted[name]
+	all := maps.Clone(c.dropped)
+	maps.Copy(all, c.accepted)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		e := all[name]
 		r := &discoveryv3.Resource{
 			Name: name, Version: e.version, Aliases: e.resource.Aliases(),
 			Resource: &anypb.Any{TypeUrl: c.typeURL, Value: e.resource.Body()},

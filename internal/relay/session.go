@@ -139,8 +139,18 @@ func (s *session) request(stream uint64, delta bool, r xds.RequestInfo) {
 	if dropped := s.subscribe(r.Type, before, after); dropped && c.forget(func(name string) bool { return s.asksFor(r.Type, name) }) && c.published {
 		s.publish(r.Type, c)
 	}
+	if !s.upstream.connected {
+		s.recall(r.Type, c)
+	}
 	if !c.published && !after[wildcard] && s.holding == nil {
 		s.publish(r.Type, c) // names are answered one by one
+	}
+}
+
+// recall answers for what the client dropped and asks for again, while no server can. The caller holds mu.
+func (s *session) recall(typeURL string, c *collection) {
+	if c.recall(func(name string) bool { return s.asksFor(typeURL, name) }) && c.published {
+		s.publish(typeURL, c)
 	}
 }
 
@@ -254,6 +264,9 @@ func (s *session) connection(u *upstream, err error) {
 	}
 	if u.reason = err; !connected {
 		s.serveCopy()
+		for typeURL, c := range s.types {
+			s.recall(typeURL, c)
+		}
 	}
 }
 
