@@ -31,13 +31,16 @@ func Enter() {
 	}
 	code, err := again()
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "lab: cannot make namespaces: %v (they need root, or a kernel that lets users make namespaces)\n", err)
+		fmt.Fprintf(os.Stderr, "lab: cannot make namespaces: %v\n", err)
 	}
 	os.Exit(code)
 }
 
 // Available is nil if this machine can run a lab.
 func Available() error {
+	if os.Getuid() != 0 {
+		return errors.New("network namespaces need root")
+	}
 	for _, tool := range []string{"ip", "nft", "tc"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return fmt.Errorf("%q is missing: install iproute2 and nftables", tool)
@@ -59,11 +62,6 @@ func again() (code int, err error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID,
 		Pdeathsig:  syscall.SIGKILL,
-	}
-	if os.Getuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
 	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
