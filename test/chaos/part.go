@@ -48,7 +48,7 @@ func (p *part) start() error {
 	return nil
 }
 
-// kill ends everything on the host without a chance to say goodbye.
+// kill ends the part at once; the kernel ends the programs that it started.
 func (p *part) kill() { p.process.Kill() }
 
 // stop ends the part in an orderly way.
