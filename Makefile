@@ -63,9 +63,9 @@ clients: ## install the gRPC clients of other languages that tests drive
 	@sh test/conformance/clients/install.sh $(CACHE)/clients
 
 debian: ## install the programs that tests run, on Debian as root; none is started as a service
-	@for tool in redis-server ip nft tc; do command -v $$tool >/dev/null || missing="$${missing:-} $$tool"; done; \
-	[ -z "$${missing:-}" ] || { echo "installing redis-server, iproute2 and nftables"; apt-get update -qq && \
-	DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq --no-install-recommends redis-server iproute2 nftables >/dev/null; } || \
+	@for tool in redis-server ip nft tc dig; do command -v $$tool >/dev/null || missing="$${missing:-} $$tool"; done; \
+	[ -z "$${missing:-}" ] || { echo "installing redis-server, iproute2, nftables and bind9-dnsutils"; apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq --no-install-recommends redis-server iproute2 nftables bind9-dnsutils >/dev/null; } || \
 	  echo "cannot install$$missing: the tests that need them are left out" >&2
 
 $(FETCHED_ENVOY): tools/envoy.txt

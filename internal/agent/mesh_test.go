@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -74,7 +73,7 @@ func (m *testMesh) start() {
 	go func() {
 		done <- server.Run(ctx, server.Options{
 			Config: m.config, Data: m.t.TempDir(), GRPC: m.grpc, HTTP: m.http,
-			Ready: func(_, _ net.Addr) { close(ready) },
+			Ready: func(server.Addresses) { close(ready) },
 		})
 	}()
 	m.stop = func() {

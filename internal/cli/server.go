@@ -14,11 +14,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/doyen-mesh/doyen/internal/dnsserver"
+	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/server"
 )
 
 func (i Invocation) server() *cobra.Command {
-	o := server.Options{GRPC: server.DefaultGRPC, HTTP: server.DefaultHTTP, Version: i.Version}
+	o := server.Options{GRPC: server.DefaultGRPC, HTTP: server.DefaultHTTP, Domain: mesh.Domain, Version: i.Version}
 	var logs logging
 	var store storeFlags
 	cmd := &cobra.Command{
@@ -27,10 +29,11 @@ func (i Invocation) server() *cobra.Command {
 		Long: `Run a server: it watches the folder of documents, keeps the registry of instances, and configures the proxies.
 
 A change of the folder takes effect as soon as the whole folder is valid; until then the last valid content stays in force.
-Both ports listen on loopback by default, because there is no authentication yet.`,
+The ports listen on loopback by default, because there is no authentication yet.`,
 		Example: `  doyen server --config ./mesh
   doyen server --config /etc/doyen --data /var/lib/doyen \
     --grpc 10.0.0.2:18000 --http 10.0.0.2:18001
+  doyen server --config ./mesh --dns 127.0.0.1:5353   # then: dig @127.0.0.1 -p 5353 users.mesh SRV
   doyen server --config /etc/doyen --store redis://10.0.0.5:6379   # any number of servers, with the same --store`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -49,6 +52,8 @@ Both ports listen on loopback by default, because there is no authentication yet
 	flags.StringVar(&o.Data, "data", "", "`folder` for state that survives a restart: instances and the last accepted documents (default: a folder for each --config in ~/.local/state/doyen)")
 	flags.Var(hostPortValue(&o.GRPC), "grpc", "listen address for proxies (xDS)")
 	flags.Var(hostPortValue(&o.HTTP), "http", "listen address for the API, agents and metrics")
+	flags.Var(hostPortValue(&o.DNS), "dns", "listen address for DNS queries, with UDP and TCP, such as 127.0.0.1:5353 (default: no DNS)")
+	flags.Var(nameValue(&o.Domain, "domain", dnsserver.ParseDomain), "dns-domain", "domain that DNS answers for: users.mesh is the service users")
 	store.add(cmd)
 	flags.StringSliceVar(&o.Hosts, "http-host", nil, "DNS `name` by which clients may call the API, in addition to IP addresses and localhost")
 	flags.BoolVar(&o.Profiles, "pprof", false, "serve the Go profiler's pages (/debug/pprof/) on the HTTP port")
@@ -56,6 +61,8 @@ Both ports listen on loopback by default, because there is no authentication yet
 	fromEnvironment(cmd, "data", "DOYEN_DATA")
 	fromEnvironment(cmd, "grpc", "DOYEN_GRPC")
 	fromEnvironment(cmd, "http", "DOYEN_HTTP")
+	fromEnvironment(cmd, "dns", "DOYEN_DNS")
+	fromEnvironment(cmd, "dns-domain", "DOYEN_DNS_DOMAIN")
 	logs.add(cmd)
 	return cmd
 }
@@ -71,8 +78,12 @@ func (i Invocation) runServer(cmd *cobra.Command, o server.Options) error {
 		}
 		o.Data = data
 	}
-	o.Ready = func(grpc, http net.Addr) {
-		o.Log.Info("ready", "grpc", grpc.String(), "http", http.String(), "config", o.Config, "data", o.Data)
+	o.Ready = func(on server.Addresses) {
+		log := o.Log
+		if on.DNS != nil {
+			log = log.With("dns", on.DNS.String())
+		}
+		log.Info("ready", "grpc", on.GRPC.String(), "http", on.HTTP.String(), "config", o.Config, "data", o.Data)
 	}
 	ctx, _, stop := interruptible(cmd.Context(), o.Log)
 	defer stop()

@@ -48,7 +48,7 @@ func (s *server) build(ctx context.Context) error {
 		return err
 	}
 	s.closers = append(s.closers, lock.Close)
-	if err := s.checkPorts(); err != nil {
+	if err := s.checkPorts(ctx); err != nil {
 		return err
 	}
 	store, err := diskstore.Open(filepath.Join(s.Data, "registry"), s.Log)

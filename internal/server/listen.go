@@ -1,15 +1,18 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"strings"
+
+	"github.com/doyen-mesh/doyen/internal/dnsserver"
 )
 
 // ListenError says why a server cannot listen on one of its addresses.
 type ListenError struct {
-	Port    string // "gRPC" or "HTTP"
+	Port    string // "gRPC", "HTTP" or "DNS"
 	Address string // as in Options
 	Err     error
 }
@@ -37,37 +40,66 @@ func (all ListenErrors) Unwrap() []error {
 	return errs
 }
 
-// listen listens on both addresses, or returns the errors for both.
-func (s *server) listen() (onGRPC, onHTTP net.Listener, err error) {
-	var failed ListenErrors
-	on := func(port, address string) net.Listener {
-		listener, err := net.Listen("tcp", address)
-		if err != nil {
-			if inner := (*net.OpError)(nil); errors.As(err, &inner) {
-				err = inner.Err // without the address, which ListenError names
-			}
-			failed = append(failed, &ListenError{port, address, err})
-		}
-		return listener
-	}
-	onGRPC, onHTTP = on("gRPC", s.GRPC), on("HTTP", s.HTTP)
-	if failed == nil {
-		return onGRPC, onHTTP, nil
-	}
-	for _, l := range []net.Listener{onGRPC, onHTTP} {
-		if l != nil {
-			l.Close()
-		}
-	}
-	return nil, nil, failed
+// listeners are the ports of a server.
+type listeners struct {
+	grpc, http net.Listener
+	dns        *dnsserver.Sockets // nil: no DNS
 }
 
-// checkPorts returns the errors for both addresses before anything else is done: the server listens only once it has
+// listen listens on all addresses, or returns the errors for all.
+func (s *server) listen(ctx context.Context) (on listeners, err error) {
+	var failed ListenErrors
+	note := func(port, address string, err error) {
+		if inner := (*net.OpError)(nil); errors.As(err, &inner) {
+			err = inner.Err // without the address, which ListenError names
+		}
+		if err != nil {
+			failed = append(failed, &ListenError{port, address, err})
+		}
+	}
+	on.grpc, err = net.Listen("tcp", s.GRPC)
+	note("gRPC", s.GRPC, err)
+	on.http, err = net.Listen("tcp", s.HTTP)
+	note("HTTP", s.HTTP, err)
+	if s.DNS != "" {
+		on.dns, err = dnsserver.Listen(ctx, s.DNS)
+		note("DNS", s.DNS, err)
+	}
+	if failed != nil {
+		return listeners{}, errors.Join(failed, on.close())
+	}
+	return on, nil
+}
+
+// close closes the ports that are open.
+func (on listeners) close() error {
+	var all error
+	if on.grpc != nil {
+		all = errors.Join(all, on.grpc.Close())
+	}
+	if on.http != nil {
+		all = errors.Join(all, on.http.Close())
+	}
+	if on.dns != nil {
+		all = errors.Join(all, on.dns.Close())
+	}
+	return all
+}
+
+func (on listeners) addresses() Addresses {
+	a := Addresses{GRPC: on.grpc.Addr(), HTTP: on.http.Addr()}
+	if on.dns != nil {
+		a.DNS = on.dns.Addr()
+	}
+	return a
+}
+
+// checkPorts returns the errors for all addresses before anything else is done: the server listens only once it has
 // something to serve.
-func (s *server) checkPorts() error {
-	onGRPC, onHTTP, err := s.listen()
+func (s *server) checkPorts(ctx context.Context) error {
+	on, err := s.listen(ctx)
 	if err != nil {
 		return err
 	}
-	return errors.Join(onGRPC.Close(), onHTTP.Close())
+	return on.close()
 }

@@ -20,15 +20,15 @@ func (broken) Accept() (net.Conn, error) { return nil, errBroken }
 func TestBrokenPort(t *testing.T) {
 	for _, port := range []string{"gRPC", "HTTP"} {
 		t.Run(port, func(t *testing.T) {
-			onGRPC, onHTTP := localListener(t), localListener(t)
+			on := listeners{grpc: localListener(t), http: localListener(t)}
 			if port == "gRPC" {
-				onGRPC = broken{onGRPC}
+				on.grpc = broken{on.grpc}
 			} else {
-				onHTTP = broken{onHTTP}
+				on.http = broken{on.http}
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
-			if err := built(t).serveOn(ctx, onGRPC, onHTTP); !errors.Is(err, errBroken) || ctx.Err() != nil {
+			if err := built(t).serveOn(ctx, on); !errors.Is(err, errBroken) || ctx.Err() != nil {
 				t.Errorf("got %v (context: %v): want the server to end at once, because %v", err, ctx.Err(), errBroken)
 			}
 		})

@@ -1,7 +1,7 @@
 // Package server builds a doyen server from its parts and runs them. It is the one place that knows all parts.
 //
 // It must never serve before there is something to serve: an empty mesh would take down a running one. Its one
-// invariant: when Run has returned, both ports and the data folder are free.
+// invariant: when Run has returned, all ports and the data folder are free.
 package server
 
 import (
@@ -19,6 +19,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/config/source"
 	"github.com/doyen-mesh/doyen/internal/control"
+	"github.com/doyen-mesh/doyen/internal/dnsserver"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/internal/registry/share"
 	"github.com/doyen-mesh/doyen/internal/registry/share/redisengine"
@@ -44,12 +45,20 @@ type Options struct {
 	Data     string   // folder for the warm copy: instances and the last accepted documents
 	GRPC     string   // address for xDS; "" is DefaultGRPC
 	HTTP     string   // address for API and metrics; "" is DefaultHTTP
+	DNS      string   // address for DNS; "": no DNS
+	Domain   string   // that DNS answers for; "" is mesh
 	Store    *Store   // shared with other servers; nil: this server is alone
 	Hosts    []string // DNS names under which the HTTP API may be called, besides IP addresses and localhost
 	Profiles bool     // serve the Go profiler's pages on HTTP
 	Version  string   // of this binary
 	Log      *slog.Logger
-	Ready    func(grpc, http net.Addr) // called once both ports serve; may be nil
+	Ready    func(Addresses) // called once all ports serve; may be nil
+}
+
+// Addresses are where a server listens.
+type Addresses struct {
+	GRPC, HTTP net.Addr
+	DNS        net.Addr // nil: nowhere
 }
 
 // Store is where servers share instances.
@@ -108,7 +117,7 @@ func Run(ctx context.Context, o Options) error {
 	return errors.Join(group.Wait(), s.close())
 }
 
-// serve opens both ports once there is something to serve. A proxy that connected earlier would get an emptier mesh
+// serve opens all ports once there is something to serve. A proxy that connected earlier would get an emptier mesh
 // than there is.
 func (s *server) serve(ctx context.Context) error {
 	select {
@@ -117,15 +126,15 @@ func (s *server) serve(ctx context.Context) error {
 		return nil
 	}
 	s.awaitStore(ctx)
-	onGRPC, onHTTP, err := s.listen()
+	on, err := s.listen(ctx)
 	if err != nil {
 		return err
 	}
-	s.warnIfExposed(onGRPC.Addr(), onHTTP.Addr())
+	s.warnIfExposed(on.grpc.Addr(), on.http.Addr())
 	if s.Ready != nil {
-		s.Ready(onGRPC.Addr(), onHTTP.Addr())
+		s.Ready(on.addresses())
 	}
-	return s.serveOn(ctx, onGRPC, onHTTP)
+	return s.serveOn(ctx, on)
 }
 
 // awaitStore waits until this server has what the store has, or does not answer soon.
@@ -140,11 +149,14 @@ func (s *server) awaitStore(ctx context.Context) {
 	}
 }
 
-// serveOn serves on both ports until ctx ends, or one of them fails.
-func (s *server) serveOn(ctx context.Context, onGRPC, onHTTP net.Listener) error {
+// serveOn serves on all ports until ctx ends, or one of them fails.
+func (s *server) serveOn(ctx context.Context, on listeners) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return unless(grpc.ErrServerStopped, s.grpc.Serve(onGRPC)) })
-	group.Go(func() error { return unless(http.ErrServerClosed, s.http.Serve(onHTTP)) })
+	group.Go(func() error { return unless(grpc.ErrServerStopped, s.grpc.Serve(on.grpc)) })
+	group.Go(func() error { return unless(http.ErrServerClosed, s.http.Serve(on.http)) })
+	if on.dns != nil {
+		group.Go(func() error { return dnsserver.Serve(ctx, on.dns, s.dnsOptions()) })
+	}
 	<-ctx.Done()
 	s.Log.Info("stopping")
 	s.stop()

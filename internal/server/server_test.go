@@ -42,11 +42,11 @@ func options(t *testing.T, documents string) server.Options {
 	}
 }
 
-// run starts a server, which ends with the test, and returns its HTTP address.
-func run(t *testing.T, o server.Options) string {
+// runAll starts a server, which ends with the test, and returns its addresses.
+func runAll(t *testing.T, o server.Options) server.Addresses {
 	t.Helper()
-	ready := make(chan net.Addr, 1)
-	o.Ready = func(_, http net.Addr) { ready <- http }
+	ready := make(chan server.Addresses, 1)
+	o.Ready = func(on server.Addresses) { ready <- on }
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(ctx, o) }()
@@ -58,14 +58,14 @@ func run(t *testing.T, o server.Options) string {
 		http.DefaultClient.CloseIdleConnections()
 	})
 	select {
-	case address := <-ready:
-		return address.String()
+	case on := <-ready:
+		return on
 	case err := <-ended:
 		t.Fatalf("the server ended: %v", err)
 	case <-time.After(30 * time.Second):
 		t.Fatal("the server was not ready within 30 s")
 	}
-	return ""
+	return server.Addresses{}
 }
 
 // TestSecondServerChangesNothing starts a second server with the same data folder. Even if it is for other documents,
@@ -110,7 +110,7 @@ func refused(t *testing.T, o server.Options) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	o.Ready = func(_, _ net.Addr) { cancel() }
+	o.Ready = func(server.Addresses) { cancel() }
 	err := server.Run(ctx, o)
 	if err == nil {
 		t.Fatal("the server started")

@@ -44,6 +44,7 @@ var allowed = []row{
 	{"internal/registry/share/...", []string{"internal/registry", "internal/registry/share", "internal/mesh"}, "engines store entries and know nothing of what they say"},
 	{"internal/registry/share", []string{"internal/mesh", "internal/registry"}, "sharing connects the registry with an engine"},
 	{"internal/registry/...", []string{"internal/mesh", "internal/httpapi", "internal/suggest", "internal/registry", "internal/datafolder"}, "wire forms and stores of the registry"},
+	{"internal/dnsserver", []string{"internal/mesh", "internal/registry"}, "DNS answers are made of instances and the names of ports"},
 	{"internal/datafolder", []string{"internal/printable"}, "a folder has one process, whatever it keeps there"},
 	{"internal/ir", []string{"internal/mesh"}, "the intermediate model has no protobuf and no I/O"},
 	{"internal/compile", []string{"internal/mesh", "internal/config", "internal/ir"}, "documents and a view become ir"},
