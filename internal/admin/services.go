@@ -93,16 +93,18 @@ func count(instances []*registry.Instance, gone proxyGone) api.Instances {
 
 // add counts one instance in.
 func add(n *api.Instances, i *registry.Instance, gone proxyGone) {
-	switch {
+	switch state, _ := i.Condition(); {
+	case state == registry.Maintenance:
+		n.Maintenance++
 	case !gone(i).IsZero():
 		n.Disconnected++
-	case i.State == registry.Healthy:
+	case state == registry.Healthy:
 		n.Healthy++
-	case i.State == registry.Starting:
+	case state == registry.Starting:
 		n.Starting++
-	case i.State == registry.Unhealthy:
+	case state == registry.Unhealthy:
 		n.Unhealthy++
-	case i.State == registry.Draining:
+	case state == registry.Draining:
 		n.Draining++
 	}
 }

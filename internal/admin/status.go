@@ -52,7 +52,8 @@ func countAll(state *control.State, gone proxyGone) (all api.Instances, unhealth
 	for service, instances := range state.Instances.ByService() {
 		healthy, failing := 0, 0
 		for _, i := range instances {
-			healthy, failing = healthy+oneIf(i.State == registry.Healthy), failing+oneIf(i.State == registry.Unhealthy)
+			says, _ := i.Condition()
+			healthy, failing = healthy+oneIf(says == registry.Healthy), failing+oneIf(says == registry.Unhealthy)
 			add(&all, i, gone)
 		}
 		if healthy == 0 && failing > 0 {
@@ -104,8 +105,8 @@ func pauses(all []registry.Doubt) []api.Doubt {
 	shown := make([]api.Doubt, len(all))
 	for i, d := range all {
 		shown[i] = api.Doubt{Service: string(d.Service), Of: d.Of, Since: d.Since, Until: d.Until}
-		for _, address := range d.Instances {
-			shown[i].Instances = append(shown[i].Instances, address.String())
+		for _, socket := range d.Instances {
+			shown[i].Instances = append(shown[i].Instances, socket.String())
 		}
 	}
 	return shown

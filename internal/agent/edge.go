@@ -24,8 +24,9 @@ import (
 // EdgeOptions is what an agent for an edge needs. Edge is required.
 type EdgeOptions struct {
 	HostOptions
-	Edge mesh.EdgeName
-	Zone mesh.ZoneName
+	Edge    mesh.EdgeName
+	Zone    mesh.ZoneName
+	Network mesh.NetworkName
 
 	ListenerPorts map[string]int // by listener, other than the document's; 0 is any free port
 	AdminPort     int            // of Envoy, on 127.0.0.1; 0 is any free port
@@ -164,7 +165,7 @@ func (e *edge) newEnvoy(document api.Edge, chooser *portChooser) (*supervisor.En
 	return supervisor.NewEnvoy(supervisor.EnvoyConfig{
 		EnvoyOptions: e.Proxy,
 		Bootstrap: bootstrap.Options{
-			Node:     mesh.Node{Role: mesh.EdgeProxy, Edge: e.Edge, Zone: e.Zone, Ports: mesh.Ports{Edge: ports}},
+			Node:     mesh.Node{Role: mesh.EdgeProxy, Edge: e.Edge, Zone: e.Zone, Network: e.Network, Ports: mesh.Ports{Edge: ports}},
 			Instance: fmt.Sprintf("%s:%d", host, admin),
 			Server:   servers.List(e.XDS)[0], Socket: e.host.socket(), AdminPort: admin, CA: bootstrap.SystemCA(),
 		},

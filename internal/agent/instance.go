@@ -376,7 +376,7 @@ func (i *instance) checkHealth(ctx context.Context, m *member) error {
 // before a server has said anything, and is the same after a restart.
 func (i *instance) grpcBootstrap() (string, error) {
 	content, err := bootstrap.GRPC(bootstrap.Options{
-		Node:     mesh.Node{Role: mesh.Proxyless, Service: i.Service, Zone: i.Zone},
+		Node:     mesh.Node{Role: mesh.Proxyless, Service: i.Service, Zone: i.Zone, Network: i.Network},
 		Instance: fmt.Sprintf("%s-%s", i.Address, i.node), Server: servers.List(i.XDS)[0], Socket: i.host.socket(),
 	})
 	return string(content), err

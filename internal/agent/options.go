@@ -33,7 +33,8 @@ type Options struct {
 
 	Address netip.Addr // where callers reach this instance; the zero value is the address that leads to the server
 	Zone    mesh.ZoneName
-	Weight  uint32 // 0 is the registry's default
+	Network mesh.NetworkName // that Address is in; "" is the default network
+	Weight  uint32           // 0 is the registry's default
 	Tags    map[string]string
 
 	// AppPorts is where the application listens on loopback, by port name; "" is the main port. What is

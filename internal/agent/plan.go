@@ -44,13 +44,13 @@ func newPlan(o Options, service api.Service, chooser *portChooser) (*plan, error
 		p.prober = health.NewProber(service.Health, protocolOf(service, healthPort(service)), netip.AddrPortFrom(o.listensOn(), uint16(app[healthPort(service)])).String())
 	}
 	if o.Proxyless {
-		p.node = mesh.Node{Role: mesh.Proxyless, Service: o.Service, Zone: o.Zone}
+		p.node = mesh.Node{Role: mesh.Proxyless, Service: o.Service, Zone: o.Zone, Network: o.Network}
 		if p.isCalled() {
 			p.place(o, service, app)
 		}
 		return p, nil
 	}
-	p.node = mesh.Node{Role: mesh.Sidecar, Service: o.Service, Zone: o.Zone, Address: ingressAddress(o.Address), Ports: mesh.Ports{Egress: o.EgressPort, App: app}}
+	p.node = mesh.Node{Role: mesh.Sidecar, Service: o.Service, Zone: o.Zone, Network: o.Network, Address: ingressAddress(o.Address), Ports: mesh.Ports{Egress: o.EgressPort, App: app}}
 	if p.node.Ports.Ingress, err = ingressPorts(o, service, chooser); err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func ingressAddress(address netip.Addr) netip.Addr {
 // place says where callers reach the instance, given the port of each served port.
 func (p *plan) place(o Options, service api.Service, ports map[mesh.PortName]int) {
 	p.instance = registry.Instance{
-		Key:  registry.Key{Service: o.Service, Address: netip.AddrPortFrom(o.Address, uint16(ports[mainPort(service)]))},
+		Key:  registry.Key{Service: o.Service, Network: o.Network, Address: netip.AddrPortFrom(o.Address, uint16(ports[mainPort(service)]))},
 		Zone: o.Zone, Tags: o.Tags, Weight: o.Weight, State: registry.Starting,
 	}
 	for name, port := range ports {

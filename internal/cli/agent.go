@@ -61,7 +61,7 @@ The agent sets these variables for the application:
 	fromEnvironment(cmd, "service", "DOYEN_SERVICE")
 	fromEnvironment(cmd, "address", "DOYEN_ADDRESS")
 	addHostFlags(cmd, &o.HostOptions)
-	addProxyFlags(cmd, &o.Proxy, &o.Zone, &o.AdminPort)
+	addProxyFlags(cmd, &o.Proxy, &o.Zone, &o.Network, &o.AdminPort)
 	logs.add(cmd)
 	i.completeFlag(cmd, "service", &o.Server, serviceNames)
 	cmd.AddCommand(i.agentStatus())
@@ -80,16 +80,24 @@ func addHostFlags(cmd *cobra.Command, o *agent.HostOptions) {
 }
 
 // addProxyFlags adds the flags of every command that runs an Envoy.
-func addProxyFlags(cmd *cobra.Command, proxy *supervisor.EnvoyOptions, zone *mesh.ZoneName, admin *int) {
+func addProxyFlags(cmd *cobra.Command, proxy *supervisor.EnvoyOptions, zone *mesh.ZoneName, network *mesh.NetworkName, admin *int) {
 	flags := cmd.Flags()
-	flags.Var(nameValue(zone, "name", mesh.ParseZoneName), "zone", "zone of this machine: a failure domain within which traffic is cheap")
+	addLocationFlags(cmd, zone, network)
 	flags.Var(portValue(admin), "admin-port", "Envoy's admin port on loopback; 0 is any free port")
 	flags.StringVar(&proxy.Path, "envoy", "", "`path` of the Envoy executable (default: envoy on PATH)")
 	flags.IntVar(&proxy.Concurrency, "envoy-concurrency", 0, "`number` of Envoy's worker threads (default: one per core)")
 	flags.StringVar(&proxy.LogLevel, "envoy-log-level", "warning", "log `level` of Envoy: trace, debug, info, warning, error, critical or off")
 	flags.StringArrayVar(&proxy.Args, "envoy-arg", nil, "additional `argument` for Envoy; may be repeated")
-	fromEnvironment(cmd, "zone", "DOYEN_ZONE")
 	fromEnvironment(cmd, "envoy", "DOYEN_ENVOY")
+}
+
+// addLocationFlags adds the flags of every command that is about a machine's place.
+func addLocationFlags(cmd *cobra.Command, zone *mesh.ZoneName, network *mesh.NetworkName) {
+	flags := cmd.Flags()
+	flags.Var(nameValue(zone, "name", mesh.ParseZoneName), "zone", "zone of the machine, ZONE or REGION/ZONE: a failure domain within which traffic is cheap")
+	flags.Var(nameValue(network, "name", mesh.ParseNetworkName), "network", "network of the machine, if it cannot be reached from the mesh's default network")
+	fromEnvironment(cmd, "zone", "DOYEN_ZONE")
+	fromEnvironment(cmd, "network", "DOYEN_NETWORK")
 }
 
 func agentUsage(cmd *cobra.Command, o agent.Options, args []string) error {

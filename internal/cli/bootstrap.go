@@ -66,8 +66,7 @@ func (i Invocation) bootstrapGRPC() *cobra.Command {
 		},
 	}
 	addBootstrapFlags(cmd, &o)
-	cmd.Flags().Var(nameValue(&o.Node.Zone, "name", mesh.ParseZoneName), "zone", "zone of the program's machine")
-	fromEnvironment(cmd, "zone", "DOYEN_ZONE")
+	addLocationFlags(cmd, &o.Node.Zone, &o.Node.Network)
 	return cmd
 }
 

@@ -13,6 +13,6 @@ func (i Invocation) commands() []struct {
 	}{
 		{groupRun, []*cobra.Command{i.demo(), i.server(), i.agent(), i.edge()}},
 		{groupCheck, []*cobra.Command{i.validate(), i.explain(), i.render(), i.schema(), i.bootstrap()}},
-		{groupAsk, []*cobra.Command{i.status(), i.services(), i.instances(), i.accept(), i.expiry()}},
+		{groupAsk, []*cobra.Command{i.status(), i.services(), i.instances(), i.maintenance(), i.accept(), i.expiry()}},
 	}
 }

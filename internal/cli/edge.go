@@ -36,7 +36,7 @@ On SIGTERM it stops accepting connections, lets requests in flight finish, and e
 	flags.Var(&portsValue[string]{to: &o.ListenerPorts, parse: parseListener}, "listener-port", "port of a listener, NAME=PORT (default: the document's); 0 is any free port")
 	flags.DurationVar(&o.DrainTimeout, "drain-timeout", agent.DefaultDrainTimeout, "longest time to wait for requests in flight to finish")
 	addHostFlags(cmd, &o.HostOptions)
-	addProxyFlags(cmd, &o.Proxy, &o.Zone, &o.AdminPort)
+	addProxyFlags(cmd, &o.Proxy, &o.Zone, &o.Network, &o.AdminPort)
 	logs.add(cmd)
 	i.completeFlag(cmd, "edge", &o.Server, edgeNames)
 	return cmd

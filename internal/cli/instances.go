@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin/client"
 	"github.com/doyen-mesh/doyen/internal/httpapi"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/registry"
 	registryapi "github.com/doyen-mesh/doyen/internal/registry/api"
 	registryclient "github.com/doyen-mesh/doyen/internal/registry/client"
 )
@@ -76,10 +78,11 @@ func (c *connection) hasManifest(cmd *cobra.Command, service string) error {
 // shownState returns the state of an instance. An instance whose proxy is gone is probably dead, so its last state is
 // not shown.
 func shownState(in registryapi.Instance) string {
-	if !in.ProxyGone.IsZero() {
+	state, _ := in.Condition()
+	if !in.ProxyGone.IsZero() && state != registry.Maintenance {
 		return "disconnected"
 	}
-	return string(in.State)
+	return string(state)
 }
 
 func (i Invocation) printInstances(o output, service mesh.ServiceName, instances []registryapi.Instance, now time.Time) error {
@@ -93,12 +96,19 @@ func (i Invocation) printInstances(o output, service mesh.ServiceName, instances
 		return i.printPage(p)
 	}
 	header := []string{"SERVICE", "ADDRESS", "STATE", "ZONE", "WEIGHT", "LEASE"}
+	networks := slices.ContainsFunc(instances, func(in registryapi.Instance) bool { return in.Network != "" })
+	if networks {
+		header = append(header, "NETWORK")
+	}
 	if o == asWide {
 		header = append(header, "PROXY", "TAGS")
 	}
 	var rows [][]string
 	for _, in := range instances {
 		row := []string{string(in.Service), in.Address.String(), shownState(in), cmp.Or(string(in.Zone), "-"), fmt.Sprint(in.Weight), leaseLeft(in.Expires, now)}
+		if networks {
+			row = append(row, cmp.Or(string(in.Network), "-"))
+		}
 		if o == asWide {
 			row = append(row, cmp.Or(in.Proxy, "-"), tagList(in.Tags))
 		}
@@ -107,13 +117,21 @@ func (i Invocation) printInstances(o output, service mesh.ServiceName, instances
 	p.table(header, rows)
 	for _, in := range instances {
 		if !in.ProxyGone.IsZero() {
-			p.add("%s at %s is disconnected: its proxy has not been connected for %s, and the instance did not leave the registry; its agent said %s", in.Service, in.Address, span(now.Sub(in.ProxyGone)), in.State)
+			p.add("%v is disconnected: its proxy has not been connected for %s, and the instance did not leave the registry; its agent said %s", in.Key(), span(now.Sub(in.ProxyGone)), in.State)
 		}
-		if in.Reason != "" {
-			p.add("%s at %s is %s: %s", in.Service, in.Address, in.State, in.Reason)
+		if state, reason := in.Condition(); reason != "" {
+			p.add("%v is %s: %s", in.Key(), shownWord(state), reason)
 		}
 	}
 	return i.printPage(p)
+}
+
+// shownWord returns a state as a sentence says it.
+func shownWord(state registry.State) string {
+	if state == registry.Maintenance {
+		return "in maintenance"
+	}
+	return string(state)
 }
 
 func tagList(tags map[string]string) string {

@@ -12,13 +12,12 @@ import (
 // addPortFlags adds flags for the local ports of a node that runs without doyen agent.
 func addPortFlags(cmd *cobra.Command, node *mesh.Node) {
 	flags, ports := cmd.Flags(), &node.Ports
-	flags.Var(nameValue(&node.Zone, "name", mesh.ParseZoneName), "zone", "zone of the node's machine")
+	addLocationFlags(cmd, &node.Zone, &node.Network)
 	flags.Var(portValue(&ports.Egress), "egress-port", "sidecar: where the application reaches its proxy (default 9001)")
 	flags.Var(&portsValue[mesh.PortName]{to: &ports.Ingress, parse: mesh.ParsePortName, least: 1}, "ingress-port", "sidecar: where callers reach a served port, NAME=PORT (default: 9211, 9212, ...)")
 	flags.Var(&portsValue[mesh.PortName]{to: &ports.App, parse: mesh.ParsePortName, least: 1}, "port", "sidecar: where the application listens, NAME=PORT (default: as the manifest says)")
 	flags.Var(&portsValue[mesh.ServiceName]{to: &ports.TCP, parse: mesh.ParseServiceName, least: 1}, "tcp-port", "sidecar: local port of a TCP service or external, NAME=PORT (default: as the documents say)")
 	flags.Var(&portsValue[string]{to: &ports.Edge, parse: parseListener, least: 1}, "listener-port", "edge: port of a listener, NAME=PORT (default: as the document says)")
-	fromEnvironment(cmd, "zone", "DOYEN_ZONE")
 }
 
 // nodeValue is a flag with the identity of a node as ROLE/NAME[/INSTANCE], the form of node IDs. Setting it does not

@@ -122,10 +122,8 @@ func (r rendering) sets(cmd *cobra.Command, docs *config.Documents) ([]ir.Endpoi
 		err := r.from.doRegistry(cmd, func(ctx context.Context, c *registryclient.Client) error {
 			answer, err := c.Instances(ctx, "")
 			for _, in := range answer.Instances {
-				instances = append(instances, registry.Instance{
-					Key:   registry.Key{Service: in.Service, Address: in.Address},
-					Ports: in.Ports, Zone: in.Zone, Weight: in.Weight, State: in.State,
-				})
+				state, _ := in.Condition()
+				instances = append(instances, registry.Instance{Key: in.Key(), Ports: in.Ports, Zone: in.Zone, Weight: in.Weight, State: state})
 			}
 			return err
 		})
@@ -137,7 +135,7 @@ func (r rendering) sets(cmd *cobra.Command, docs *config.Documents) ([]ir.Endpoi
 	for _, port := range compile.ServedPorts(docs) {
 		set := ir.EndpointSet{Target: port.Target, Endpoints: r.endpoints.take(port.Target)}
 		for _, in := range instances {
-			if e, ok := port.Endpoint(in.Address, in.Ports); ok && in.Service == port.Target.Name && in.State != registry.Starting {
+			if e, ok := port.Endpoint(in.Address, in.Ports); ok && in.Service == port.Target.Name && in.State != registry.Starting && in.State != registry.Maintenance {
 				e.Zone, e.Weight = in.Zone, in.Weight
 				e.Draining, e.Unhealthy = in.State == registry.Draining, in.State == registry.Unhealthy
 				set.Endpoints = append(set.Endpoints, e)

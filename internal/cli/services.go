@@ -192,7 +192,7 @@ func instanceCounts(n api.Instances) string {
 	for _, part := range []struct {
 		count int
 		state string
-	}{{n.Healthy, "healthy"}, {n.Unhealthy, "unhealthy"}, {n.Starting, "starting"}, {n.Draining, "draining"}, {n.Disconnected, "disconnected"}} {
+	}{{n.Healthy, "healthy"}, {n.Unhealthy, "unhealthy"}, {n.Starting, "starting"}, {n.Draining, "draining"}, {n.Maintenance, "in maintenance"}, {n.Disconnected, "disconnected"}} {
 		if part.count > 0 {
 			all = append(all, fmt.Sprintf("%d %s", part.count, part.state))
 		}

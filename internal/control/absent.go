@@ -7,9 +7,10 @@ import (
 )
 
 // isExpected reports whether the proxy of an instance should be connected: it has one, and the instance takes traffic.
-// An instance that starts or leaves may be without its proxy.
+// An instance that starts, leaves or is in maintenance may be without its proxy.
 func isExpected(i *registry.Instance) bool {
-	return i.Proxy != "" && i.State != registry.Starting && i.State != registry.Draining
+	state, _ := i.Condition()
+	return i.Proxy != "" && (state == registry.Healthy || state == registry.Unhealthy)
 }
 
 // ExpectedProxies returns the node IDs of all proxies that should be connected to this server; none if instances are

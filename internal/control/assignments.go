@@ -152,7 +152,7 @@ func (a *assignments) encode(ports []servedPort, instances []*registry.Instance)
 }
 
 // changes returns how the endpoints of instances differ from those that were encoded last. Both lists of instances are
-// sorted by address, and share the instances that have not changed.
+// sorted by network and address, and share the instances that have not changed.
 func (p servedPort) changes(instances []*registry.Instance) (removed, added []ir.Endpoint) {
 	put := func(to *[]ir.Endpoint, i *registry.Instance) {
 		if e, ok := endpoint(p.ServedPort, i); ok {
@@ -165,7 +165,7 @@ func (p servedPort) changes(instances []*registry.Instance) (removed, added []ir
 			old, now = old[1:], now[1:]
 			continue
 		}
-		order := old[0].Address.Compare(now[0].Address)
+		order := old[0].Key.Compare(now[0].Key)
 		if order <= 0 {
 			put(&removed, old[0])
 			old = old[1:]
@@ -185,10 +185,12 @@ func (p servedPort) changes(instances []*registry.Instance) (removed, added []ir
 	return removed, added
 }
 
-// endpoint returns one port of an instance as an endpoint; false for an instance that is starting.
+// endpoint returns one port of an instance as an endpoint; false for an instance that is starting or in maintenance.
+// Envoy would send requests to an endpoint that is marked when too few others are left.
 func endpoint(port compile.ServedPort, i *registry.Instance) (ir.Endpoint, bool) {
 	e, ok := port.Endpoint(i.Address, i.Ports)
 	e.Zone, e.Weight, e.Identity = i.Zone, i.Weight, i.Identity
-	e.Draining, e.Unhealthy = i.State == registry.Draining, i.State == registry.Unhealthy
-	return e, ok && i.State != registry.Starting
+	state, _ := i.Condition()
+	e.Draining, e.Unhealthy = state == registry.Draining, state == registry.Unhealthy
+	return e, ok && state != registry.Starting && state != registry.Maintenance
 }

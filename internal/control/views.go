@@ -41,16 +41,16 @@ type identity struct {
 	err  error
 }
 
-// identify decodes a node's metadata. Nodes with equal keys get the same resources from the same documents. The zone
-// is not in the key, since it changes no resource.
+// identify decodes a node's metadata. Nodes with equal keys get the same resources from the same documents. Zone and
+// network are not in the key, since they change no resource of a view.
 func identify(node *xds.Node) identity {
 	n, err := envoy.NodeFromMetadata(node.Proto)
 	if err != nil {
 		return identity{err: err}
 	}
-	zoneless := n
-	zoneless.Zone = ""
-	key, err := json.Marshal(zoneless) // map keys are sorted, so equal nodes have equal keys
+	anywhere := n
+	anywhere.Zone, anywhere.Network = "", ""
+	key, err := json.Marshal(anywhere) // map keys are sorted, so equal nodes have equal keys
 	return identity{node: n, key: string(key), err: err}
 }
 
@@ -191,7 +191,7 @@ func (v *views) add(key string, node mesh.Node, pinned *config.Snapshot) *use {
 	if len(v.uses) >= maxViews {
 		return nil
 	}
-	node.Zone = ""
+	node.Zone, node.Network = "", ""
 	u := &use{key: key, node: node, pinned: pinned}
 	v.uses[key] = u
 	v.added = append(v.added, u)

@@ -120,7 +120,7 @@ func (v *view) instances() string {
 	var all []string
 	for _, s := range v.counts {
 		text := fmt.Sprintf("%s %d", s.Name, s.Instances.Healthy)
-		if other := s.Instances.Unhealthy + s.Instances.Starting + s.Instances.Draining + s.Instances.Disconnected; other > 0 {
+		if other := s.Instances.Unhealthy + s.Instances.Starting + s.Instances.Draining + s.Instances.Maintenance + s.Instances.Disconnected; other > 0 {
 			text += fmt.Sprintf(" (+%d not healthy)", other)
 		}
 		all = append(all, text)

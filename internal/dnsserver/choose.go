@@ -15,7 +15,11 @@ func choose(instances []*registry.Instance, limit int, accept func(*registry.Ins
 	var healthy, unhealthy []*registry.Instance
 	anyHealthy := false
 	for i := range shuffled(len(instances)) {
-		switch i := instances[i]; i.State {
+		i := instances[i]
+		if i.Network != "" {
+			continue // its address means something else to programs in the default network
+		}
+		switch state, _ := i.Condition(); state {
 		case registry.Healthy:
 			anyHealthy = true
 			if accept(i) {

@@ -17,5 +17,12 @@ func stored(n int, state registry.State) store {
 	return s
 }
 
-func (s store) Load(context.Context) ([]*registry.Instance, error) { return s, nil }
-func (s store) Save(context.Context, []registry.Change) error      { return nil }
+func (s store) Load(context.Context) ([]registry.Change, error) {
+	var all []registry.Change
+	for _, i := range s {
+		all = append(all, registry.Change{Key: i.Key, Instance: i})
+	}
+	return all, nil
+}
+
+func (s store) Save(context.Context, []registry.Change) error { return nil }

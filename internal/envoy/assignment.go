@@ -58,7 +58,7 @@ func distinct(endpoints []ir.Endpoint) []ir.Endpoint {
 // above 0: gRPC clients refuse an endpoint without a locality and ignore a locality of weight 0. Endpoints that get
 // no requests do not count for the weight.
 func locality(zone mesh.ZoneName, endpoints []ir.Endpoint, unhealthy corev3.HealthStatus) *endpointv3.LocalityLbEndpoints {
-	l := &endpointv3.LocalityLbEndpoints{Locality: &corev3.Locality{Zone: string(zone)}}
+	l := &endpointv3.LocalityLbEndpoints{Locality: LocalityOf(zone)}
 	var total weightSum
 	for _, e := range endpoints {
 		status := healthStatus(e, unhealthy)

@@ -130,7 +130,7 @@ func (z *zoneFields) frame(name mesh.ZoneName) error {
 		to *[]byte
 		m  *endpointv3.LocalityLbEndpoints
 	}{
-		{&z.first, &endpointv3.LocalityLbEndpoints{Locality: &corev3.Locality{Zone: string(name)}}},
+		{&z.first, &endpointv3.LocalityLbEndpoints{Locality: LocalityOf(name)}},
 		{&z.last, &endpointv3.LocalityLbEndpoints{LoadBalancingWeight: z.weight.value()}},
 	} {
 		field, err := proto.MarshalOptions{Deterministic: true}.Marshal(part.m)

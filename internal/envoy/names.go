@@ -66,8 +66,12 @@ func CertificateName(listener string) string { return EdgeListenerName(listener)
 func ChannelName(t ir.Target) string { return ClusterName(t) }
 
 // NodeID names a node: sidecar/users/10.0.0.7:9211, edge/public/host1, proxyless/reports/host1-4711. instance
-// distinguishes the nodes of one service or edge.
+// distinguishes the nodes of one service or edge in one network; a network other than the default one is named, too,
+// because addresses mean something within their network only.
 func NodeID(n mesh.Node, instance string) string {
+	if n.Network != "" {
+		instance = string(n.Network) + "/" + instance
+	}
 	return string(n.Role) + "/" + NodeCluster(n) + "/" + instance
 }
 

@@ -31,9 +31,25 @@ func NodeProto(n mesh.Node, instance string) (*corev3.Node, error) {
 	return &corev3.Node{
 		Id:       NodeID(n, instance),
 		Cluster:  NodeCluster(n),
-		Locality: &corev3.Locality{Zone: string(n.Zone)},
+		Locality: LocalityOf(n.Zone),
 		Metadata: &structpb.Struct{Fields: map[string]*structpb.Value{mesh.MetadataKey: structpb.NewStructValue(metadata)}},
 	}, nil
+}
+
+// LocalityOf returns a zone as Envoy and gRPC know it.
+func LocalityOf(name mesh.ZoneName) *corev3.Locality {
+	region, zone := name.Split()
+	return &corev3.Locality{Region: region, Zone: zone}
+}
+
+// zoneOf returns the zone that LocalityOf made l of; "" if it made none like it.
+func zoneOf(l *corev3.Locality) mesh.ZoneName {
+	name := l.GetZone()
+	if region := l.GetRegion(); region != "" {
+		name = region + "/" + name
+	}
+	zone, _ := mesh.ParseZoneName(name)
+	return zone
 }
 
 // NodeFromMetadata decodes how an xDS client identifies itself. Its errors are for the person who started the client.
@@ -47,7 +63,7 @@ func NodeFromMetadata(node *corev3.Node) (mesh.Node, error) {
 		return mesh.Node{}, fmt.Errorf("node %q: %w", node.GetId(), err)
 	}
 	if n.Zone == "" {
-		n.Zone, _ = mesh.ParseZoneName(node.GetLocality().GetZone())
+		n.Zone = zoneOf(node.GetLocality())
 	}
 	return n, nil
 }
@@ -82,7 +98,8 @@ func checkNode(n mesh.Node) error {
 		errs = append(errs, fmt.Errorf("role %q: want %s, %s or %s", n.Role, mesh.Sidecar, mesh.EdgeProxy, mesh.Proxyless))
 	}
 	_, err := mesh.ParseZoneName(string(n.Zone))
-	errs = append(errs, err, checkPort("egress", n.Ports.Egress))
+	_, err2 := mesh.ParseNetworkName(string(n.Network))
+	errs = append(errs, err, err2, checkPort("egress", n.Ports.Egress))
 	errs = append(errs, checkPorts("ingress", n.Ports.Ingress), checkPorts("app", n.Ports.App),
 		checkPorts("tcp", n.Ports.TCP), checkPorts("edge", n.Ports.Edge))
 	return errors.Join(errs...)

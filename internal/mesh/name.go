@@ -1,6 +1,10 @@
 package mesh
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
 
 // maxName is the largest length of a DNS label, in bytes (RFC 1035 section 2.3.4).
 const maxName = 63
@@ -19,8 +23,22 @@ type EdgeName string
 // name "", otherwise its own name.
 type PortName string
 
-// ZoneName names a zone: a failure domain within which traffic is cheap. Same form as ServiceName; "" is "not known".
+// ZoneName names a zone: a failure domain within which traffic is cheap. It is ZONE or REGION/ZONE, both of the same
+// form as ServiceName; "" is "not known".
 type ZoneName string
+
+// Split returns the region and the zone within it. The region is "" if the name has none.
+func (z ZoneName) Split() (region, zone string) {
+	region, zone, found := strings.Cut(string(z), "/")
+	if !found {
+		return "", region
+	}
+	return region, zone
+}
+
+// NetworkName names a network: a set of hosts that reach each other's addresses. An address means something within its
+// network only. Same form as ServiceName; "" is the mesh's default network.
+type NetworkName string
 
 // Revision names one complete, valid set of documents by the hash of its content.
 type Revision string
@@ -34,12 +52,27 @@ func ParseEdgeName(s string) (EdgeName, error) { return parse[EdgeName]("edge", 
 // ParsePortName does what ParseServiceName does, for ports.
 func ParsePortName(s string) (PortName, error) { return parse[PortName]("port", s) }
 
-// ParseZoneName does what ParseServiceName does, for zones; "" is valid and means "not known".
+// ParseZoneName does what ParseServiceName does, for zones, which may be written as REGION/ZONE; "" is valid and means
+// "not known".
 func ParseZoneName(s string) (ZoneName, error) {
 	if s == "" {
 		return "", nil
 	}
-	return parse[ZoneName]("zone", s)
+	region, zone, found := strings.Cut(s, "/")
+	if !found {
+		return parse[ZoneName]("zone", s)
+	}
+	_, err := parse[ZoneName]("region", region)
+	_, err2 := parse[ZoneName]("zone", zone)
+	return ZoneName(s), errors.Join(err, err2)
+}
+
+// ParseNetworkName does what ParseServiceName does, for networks; "" is valid and means the default network.
+func ParseNetworkName(s string) (NetworkName, error) {
+	if s == "" {
+		return "", nil
+	}
+	return parse[NetworkName]("network", s)
 }
 
 func parse[T ~string](what, s string) (T, error) {

@@ -29,6 +29,8 @@ type Node struct {
 	Service ServiceName `json:"service,omitempty"` // sidecar and proxyless: the service whose manifest says what it may call
 	Edge    EdgeName    `json:"edge,omitempty"`    // edge: the Edge document it runs
 	Zone    ZoneName    `json:"zone,omitempty"`
+	// Network is the network that the node is in; "" is the default network.
+	Network NetworkName `json:"network,omitempty"`
 	// Address is where a sidecar's ingress listens. By default it is every address of the host, IPv4 and IPv6 through
 	// one socket. A host without IPv6 uses 0.0.0.0, and a demo on one machine 127.0.0.1.
 	Address netip.Addr `json:"address,omitzero"`

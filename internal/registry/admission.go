@@ -3,7 +3,6 @@ package registry
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 )
 
@@ -13,8 +12,8 @@ var ErrLeft = errors.New("this incarnation has left")
 
 // Taken is the error of a check-in at an address that a later incarnation has.
 type Taken struct {
-	Address netip.AddrPort // what both claim
-	By      Claim          // who has it
+	Socket       // what both claim
+	By     Claim // who has it
 }
 
 // Claim is an instance's claim to its address.
@@ -25,7 +24,7 @@ type Claim struct {
 
 // Error names the address and the instance that has it.
 func (t *Taken) Error() string {
-	return fmt.Sprintf("%v belongs to %s, incarnation %v, which started later", t.Address, t.By.Service, t.By.Incarnation)
+	return fmt.Sprintf("%v belongs to %s, incarnation %v, which started later", t.Socket, t.By.Service, t.By.Incarnation)
 }
 
 // Issue returns a new incarnation, above every one that this registry has seen. It changes nothing else: an
@@ -55,17 +54,17 @@ func (r *Registry) admit(i *Instance) admission {
 	case r.hasLeft(i), known == nil && !r.follows(i):
 		return admission{err: fmt.Errorf("%v, incarnation %v: %w", i.Key, i.Incarnation, ErrLeft)}
 	case known != nil && known.Incarnation.Compare(i.Incarnation) > 0:
-		return admission{err: r.contest(i, known, i.Address)}
+		return admission{err: r.contest(i, known, i.Socket())}
 	case known != nil && known.Incarnation == i.Incarnation && known.Sequence >= i.Sequence:
 		return admission{instance: known, renewal: true} // overtaken by a later check-in
 	}
 	a := admission{instance: i}
-	for address := range i.endpoints() {
-		holder := r.holderOf(address)
+	for socket := range i.sockets() {
+		holder := r.holderOf(socket)
 		switch {
 		case holder == nil || holder.Key == i.Key:
 		case holder.Incarnation.Compare(i.Incarnation) > 0:
-			return admission{err: r.contest(i, holder, address)}
+			return admission{err: r.contest(i, holder, socket)}
 		default:
 			a.displace(holder)
 		}
@@ -106,12 +105,12 @@ func (r *Registry) follows(i *Instance) bool {
 func (r *Registry) hasLeft(i *Instance) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.departed.includes(i.Address, i.Incarnation)
+	return r.departed.includes(i.Socket(), i.Incarnation)
 }
 
-// holderOf returns the instance that has address, or nil.
-func (r *Registry) holderOf(address netip.AddrPort) *Instance {
-	key, found := r.holders[address]
+// holderOf returns the instance that has socket, or nil.
+func (r *Registry) holderOf(socket Socket) *Instance {
+	key, found := r.holders[socket]
 	if !found {
 		return nil
 	}
@@ -119,13 +118,13 @@ func (r *Registry) holderOf(address netip.AddrPort) *Instance {
 }
 
 // contest refuses i because holder has its address, and remembers i as the rival for holder's next renewal.
-func (r *Registry) contest(i, holder *Instance, address netip.AddrPort) error {
+func (r *Registry) contest(i, holder *Instance, socket Socket) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if l := r.leases.byKey[holder.Key]; l != nil {
 		l.rival, l.rivalSince = Claim{i.Key, i.Incarnation}, time.Now()
 	}
-	return &Taken{address, Claim{holder.Key, holder.Incarnation}}
+	return &Taken{socket, Claim{holder.Key, holder.Incarnation}}
 }
 
 // displace adds holder to the instances that lose an address, once.
@@ -141,7 +140,7 @@ func (a *admission) displace(holder *Instance) {
 
 // changes returns what has to be stored.
 func (a *admission) changes() []Change {
-	changes := []Change{{a.instance.Key, a.instance}}
+	changes := []Change{{Key: a.instance.Key, Instance: a.instance}}
 	for _, d := range a.displaced {
 		changes = append(changes, Change{Key: d.Key})
 	}

@@ -62,16 +62,19 @@ func (i *Instance) Problems() []Problem {
 	if why := unreachable(i.Address); why != "" {
 		add("address", why, "a unicast IP address and port such as 10.0.0.7:9211 or [2001:db8::7]:9211")
 	}
+	if _, err := mesh.ParseNetworkName(string(i.Network)); err != nil {
+		add("network", fmt.Sprintf("%q is no network name", i.Network), "a DNS label such as east, or none for the default network")
+	}
 	found = append(found, portProblems(i.Ports)...)
 	if _, err := mesh.ParseZoneName(string(i.Zone)); err != nil {
-		add("zone", fmt.Sprintf("%q is no zone name", i.Zone), "a DNS label such as a or eu-1a")
+		add("zone", fmt.Sprintf("%q is no zone name", i.Zone), "a zone such as a or eu-1a, or a region and a zone such as eu/eu-1a")
 	}
 	found = append(found, tagProblems(i.Tags)...)
 	if i.Weight < 1 || i.Weight > MaxWeight {
 		add("weight", fmt.Sprintf("%d is out of range", i.Weight), "1-%d", MaxWeight)
 	}
 	if !slices.Contains(States[:], i.State) {
-		add("state", fmt.Sprintf("%q is no state", i.State), "one of starting, healthy, unhealthy, draining")
+		add("state", fmt.Sprintf("%q is no state", i.State), "one of starting, healthy, unhealthy, draining, maintenance")
 	}
 	if len(i.Reason) > MaxReason || !printable.Is(i.Reason) {
 		add("reason", fmt.Sprintf("%d bytes are too long or not printable", len(i.Reason)), "at most %d bytes of printable UTF-8", MaxReason)

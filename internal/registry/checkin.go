@@ -16,11 +16,12 @@ type Grant struct {
 	RenewAfter time.Duration // when to check in again: the check-in interval less up to a tenth, so that a fleet spreads
 }
 
-// request asks Run for a change: a check-in, or a leave if instance is nil.
+// request asks Run for a change: a check-in, an order, or a leave if instance and order are nil.
 type request struct {
 	key         Key
 	instance    *Instance
 	incarnation Incarnation // which one leaves; zero is any
+	order       *Order      // an operator's order in place of a leave; without a version
 	created     bool        // the instance was not known before
 	admitted    admission   // the effect of a check-in, once it is being stored
 	answer      chan result // has room for the one answer

@@ -20,8 +20,11 @@ func described(r *registry.Registry) map[string]string {
 	snapshot := r.Snapshot()
 	for _, service := range snapshot.Services() {
 		for _, i := range snapshot.Instances(service) {
-			all[i.Key.String()] = fmt.Sprint(i.Incarnation, i.Sequence, i.Revival, i.Weight, i.Ports)
+			all[i.Key.String()] = fmt.Sprint(i.Incarnation, i.Sequence, i.Revival, i.Weight, i.Ports, i.Order)
 		}
+	}
+	for _, o := range r.Orders() {
+		all["order about "+o.Key.String()] = fmt.Sprint(o.Order)
 	}
 	return all
 }
@@ -42,10 +45,10 @@ func converge(t *testing.T, random *rand.Rand) {
 	agents := map[int]registry.Instance{} // those that run, by a number of their own
 	late := [][]registry.Record{}         // messages that arrive when they like
 	for step := range 200 {
-		switch n := random.IntN(6); random.IntN(8) {
+		switch n := random.IntN(6); random.IntN(9) {
 		case 0: // an agent starts, maybe where another one is
 			i := registry.Instance{
-				Key:      registry.Key{Service: []mesh.ServiceName{"users", "orders"}[random.IntN(2)], Address: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), uint16(1+random.IntN(4)))},
+				Key:      registry.Key{Service: []mesh.ServiceName{"users", "orders"}[random.IntN(2)], Network: []mesh.NetworkName{"", "", "east"}[random.IntN(3)], Address: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), uint16(1+random.IntN(4)))},
 				Ports:    map[mesh.PortName]int{"admin": 1 + random.IntN(6)},
 				Sequence: 1,
 			}
@@ -82,6 +85,11 @@ func converge(t *testing.T, random *rand.Rand) {
 			for range min(2, len(late)) {
 				merge(t, any(), late[random.IntN(len(late))]...)
 			}
+		case 8: // an operator orders, or takes back
+			for _, i := range agents {
+				_ = any().Maintain(t.Context(), i.Key, random.IntN(2) == 0, fmt.Sprint(step))
+				break
+			}
 		}
 	}
 	compare(t, all)
@@ -90,12 +98,12 @@ func converge(t *testing.T, random *rand.Rand) {
 			t.Errorf("server 0 and server %d (-0 +%d):\n%s", n+1, n+1, diff)
 		}
 	}
-	owners := map[netip.AddrPort]registry.Key{}
+	owners := map[registry.Socket]registry.Key{}
 	snapshot := all[0].Snapshot()
 	for _, service := range snapshot.Services() {
 		for _, i := range snapshot.Instances(service) {
 			for _, port := range append([]int{int(i.Address.Port())}, i.Ports["admin"]) {
-				address := netip.AddrPortFrom(i.Address.Addr(), uint16(port))
+				address := registry.Socket{Network: i.Network, AddrPort: netip.AddrPortFrom(i.Address.Addr(), uint16(port))}
 				if other, twice := owners[address]; port > 0 && twice && other != i.Key {
 					t.Errorf("%v belongs to %v and %v", address, other, i.Key)
 				}

@@ -3,7 +3,6 @@ package registry
 import (
 	"cmp"
 	"maps"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -15,9 +14,9 @@ import (
 // or the time limit is reached.
 type Doubt struct {
 	Service   mesh.ServiceName
-	Instances []netip.AddrPort // those in doubt, sorted
-	Of        int              // how many instances the service has in all
-	Mesh      bool             // the cause is the whole mesh, not this service alone
+	Instances []Socket // those in doubt, sorted
+	Of        int      // how many instances the service has in all
+	Mesh      bool     // the cause is the whole mesh, not this service alone
 	Since     time.Time
 	Until     time.Time // when expiry resumes by itself
 }
@@ -125,11 +124,11 @@ func (d *doubts) list(all *leases, size func(mesh.ServiceName) int, now time.Tim
 		doubt := Doubt{Service: service, Of: size(service), Mesh: d.pauses[service] == nil, Since: p.since, Until: p.until}
 		for l := range all.missing[service] {
 			if l.isMissing(now) {
-				doubt.Instances = append(doubt.Instances, l.instance.Address)
+				doubt.Instances = append(doubt.Instances, l.instance.Socket())
 			}
 		}
 		if len(doubt.Instances) > 0 {
-			slices.SortFunc(doubt.Instances, netip.AddrPort.Compare)
+			slices.SortFunc(doubt.Instances, Socket.Compare)
 			found = append(found, doubt)
 		}
 	}

@@ -55,7 +55,7 @@ func edited(instances []*Instance, changes []Change) []*Instance {
 	after := make([]*Instance, len(instances), len(instances)+len(changes))
 	copy(after, instances)
 	for _, c := range changes {
-		i, found := slices.BinarySearchFunc(after, c.Key, byAddress)
+		i, found := slices.BinarySearchFunc(after, c.Key, bySocket)
 		switch {
 		case c.Instance == nil && found:
 			after = slices.Delete(after, i, i+1)

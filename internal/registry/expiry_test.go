@@ -18,7 +18,7 @@ func TestAway(t *testing.T) {
 				t.Fatal(err)
 			}
 			i := number("users", 1, 1)
-			r.apply([]Change{{i.Key, i}})
+			r.apply([]Change{{Key: i.Key, Instance: i}})
 			time.Sleep(15 * time.Minute)
 			r.sweep(test.late)
 			if n := r.Snapshot().Size(); n != test.want {

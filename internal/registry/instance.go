@@ -5,6 +5,7 @@ import (
 	"iter"
 	"maps"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/mesh"
@@ -21,14 +22,43 @@ const (
 // checks in every minute, and is removed after ten minutes without a check-in.
 const CheckInsPerLease = 10
 
-// Key names an instance: a service, and the address and port where callers reach its main port.
+// Key names an instance: a service, and the address and port where callers reach its main port. Equal addresses in
+// different networks are different instances.
 type Key struct {
 	Service mesh.ServiceName
+	Network mesh.NetworkName // "" is the default network
 	Address netip.AddrPort
 }
 
-// String returns "users at 10.0.0.7:9211".
-func (k Key) String() string { return string(k.Service) + " at " + k.Address.String() }
+// String returns "users at 10.0.0.7:9211", or "users at 10.0.0.7:9211 in network east".
+func (k Key) String() string { return string(k.Service) + " at " + k.Socket().String() }
+
+// Socket returns where callers reach the instance's main port.
+func (k Key) Socket() Socket { return Socket{k.Network, k.Address} }
+
+// Compare orders keys by service, network and address.
+func (k Key) Compare(j Key) int {
+	return cmp.Or(strings.Compare(string(k.Service), string(j.Service)), k.Socket().Compare(j.Socket()))
+}
+
+// Socket is an address in a network.
+type Socket struct {
+	Network mesh.NetworkName
+	netip.AddrPort
+}
+
+// String returns "10.0.0.7:9211", or "10.0.0.7:9211 in network east".
+func (s Socket) String() string {
+	if s.Network == "" {
+		return s.AddrPort.String()
+	}
+	return s.AddrPort.String() + " in network " + string(s.Network)
+}
+
+// Compare orders sockets by network and address.
+func (s Socket) Compare(t Socket) int {
+	return cmp.Or(strings.Compare(string(s.Network), string(t.Network)), s.AddrPort.Compare(t.AddrPort))
+}
 
 // State is the state of an instance.
 type State string
@@ -39,10 +69,12 @@ const (
 	Healthy   State = "healthy"
 	Unhealthy State = "unhealthy" // was healthy; sent traffic only while no instance of its service is healthy
 	Draining  State = "draining"  // finishes its requests, gets no new ones
+	// Maintenance: it is kept out of service on purpose and gets no requests, also when no other instance is left.
+	Maintenance State = "maintenance"
 )
 
 // States lists every state in the order of an instance's life.
-var States = [...]State{Starting, Healthy, Unhealthy, Draining}
+var States = [...]State{Starting, Healthy, Unhealthy, Draining, Maintenance}
 
 // Instance is one running copy of a service, as it describes itself at check-in. It is immutable once it is in the
 // registry. [Instance.Problems] returns whether it is valid.
@@ -68,16 +100,18 @@ type Instance struct {
 	// Revival counts how often servers received this version again after one of them had let it lapse. Only servers
 	// set it.
 	Revival uint64
+	// Order is an operator's order about the instance, beside what it says of itself. Only servers set it.
+	Order Order
 }
 
-// endpoints yields every address at which callers reach i: no two instances share one.
-func (i *Instance) endpoints() iter.Seq[netip.AddrPort] {
-	return func(yield func(netip.AddrPort) bool) {
-		if !yield(i.Address) {
+// sockets yields every socket at which callers reach i: no two instances share one.
+func (i *Instance) sockets() iter.Seq[Socket] {
+	return func(yield func(Socket) bool) {
+		if !yield(i.Socket()) {
 			return
 		}
 		for _, port := range i.Ports {
-			if !yield(netip.AddrPortFrom(i.Address.Addr(), uint16(port))) {
+			if !yield(Socket{i.Network, netip.AddrPortFrom(i.Address.Addr(), uint16(port))}) {
 				return
 			}
 		}
@@ -95,7 +129,8 @@ func (i Instance) WithDefaults() Instance {
 	return i
 }
 
-// Equal reports whether i and j describe the same instance in the same way, whatever their incarnation and sequence.
+// Equal reports whether i and j describe the same instance in the same way, whatever their incarnation,
+// sequence and order.
 func (i *Instance) Equal(j *Instance) bool {
 	return i.Key == j.Key && i.Zone == j.Zone && i.Weight == j.Weight && i.State == j.State && i.Reason == j.Reason &&
 		i.Lease == j.Lease && i.Identity == j.Identity && i.Proxy == j.Proxy &&

@@ -78,6 +78,18 @@ func (s *leases) put(i *Instance, now time.Time) {
 	s.watch(l)
 }
 
+// redescribe gives i, which has a lease, another description. The lease stays as it is.
+func (s *leases) redescribe(i *Instance) {
+	l := s.byKey[i.Key]
+	if l == nil {
+		return
+	}
+	l.instance = i
+	s.versions++
+	l.version = s.versions
+	l.stale()
+}
+
 // remove removes the lease of the instance with that key.
 func (s *leases) remove(key Key) {
 	if l := s.byKey[key]; l != nil {

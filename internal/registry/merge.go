@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"net/netip"
 	"time"
 )
 
@@ -47,9 +46,9 @@ func (r *Registry) mergeRequests() <-chan *mergeRequest {
 
 // merging collects the changes that records make, so that they make one snapshot.
 type merging struct {
-	changes   []Change
-	keys      map[Key]struct{}
-	addresses map[netip.AddrPort]struct{}
+	changes []Change
+	keys    map[Key]struct{}
+	sockets map[Socket]struct{}
 }
 
 // merge takes records in.
@@ -57,6 +56,14 @@ func (r *Registry) merge(records []Record) {
 	m := newMerging()
 	for _, record := range records {
 		i := record.Instance
+		if record.Order {
+			if m.touches(i) {
+				r.applyMerged(m)
+				m = newMerging()
+			}
+			r.mergeOrder(record)
+			continue
+		}
 		if !r.notice(i.Incarnation) || i.Incarnation.IsZero() {
 			continue
 		}
@@ -86,7 +93,7 @@ func (r *Registry) mergeDeferred() {
 }
 
 func newMerging() *merging {
-	return &merging{keys: make(map[Key]struct{}), addresses: make(map[netip.AddrPort]struct{})}
+	return &merging{keys: make(map[Key]struct{}), sockets: make(map[Socket]struct{})}
 }
 
 // touches reports whether m changes something that decides about i.
@@ -94,8 +101,8 @@ func (m *merging) touches(i *Instance) bool {
 	if _, found := m.keys[i.Key]; found {
 		return true
 	}
-	for address := range i.endpoints() {
-		if _, found := m.addresses[address]; found {
+	for socket := range i.sockets() {
+		if _, found := m.sockets[socket]; found {
 			return true
 		}
 	}
@@ -118,8 +125,8 @@ func (m *merging) add(c Change, old *Instance) {
 	m.keys[c.Key] = struct{}{}
 	for _, i := range []*Instance{c.Instance, old} {
 		if i != nil {
-			for address := range i.endpoints() {
-				m.addresses[address] = struct{}{}
+			for socket := range i.sockets() {
+				m.sockets[socket] = struct{}{}
 			}
 		}
 	}
@@ -164,11 +171,11 @@ func (r *Registry) mergeOne(m *merging, theirs Record) {
 		// This server received a check-in of the instance more recently than the other one.
 		revived := *ours.Instance
 		revived.Revival++
-		m.add(Change{key, &revived}, ours.Instance)
+		m.add(Change{Key: key, Instance: &revived}, ours.Instance)
 		r.sharing.note(key)
 	default:
 		if theirs.Ended == Departed {
-			r.departed.add(key.Address, theirs.Instance.Incarnation, now)
+			r.departed.add(key.Socket(), theirs.Instance.Incarnation, now)
 		}
 		r.sharing.end(theirs.Instance, theirs.Ended, now)
 		m.remove(r.Snapshot().Instance(key))
@@ -183,16 +190,16 @@ func (a Record) sameVersion(b Record) bool {
 // mergeInstance adds i unless another instance has one of its addresses and a later incarnation. An instance that
 // loses an address lapses.
 func (r *Registry) mergeInstance(m *merging, i *Instance, now time.Time) {
-	for address := range i.endpoints() {
-		if holder := r.holderOf(address); holder != nil && holder.Key != i.Key && i.yieldsTo(holder) {
+	for socket := range i.sockets() {
+		if holder := r.holderOf(socket); holder != nil && holder.Key != i.Key && i.yieldsTo(holder) {
 			r.sharing.end(i, Lapsed, now)
 			r.sharing.note(i.Key)
 			m.remove(r.Snapshot().Instance(i.Key))
 			return
 		}
 	}
-	for address := range i.endpoints() {
-		holder := r.holderOf(address)
+	for socket := range i.sockets() {
+		holder := r.holderOf(socket)
 		if holder == nil || holder.Key == i.Key {
 			continue
 		}
@@ -202,7 +209,7 @@ func (r *Registry) mergeInstance(m *merging, i *Instance, now time.Time) {
 		r.sharing.note(holder.Key)
 		m.remove(holder)
 	}
-	m.add(Change{i.Key, i}, r.Snapshot().Instance(i.Key))
+	m.add(Change{Key: i.Key, Instance: i}, r.Snapshot().Instance(i.Key))
 }
 
 // yieldsTo reports whether j has the address that both claim, on every server.

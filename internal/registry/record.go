@@ -8,7 +8,8 @@ import (
 	"slices"
 )
 
-// Record is what one server says to others about one instance: its description, or how it ended.
+// Record is what one server says to others about one instance: its description, or how it ended, or an operator's order
+// about it, which is a record of its own.
 // Records of one key have a total order ([Record.Compare]), and merging two of them means to take the
 // later one ([Merge]). So servers that have heard the same records, in any order and any number of
 // times, hold the same.
@@ -17,6 +18,9 @@ type Record struct {
 	// Sequence and Revival count.
 	Instance *Instance
 	Ended    Ending
+	// Order makes it the record of an [Order]. Then only the Instance's Key, Reason and Sequence, which is the order's
+	// version, count, and Lapsed says that the order was taken back.
+	Order bool
 }
 
 // Ending says how an instance ended.
@@ -35,7 +39,18 @@ const (
 	Departed
 )
 
-// Compare returns -1, 0 or +1 as a is before, the same as, or after b. Both are of one key. It looks,
+// Problems returns what is wrong with a record, except with how an instance ended.
+func (a Record) Problems() []Problem {
+	switch {
+	case a.Order:
+		return a.order().problems()
+	case a.Ended == Present:
+		return a.Instance.Problems()
+	}
+	return nil
+}
+
+// Compare returns -1, 0 or +1 as a is before, the same as, or after b. Both are of one key, and both of orders or neither. It looks,
 // in this order, at the incarnation, whether it departed, the sequence, how often the instance was heard
 // again after a lapse, and whether it lapsed. Two descriptions of one version, which servers may accept
 // at the same time from callers that know of no incarnations, are told apart by a hash.
@@ -118,7 +133,7 @@ func (i *Instance) digest() uint64 {
 		number(uint64(len(s)))
 		_, _ = h.Write([]byte(s))
 	}
-	for _, s := range []string{string(i.Service), i.Address.String(), string(i.Zone), string(i.State), i.Reason, i.Identity, i.Proxy} {
+	for _, s := range []string{string(i.Service), i.Socket().String(), string(i.Zone), string(i.State), i.Reason, i.Identity, i.Proxy} {
 		text(s)
 	}
 	number(uint64(i.Weight))

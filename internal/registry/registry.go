@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,9 +16,10 @@ import (
 
 // Errors of the Registry's calls.
 var (
-	ErrUnknown = errors.New("no such instance")       // Leave of an instance that is not there
-	ErrNoDoubt = errors.New("nothing is in doubt")    // Decide where expiry is not paused
-	ErrStopped = errors.New("the registry has ended") // Run has returned
+	ErrUnknown = errors.New("no such instance")                      // Leave of an instance that is not there
+	ErrNoDoubt = errors.New("nothing is in doubt")                   // Decide where expiry is not paused
+	ErrOrders  = errors.New("too many instances are in maintenance") // Maintain of one more
+	ErrStopped = errors.New("the registry has ended")                // Run has returned
 )
 
 // Options are the parameters of a Registry. The zero value keeps instances in memory only.
@@ -46,14 +46,15 @@ type Registry struct {
 	current atomic.Pointer[Snapshot]
 
 	// Owned by Run.
-	waiting []*request             // for the store, in order
-	leaving []*request             // have left the snapshot; wait until the store is told
-	saving  batch                  // what the store is being told
-	busy    bool                   // it is
-	unsaved map[Key]struct{}       // changed, and the store is not told yet
-	retry   bool                   // tell it now
-	holders map[netip.AddrPort]Key // who has each address
-	failing bool                   // its last answer was an error
+	waiting  []*request       // for the store, in order
+	ordering []*request       // orders that wait for the store
+	leaving  []*request       // have left the snapshot; wait until the store is told
+	saving   batch            // what the store is being told
+	busy     bool             // it is
+	unsaved  map[Key]struct{} // changed, and the store is not told yet
+	retry    bool             // tell it now
+	holders  map[Socket]Key   // who has each address
+	failing  bool             // its last answer was an error
 
 	// Guarded by mu, which is held for memory work only.
 	mu           sync.Mutex
@@ -61,6 +62,7 @@ type Registry struct {
 	doubts       doubts
 	incarnations incarnations
 	departed     departed
+	orders       map[Key]Order
 	sharing      *sharing // nil: with nobody
 }
 
@@ -81,8 +83,9 @@ func New(ctx context.Context, options Options) (*Registry, error) {
 		saved:     make(chan error, 1),
 		stopped:   make(chan struct{}),
 		unsaved:   make(map[Key]struct{}),
-		holders:   make(map[netip.AddrPort]Key),
+		holders:   make(map[Socket]Key),
 		departed:  newDeparted(),
+		orders:    make(map[Key]Order),
 		leases:    newLeases(),
 		doubts:    newDoubts(options.LapseLimits.withDefaults()),
 	}
@@ -104,9 +107,18 @@ func (r *Registry) load(ctx context.Context) error {
 		return fmt.Errorf("registry: %w", err)
 	}
 	now := time.Now()
-	slices.SortFunc(loaded, laterFirst)
-	changes := make([]Change, 0, len(loaded))
-	for _, i := range loaded {
+	instances := make([]*Instance, 0, len(loaded))
+	for _, c := range loaded {
+		if c.Order != (Order{}) {
+			r.orders[c.Key] = c.Order
+		}
+		if c.Instance != nil {
+			instances = append(instances, c.Instance.under(c.Order))
+		}
+	}
+	slices.SortFunc(instances, laterFirst)
+	changes := make([]Change, 0, len(instances))
+	for _, i := range instances {
 		if found := i.Problems(); len(found) > 0 {
 			r.log.Warn("stored instance is left out: this release does not take it", "instance", i.Key.String(), "problem", found[0].Error())
 			r.unsaved[i.Key] = struct{}{}
@@ -120,7 +132,7 @@ func (r *Registry) load(ctx context.Context) error {
 		if i.Incarnation.IsZero() && r.sharing != nil {
 			i = i.as(r.incarnations.issue(), 1) // from a release without incarnations
 		}
-		changes = append(changes, Change{i.Key, i})
+		changes = append(changes, Change{Key: i.Key, Instance: i})
 		r.hold(i)
 		r.leases.put(i, now)
 		r.leases.byKey[i.Key].foreign = true
@@ -132,19 +144,19 @@ func (r *Registry) load(ctx context.Context) error {
 
 // laterFirst orders instances by incarnation, the latest first, in the same way at every start.
 func laterFirst(a, b *Instance) int {
-	return cmp.Or(b.Incarnation.Compare(a.Incarnation), cmp.Compare(a.Service, b.Service), a.Address.Compare(b.Address))
+	return cmp.Or(b.Incarnation.Compare(a.Incarnation), a.Key.Compare(b.Key))
 }
 
 // hold notes that i has its addresses.
 func (r *Registry) hold(i *Instance) {
-	for address := range i.endpoints() {
-		r.holders[address] = i.Key
+	for socket := range i.sockets() {
+		r.holders[socket] = i.Key
 	}
 }
 
 func (r *Registry) holds(i *Instance) (Key, bool) {
-	for address := range i.endpoints() {
-		if key, taken := r.holders[address]; taken {
+	for socket := range i.sockets() {
+		if key, taken := r.holders[socket]; taken {
 			return key, true
 		}
 	}
@@ -153,9 +165,9 @@ func (r *Registry) holds(i *Instance) (Key, bool) {
 
 // release notes that i does not have its addresses any more.
 func (r *Registry) release(i *Instance) {
-	for address := range i.endpoints() {
-		if r.holders[address] == i.Key {
-			delete(r.holders, address)
+	for socket := range i.sockets() {
+		if r.holders[socket] == i.Key {
+			delete(r.holders, socket)
 		}
 	}
 }

@@ -16,6 +16,13 @@ import (
 // run returns a running registry that ends with the test.
 func run(t testing.TB, options registry.Options) *registry.Registry {
 	t.Helper()
+	r, _ := runUntil(t, options)
+	return r
+}
+
+// runUntil returns a running registry, which ends with end, or with the test.
+func runUntil(t testing.TB, options registry.Options) (_ *registry.Registry, end func()) {
+	t.Helper()
 	r, err := registry.New(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
@@ -27,8 +34,9 @@ func run(t testing.TB, options registry.Options) *registry.Registry {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	t.Cleanup(func() { cancel(); done.Wait() })
-	return r
+	end = func() { cancel(); done.Wait() }
+	t.Cleanup(end)
+	return r, end
 }
 
 // instance returns instance number n of a service, at an address that no other has.

@@ -16,7 +16,7 @@ const (
 )
 
 // Run makes all changes of the registry, until ctx ends. It is called once. It handles these events: a check-in, a
-// leave, records of other servers, an answer of the store, an operator's decision about a doubt, the time to check
+// leave, an order, records of other servers, an answer of the store, an operator's decision about a doubt, the time to check
 // leases, and the end. None of them waits for the store. Run returns nil after ctx has ended and everything that was
 // accepted is stored.
 func (r *Registry) Run(ctx context.Context) error {
@@ -75,6 +75,10 @@ func (r *Registry) takeAll(q *request) {
 
 // take accepts a request. A leave has effect immediately, unless a check-in of the same instance precedes it.
 func (r *Registry) take(q *request) {
+	if q.order != nil {
+		r.takeOrder(q)
+		return
+	}
 	if q.instance != nil || r.isPending(q.key) {
 		r.waiting = append(r.waiting, q)
 		return
@@ -93,7 +97,7 @@ func (r *Registry) depart(q *request) bool {
 		incarnation = known.Incarnation
 	}
 	r.mu.Lock()
-	r.departed.add(q.key.Address, incarnation, time.Now())
+	r.departed.add(q.key.Socket(), incarnation, time.Now())
 	stays := known != nil && known.Incarnation.Compare(incarnation) > 0
 	if !stays && !incarnation.IsZero() {
 		r.sharing.end(&Instance{Key: q.key, Incarnation: incarnation}, Departed, time.Now())
@@ -151,6 +155,11 @@ func (r *Registry) drop(keys ...Key) {
 // apply applies changes (no key twice), as one snapshot.
 func (r *Registry) apply(changes []Change) {
 	old := r.Snapshot()
+	r.mu.Lock()
+	for n, c := range changes {
+		changes[n].Instance = c.Instance.under(r.orders[c.Key])
+	}
+	r.mu.Unlock()
 	changes = slices.DeleteFunc(changes, func(c Change) bool { return c.Instance == nil && old.Instance(c.Key) == nil })
 	if len(changes) == 0 {
 		return

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 	"time"
 )
@@ -12,11 +11,12 @@ const saveTimeout = 10 * time.Second
 
 // batch is what is stored at once, and the requests that wait for it.
 type batch struct {
-	changes   []Change // those of requests first
-	asked     int      // how many of them those are
-	requests  []*request
-	keys      map[Key]struct{}            // of requests and changes
-	addresses map[netip.AddrPort]struct{} // of the instances in changes
+	changes  []Change // those of requests first
+	asked    int      // how many of them those are
+	requests []*request
+	orders   []*request          // about instances in changes
+	keys     map[Key]struct{}    // of requests and changes
+	sockets  map[Socket]struct{} // of the instances in changes
 }
 
 // save starts to store what has to be stored, unless a Save is running. Requests that arrive meanwhile go into the
@@ -41,7 +41,7 @@ func (r *Registry) save(ctx context.Context) {
 // nextBatch returns what goes into one Save: the leaving instances, then the waiting requests up to the second one
 // for the same instance, then removals that are not stored yet.
 func (r *Registry) nextBatch() batch {
-	b := batch{keys: make(map[Key]struct{}), addresses: make(map[netip.AddrPort]struct{})}
+	b := batch{keys: make(map[Key]struct{}), sockets: make(map[Socket]struct{})}
 	for len(r.leaving) > 0 && len(b.changes) < MaxBatch {
 		b.add(r.leaving[0], []Change{{Key: r.leaving[0].key}})
 		r.leaving = r.leaving[1:]
@@ -69,17 +69,35 @@ func (r *Registry) nextBatch() batch {
 			break
 		}
 		delete(r.unsaved, key)
-		b.changes = append(b.changes, Change{key, r.Snapshot().Instance(key)})
+		b.keys[key] = struct{}{}
+		b.changes = append(b.changes, Change{Key: key, Instance: r.Snapshot().Instance(key)})
 	}
+	r.addOrders(&b)
 	return b
+}
+
+// addOrders completes the changes with the orders, and moves the orders' requests to b that are stored with it.
+func (r *Registry) addOrders(b *batch) {
+	r.mu.Lock()
+	for n := range b.changes {
+		b.changes[n].Order = r.orders[b.changes[n].Key]
+	}
+	r.mu.Unlock()
+	r.ordering = slices.DeleteFunc(r.ordering, func(q *request) bool {
+		_, found := b.keys[q.key]
+		if found {
+			b.orders = append(b.orders, q)
+		}
+		return found
+	})
 }
 
 func (b *batch) add(q *request, changes []Change) {
 	for _, c := range changes {
 		b.keys[c.Key] = struct{}{}
 		if c.Instance != nil {
-			for address := range c.Instance.endpoints() {
-				b.addresses[address] = struct{}{}
+			for socket := range c.Instance.sockets() {
+				b.sockets[socket] = struct{}{}
 			}
 		}
 	}
@@ -101,8 +119,8 @@ func (b *batch) concerns(i *Instance) bool {
 	if _, twice := b.keys[i.Key]; twice {
 		return true
 	}
-	for address := range i.endpoints() {
-		if _, twice := b.addresses[address]; twice {
+	for socket := range i.sockets() {
+		if _, twice := b.sockets[socket]; twice {
 			return true
 		}
 	}
@@ -154,6 +172,9 @@ func (r *Registry) conclude(err error) {
 		for _, c := range r.saving.changes {
 			r.unsaved[c.Key] = struct{}{} // it is not known what is stored of it now
 		}
+	}
+	for _, q := range r.saving.orders {
+		q.answer <- result{err: err}
 	}
 	for _, q := range r.saving.requests {
 		switch {

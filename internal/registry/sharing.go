@@ -71,7 +71,7 @@ func (r *Registry) passOn() {
 // end remembers how an instance ended. The caller holds mu.
 func (s *sharing) end(i *Instance, how Ending, now time.Time) {
 	if s != nil {
-		s.endings.put(i.Key, Record{&Instance{Key: i.Key, Incarnation: i.Incarnation, Sequence: i.Sequence, Revival: i.Revival}, how}, now)
+		s.endings.put(i.Key, Record{Instance: &Instance{Key: i.Key, Incarnation: i.Incarnation, Sequence: i.Sequence, Revival: i.Revival}, Ended: how}, now)
 	}
 }
 
@@ -105,21 +105,19 @@ func (r *Registry) Changed() <-chan struct{} {
 	return r.sharing.changed
 }
 
-// TakeChanges returns up to limit current records that have changed at this server since they were last taken. A
+// TakeChanges returns the current records of up to limit keys, one or two of each, that have changed at this server since they were last taken. A
 // caller that cannot write them calls [Registry.Announce].
 func (r *Registry) TakeChanges(limit int) []Record {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var taken []Record
 	for key := range r.sharing.pending {
-		if len(taken) == limit {
+		if limit--; limit < 0 {
 			r.sharing.announce(key) // so that Changed has an element for the rest
 			break
 		}
 		delete(r.sharing.pending, key)
-		if record, found := r.record(key); found {
-			taken = append(taken, record)
-		}
+		taken = append(taken, r.recordsOf(key)...)
 	}
 	return taken
 }
@@ -232,6 +230,11 @@ func (r *Registry) Records(shard, n int) []Record {
 	for key, ending := range r.sharing.endings.last {
 		if Shard(key.Service, n) == shard && snapshot.Instance(key) == nil {
 			records = append(records, ending)
+		}
+	}
+	for key, order := range r.orders {
+		if Shard(key.Service, n) == shard {
+			records = append(records, order.record(key))
 		}
 	}
 	r.mu.Unlock()

@@ -270,7 +270,7 @@ func TestOneAddressTwoKeys(t *testing.T) {
 // slowStore takes a change to its disk only when it is told to.
 type slowStore struct{ release chan struct{} }
 
-func (slowStore) Load(context.Context) ([]*registry.Instance, error) { return nil, nil }
+func (slowStore) Load(context.Context) ([]registry.Change, error) { return nil, nil }
 
 func (s slowStore) Save(ctx context.Context, _ []registry.Change) error {
 	select {

@@ -30,7 +30,7 @@ type bucket []*members
 type members struct {
 	service   mesh.ServiceName
 	version   uint64
-	instances []*Instance // by address
+	instances []*Instance // by network and address
 }
 
 func newSnapshot() *Snapshot {
@@ -39,7 +39,7 @@ func newSnapshot() *Snapshot {
 	return s
 }
 
-// Instances returns the instances of service by address; none when there is no such
+// Instances returns the instances of service by network and address; none when there is no such
 // service. The slice is shared: it must not be changed.
 func (s *Snapshot) Instances(service mesh.ServiceName) []*Instance {
 	if m := s.members(service); m != nil {
@@ -51,7 +51,7 @@ func (s *Snapshot) Instances(service mesh.ServiceName) []*Instance {
 // Instance returns the instance that key names, or nil.
 func (s *Snapshot) Instance(key Key) *Instance {
 	instances := s.Instances(key.Service)
-	if i, found := slices.BinarySearchFunc(instances, key, byAddress); found {
+	if i, found := slices.BinarySearchFunc(instances, key, bySocket); found {
 		return instances[i]
 	}
 	return nil
@@ -61,7 +61,7 @@ func (s *Snapshot) Instance(key Key) *Instance {
 // shared: it must not be changed.
 func (s *Snapshot) Services() []mesh.ServiceName { return s.names() }
 
-// ByService yields the services that have instances, in no order, and their instances by address. The slices are
+// ByService yields the services that have instances, in no order, and their instances by network and address. The slices are
 // shared: they must not be changed.
 func (s *Snapshot) ByService() iter.Seq2[mesh.ServiceName, []*Instance] {
 	return func(yield func(mesh.ServiceName, []*Instance) bool) {
@@ -165,4 +165,4 @@ func bucketOf(service mesh.ServiceName) int {
 	return int(hash % fanOut)
 }
 
-func byAddress(i *Instance, key Key) int { return i.Address.Compare(key.Address) }
+func bySocket(i *Instance, key Key) int { return i.Socket().Compare(key.Socket()) }

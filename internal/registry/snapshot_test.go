@@ -13,7 +13,7 @@ import (
 )
 
 func number(service mesh.ServiceName, n int, weight uint32) *Instance {
-	i := Instance{Key: Key{service, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), 80)}, Weight: weight}.WithDefaults()
+	i := Instance{Key: Key{Service: service, Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), 80)}, Weight: weight}.WithDefaults()
 	return &i
 }
 
@@ -26,7 +26,7 @@ func TestSnapshotAgainstModel(t *testing.T) {
 		before, old := maps.Clone(model), s
 		var changes []Change
 		for key, i := range randomChanges(random) {
-			changes = append(changes, Change{key, i})
+			changes = append(changes, Change{Key: key, Instance: i})
 			if i == nil {
 				delete(model, key)
 			} else {
@@ -117,10 +117,10 @@ func TestSnapshotSharesWhatStays(t *testing.T) {
 	var changes []Change
 	for n := range 10_000 {
 		i := number(mesh.ServiceName(fmt.Sprintf("s%d", n)), 1, 1)
-		changes = append(changes, Change{i.Key, i})
+		changes = append(changes, Change{Key: i.Key, Instance: i})
 	}
 	s := newSnapshot().with(changes)
-	change := []Change{{number("s77", 1, 2).Key, number("s77", 1, 2)}}
+	change := []Change{{Key: number("s77", 1, 2).Key, Instance: number("s77", 1, 2)}}
 	const times = 100
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

@@ -3,8 +3,6 @@ package registry_test
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -24,10 +22,14 @@ type memory struct {
 
 func newMemory() *memory { return &memory{has: make(map[registry.Key]*registry.Instance)} }
 
-func (m *memory) Load(context.Context) ([]*registry.Instance, error) {
+func (m *memory) Load(context.Context) ([]registry.Change, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Collect(maps.Values(m.has)), m.fail
+	var all []registry.Change
+	for key, i := range m.has {
+		all = append(all, registry.Change{Key: key, Instance: i})
+	}
+	return all, m.fail
 }
 
 func (m *memory) Save(_ context.Context, changes []registry.Change) error {

@@ -75,8 +75,8 @@ func (c *meshCollector) collectInstances(gauge func(*prometheus.Desc, float64, .
 	byState, disconnected := map[registry.State]int{}, 0
 	for _, instances := range snapshot.ByService() {
 		for _, i := range instances {
-			if c.server.control.ProxyGone(i).IsZero() {
-				byState[i.State]++
+			if state, _ := i.Condition(); state == registry.Maintenance || c.server.control.ProxyGone(i).IsZero() {
+				byState[state]++
 			} else {
 				disconnected++
 			}

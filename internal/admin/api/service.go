@@ -49,6 +49,8 @@ type Instances struct {
 	Starting  int `json:"starting"`
 	Unhealthy int `json:"unhealthy"`
 	Draining  int `json:"draining"`
+	// Maintenance are the instances that an operator keeps out of service, whatever their state is.
+	Maintenance int `json:"maintenance"`
 	// Disconnected are the instances whose proxy is gone, whatever their state is.
 	Disconnected int `json:"disconnected"`
 }

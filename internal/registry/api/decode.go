@@ -21,10 +21,10 @@ type field struct {
 func fields() []field {
 	return []field{
 		{"ports", `an object of port names and numbers, such as {"admin": 9212}`, nil, ports},
-		{"zone", `a string such as "a"`, func(v json.RawMessage, i *registry.Instance) error { return json.Unmarshal(v, &i.Zone) }, nil},
+		{"zone", `a string such as "a" or "eu/a"`, func(v json.RawMessage, i *registry.Instance) error { return json.Unmarshal(v, &i.Zone) }, nil},
 		{"tags", `an object of strings, such as {"build": "4711"}`, nil, tags},
 		{"weight", fmt.Sprintf("a whole number of 1-%d", registry.MaxWeight), func(v json.RawMessage, i *registry.Instance) error { return json.Unmarshal(v, &i.Weight) }, nil},
-		{"state", `one of "starting", "healthy", "unhealthy", "draining"`, func(v json.RawMessage, i *registry.Instance) error { return json.Unmarshal(v, &i.State) }, nil},
+		{"state", `one of "starting", "healthy", "unhealthy", "draining", "maintenance"`, func(v json.RawMessage, i *registry.Instance) error { return json.Unmarshal(v, &i.State) }, nil},
 		{"reason", `a string such as "GET /healthz answers 503"`, func(v json.RawMessage, i *registry.Instance) error { return json.Unmarshal(v, &i.Reason) }, nil},
 		{"lease", `a duration of 10s-24h, such as "10m"`, func(v json.RawMessage, i *registry.Instance) error { return json.Unmarshal(v, (*Duration)(&i.Lease)) }, nil},
 		{"identity", `a SPIFFE ID such as "spiffe://example.org/users"`, func(v json.RawMessage, i *registry.Instance) error { return json.Unmarshal(v, &i.Identity) }, nil},
@@ -110,6 +110,8 @@ func unknownField(name string, known []field) httpapi.Problem {
 		p.Field = `""`
 	case "service", "address":
 		p.Hint = "it stands in the path"
+	case "network":
+		p.Hint = "it stands in the query: ?network=NAME"
 	case "expires":
 		p.Hint = "it follows from lease"
 	}

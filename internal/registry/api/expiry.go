@@ -17,8 +17,12 @@ func (h *handler) doubts(w http.ResponseWriter, r *http.Request) {
 	}
 	found := Doubts{Doubts: []Doubt{}}
 	for _, d := range h.Registry.Doubts() {
+		var instances []string
+		for _, socket := range d.Instances {
+			instances = append(instances, socket.String())
+		}
 		found.Doubts = append(found.Doubts, Doubt{
-			Service: d.Service, Instances: d.Instances, Of: d.Of, Mesh: d.Mesh, Since: d.Since.UTC(), Until: d.Until.UTC(),
+			Service: d.Service, Instances: instances, Of: d.Of, Mesh: d.Mesh, Since: d.Since.UTC(), Until: d.Until.UTC(),
 		})
 	}
 	httpapi.Write(w, http.StatusOK, found)

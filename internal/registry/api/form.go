@@ -9,10 +9,11 @@ import (
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
 
-// Instance is an instance in answers. A check-in's body may have the fields of CheckIn; service and address are in
-// its path.
+// Instance is an instance in answers. A check-in's body may have the fields of CheckIn; service, network and
+// address are in its URL.
 type Instance struct {
 	Service  mesh.ServiceName      `json:"service"`
+	Network  mesh.NetworkName      `json:"network,omitempty"` // absent: the default network
 	Address  netip.AddrPort        `json:"address"`
 	Ports    map[mesh.PortName]int `json:"ports,omitempty"`
 	Zone     mesh.ZoneName         `json:"zone,omitempty"`
@@ -32,6 +33,37 @@ type Instance struct {
 	// earliest since the server's start; absent if it is connected, or if nothing is known. Such an instance is
 	// probably dead, whatever its state says.
 	ProxyGone time.Time `json:"proxyGone,omitzero"`
+	// Maintenance is an operator's order to keep the instance out of service, which counts instead of its state; absent
+	// if there is none.
+	Maintenance *Maintenance `json:"maintenance,omitempty"`
+}
+
+// Maintenance is an operator's order to keep an instance out of service, and the body of
+// PUT /v1/instances/{service}/{address}/maintenance.
+type Maintenance struct {
+	Reason string `json:"reason"`
+}
+
+// Orders answers GET /v1/maintenance.
+type Orders struct {
+	Orders []Order `json:"orders"` // by service, network and address
+}
+
+// Order is one such order.
+type Order struct {
+	Service    mesh.ServiceName `json:"service"`
+	Network    mesh.NetworkName `json:"network,omitempty"`
+	Address    netip.AddrPort   `json:"address"`
+	Reason     string           `json:"reason"`
+	Registered bool             `json:"registered"` // false: the instance is away, and will be in maintenance when it comes back
+}
+
+// Condition returns the state that counts for traffic, and the reason for it.
+func (i Instance) Condition() (registry.State, string) {
+	if i.Maintenance != nil {
+		return registry.Maintenance, i.Maintenance.Reason
+	}
+	return i.State, i.Reason
 }
 
 // Shown answers GET /v1/instances/{service}/{address}.
@@ -41,10 +73,15 @@ type Shown struct {
 	Manifest string `json:"manifest,omitempty"` // changes with the service's manifest; "" when it has none
 }
 
+// Key names the instance.
+func (i Instance) Key() registry.Key {
+	return registry.Key{Service: i.Service, Network: i.Network, Address: i.Address}
+}
+
 // Describes reports whether i and j have the same description.
 func (i Instance) Describes(j *registry.Instance) bool {
 	shown := registry.Instance{
-		Key: registry.Key{Service: i.Service, Address: i.Address}, Ports: i.Ports, Zone: i.Zone, Tags: i.Tags,
+		Key: i.Key(), Ports: i.Ports, Zone: i.Zone, Tags: i.Tags,
 		Weight: i.Weight, State: i.State, Reason: i.Reason, Lease: time.Duration(i.Lease), Identity: i.Identity, Proxy: i.Proxy,
 	}
 	said := j.WithDefaults()
@@ -80,10 +117,10 @@ type CheckedIn struct {
 	Warning    string   `json:"warning,omitempty"` // accepted, but probably not what was meant
 }
 
-// Left answers DELETE /v1/instances/{service}/{address}.
+// Left answers DELETE /v1/instances/{service}/{address}, and both methods of .../maintenance.
 type Left struct {
-	// Acknowledged says that no proxy calls the instance any more: every caller's proxy has acknowledged a
-	// configuration without it. It is false if the call did not wait for that.
+	// Acknowledged says that every caller's proxy has acknowledged a configuration with the change: when an instance
+	// has left or is in maintenance, no proxy calls it any more. It is false if the call did not wait for that.
 	Acknowledged bool     `json:"acknowledged"`
 	Waited       Duration `json:"waited"`
 	Reason       string   `json:"reason,omitempty"` // why not acknowledged
@@ -92,7 +129,7 @@ type Left struct {
 // Instances answers GET of the instances of one service, or of all services.
 type Instances struct {
 	Version   string     `json:"version"`   // for the next ?after=
-	Instances []Instance `json:"instances"` // by service and address
+	Instances []Instance `json:"instances"` // by service, network and address
 }
 
 // Doubts answers GET /v1/expiry.
@@ -103,7 +140,7 @@ type Doubts struct {
 // Doubt is a service many of whose instances stopped checking in at once.
 type Doubt struct {
 	Service   mesh.ServiceName `json:"service"`
-	Instances []netip.AddrPort `json:"instances"` // those in doubt
+	Instances []string         `json:"instances"` // those in doubt, such as "10.0.0.7:9211" or "10.0.0.7:9211 in network east"
 	Of        int              `json:"of"`        // how many the service has in all
 	Mesh      bool             `json:"mesh"`      // the cause is too many in the whole mesh, not in this service
 	Since     time.Time        `json:"since"`

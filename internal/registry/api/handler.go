@@ -34,7 +34,7 @@ type handler struct {
 
 // Patterns returns the patterns under which to mount the handler in a mux.
 func Patterns() []string {
-	return []string{"/v1/instances", "/v1/instances/", "/v1/expiry", "/v1/services/{service}/expiry"}
+	return []string{"/v1/instances", "/v1/instances/", "/v1/maintenance", "/v1/expiry", "/v1/services/{service}/expiry"}
 }
 
 // Handler returns the registry's HTTP API. Watches end when the registry's Run does, so that they do not delay the
@@ -59,6 +59,8 @@ func (h *handler) routes() map[string]methods {
 			http.MethodDelete: h.leave,
 		},
 		"/v1/instances/{service}/{address}/incarnation": {http.MethodPost: h.issue},
+		"/v1/instances/{service}/{address}/maintenance": {http.MethodPut: h.maintain, http.MethodDelete: h.resume},
+		"/v1/maintenance":               {http.MethodGet: h.orders},
 		"/v1/expiry":                    {http.MethodGet: h.doubts, http.MethodPost: h.decideAll},
 		"/v1/services/{service}/expiry": {http.MethodPost: h.decide},
 	}

@@ -20,7 +20,7 @@ func (h *handler) checkIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	key, problems := keyIn(r)
-	_, more := query(r)
+	_, more := query(r, networkParameter)
 	problems = append(problems, more...)
 	if len(problems) > 0 {
 		httpapi.Refuse(w, problems)
@@ -50,7 +50,7 @@ func (h *handler) issue(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, problems := keyIn(r)
-	_, more := query(r)
+	_, more := query(r, networkParameter)
 	problems = append(problems, more...)
 	for _, m := range body {
 		problems = append(problems, unknown(m.name, m.name, nil))
@@ -81,7 +81,7 @@ func (h *handler) warning(g registry.Grant) string {
 // differs from that version. If the instance is removed meanwhile, it answers with 404 immediately.
 func (h *handler) show(w http.ResponseWriter, r *http.Request) {
 	key, problems := keyIn(r)
-	values, wait, more := watchIn(r)
+	values, wait, more := watchIn(r, networkParameter)
 	if problems = append(problems, more...); len(problems) > 0 {
 		httpapi.Refuse(w, problems)
 		return
@@ -128,7 +128,7 @@ func (h *handler) shown(watched registry.Watched) (Shown, <-chan struct{}) {
 // instance is gone, or after that time.
 func (h *handler) leave(w http.ResponseWriter, r *http.Request) {
 	key, problems := keyIn(r)
-	values, inQuery := query(r, "wait", "incarnation")
+	values, inQuery := query(r, "wait", "incarnation", networkParameter)
 	wait, inWait := waitIn(values, 0)
 	incarnation, inIncarnation := incarnationIn(values)
 	if problems = slices.Concat(problems, inQuery, inWait, inIncarnation); len(problems) > 0 {
@@ -136,20 +136,25 @@ func (h *handler) leave(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := h.Registry.Leave(r.Context(), key, incarnation); err != nil {
-		if errors.Is(err, registry.ErrUnknown) {
-			err = fmt.Errorf("%v: %w", key, err)
-		}
-		fail(w, err)
+		fail(w, unknownInstance(key, err))
 		return
 	}
 	httpapi.Write(w, http.StatusOK, h.awaitAcknowledged(r.Context(), key.Service, wait))
 }
 
+// unknownInstance adds the key to the error that there is no such instance.
+func unknownInstance(key registry.Key, err error) error {
+	if errors.Is(err, registry.ErrUnknown) {
+		return fmt.Errorf("%v: %w", key, err)
+	}
+	return err
+}
+
 // form returns the JSON form of a lease.
 func form(l registry.Lease) Instance {
 	return Instance{
-		Service: l.Service, Address: l.Address, Ports: l.Ports, Zone: l.Zone, Tags: l.Tags, Weight: l.Weight,
+		Service: l.Service, Network: l.Network, Address: l.Address, Ports: l.Ports, Zone: l.Zone, Tags: l.Tags, Weight: l.Weight,
 		State: l.State, Reason: l.Reason, Lease: Duration(l.Instance.Lease), Identity: l.Identity, Proxy: l.Proxy,
-		Incarnation: l.Incarnation, Sequence: l.Sequence, Expires: l.Expires.UTC(),
+		Incarnation: l.Incarnation, Sequence: l.Sequence, Expires: l.Expires.UTC(), Maintenance: maintenanceOf(l.Order),
 	}
 }

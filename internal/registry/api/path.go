@@ -28,7 +28,10 @@ func serviceIn(r *http.Request) (mesh.ServiceName, []httpapi.Problem) {
 	return service, nil
 }
 
-// keyIn parses {service} and {address} of the path.
+// networkParameter names the network of an address; absent, it is the default network.
+const networkParameter = "network"
+
+// keyIn parses {service} and {address} of the path, and ?network=.
 func keyIn(r *http.Request) (registry.Key, []httpapi.Problem) {
 	service, problems := serviceIn(r)
 	text := r.PathValue("address")
@@ -40,7 +43,11 @@ func keyIn(r *http.Request) (registry.Key, []httpapi.Problem) {
 		})
 	}
 	address = netip.AddrPortFrom(address.Addr().Unmap(), address.Port())
-	return registry.Key{Service: service, Address: address}, problems
+	network, err := mesh.ParseNetworkName(r.URL.Query().Get(networkParameter))
+	if err != nil {
+		problems = append(problems, httpapi.Problem{Field: "?network", Error: err.Error(), Expected: "a DNS label such as east"})
+	}
+	return registry.Key{Service: service, Network: network, Address: address}, problems
 }
 
 // addressHint returns what is probably missing.
@@ -76,9 +83,9 @@ func query(r *http.Request, allowed ...string) (url.Values, []httpapi.Problem) {
 	return values, problems
 }
 
-// watchIn parses ?after= and ?wait=.
-func watchIn(r *http.Request) (url.Values, time.Duration, []httpapi.Problem) {
-	values, problems := query(r, "after", "wait")
+// watchIn parses ?after= and ?wait=, beside others that are allowed.
+func watchIn(r *http.Request, others ...string) (url.Values, time.Duration, []httpapi.Problem) {
+	values, problems := query(r, append([]string{"after", "wait"}, others...)...)
 	wait, more := waitIn(values, defaultWait)
 	problems = append(problems, more...)
 	if values.Has("wait") && !values.Has("after") {

@@ -62,7 +62,7 @@ func TestBadCalls(t *testing.T) {
 		{"POST", users + "/incarnation", `{"up":1}`, 400, `up`},
 		{"GET", "/v1/instances?after=%zz", ``, 400, `query`},
 		{"DELETE", users + "?wait=-1s", ``, 400, `?wait|such as 30s`},
-		{"PUT", users + "?state=healthy", `{}`, 400, `?state|nothing`},
+		{"PUT", users + "?state=healthy", `{}`, 400, `?state|network`},
 		// The body as a whole.
 		{"PUT", users, ``, 400, `body|ends too early|{} takes every default`},
 		{"PUT", users, `[]`, 400, `body|no JSON object`},
@@ -120,6 +120,13 @@ func TestBadCalls(t *testing.T) {
 		{"POST", "/v1/expiry", `{"decision":null}`, 400, `decision|null`},
 		{"POST", "/v1/expiry", `{"action":"keep"}`, 400, `action|one of decision`},
 		{"POST", "/v1/services/Users/expiry", `{"decision":"keep"}`, 400, `service`},
+		{"PUT", users + "?network=East", `{}`, 400, `?network`},
+		{"PUT", users + "/maintenance", `{}`, 400, `reason|it is missing`},
+		{"PUT", users + "/maintenance", `{"reason":""}`, 400, `reason`},
+		{"PUT", users + "/maintenance", `{"why":"new disk"}`, 400, `why|one of reason`},
+		{"PUT", users + "/maintenance", `{"reason":"new disk"}`, 404, `no such instance`},
+		{"DELETE", users + "/maintenance", ``, 404, `no such instance`},
+		{"POST", "/v1/maintenance", `{}`, 405, `GET`},
 		{"GET", "/v1/expiry?all=1", ``, 400, `?all`},
 	} {
 		t.Run(fmt.Sprintf("%s %.60s %.40s", test.method, test.target, test.body), func(t *testing.T) {

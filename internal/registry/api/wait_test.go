@@ -17,8 +17,8 @@ import (
 // failing is a Store that takes nothing.
 type failing struct{ err error }
 
-func (f failing) Load(context.Context) ([]*registry.Instance, error) { return nil, nil }
-func (f failing) Save(context.Context, []registry.Change) error      { return f.err }
+func (f failing) Load(context.Context) ([]registry.Change, error) { return nil, nil }
+func (f failing) Save(context.Context, []registry.Change) error   { return f.err }
 
 const (
 	user1 = "/v1/instances/users/10.0.0.1:80"

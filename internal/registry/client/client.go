@@ -38,7 +38,7 @@ func (c *Client) CheckIn(ctx context.Context, i registry.Instance) (api.CheckedI
 		Incarnation: i.Incarnation, Sequence: i.Sequence,
 	}
 	var answer api.CheckedIn
-	_, err := c.api.Call(ctx, http.MethodPut, instancePath(i.Key), nil, body, &answer)
+	_, err := c.api.Call(ctx, http.MethodPut, instancePath(i.Key), networkOf(i.Key), body, &answer)
 	return answer, err
 }
 
@@ -46,7 +46,7 @@ func (c *Client) CheckIn(ctx context.Context, i registry.Instance) (api.CheckedI
 // incarnation counts from its first check-in.
 func (c *Client) Issue(ctx context.Context, key registry.Key) (registry.Incarnation, error) {
 	var answer api.Incarnation
-	_, err := c.api.Call(ctx, http.MethodPost, instancePath(key)+"/incarnation", nil, struct{}{}, &answer)
+	_, err := c.api.Call(ctx, http.MethodPost, instancePath(key)+"/incarnation", networkOf(key), struct{}{}, &answer)
 	return answer.Incarnation, err
 }
 
@@ -54,7 +54,7 @@ func (c *Client) Issue(ctx context.Context, key registry.Key) (registry.Incarnat
 // registered. With a wait above zero it returns when the callers' proxies have acknowledged that, or after wait. If
 // the server does not know the instance, it has left already, which is no error.
 func (c *Client) Leave(ctx context.Context, key registry.Key, incarnation registry.Incarnation, wait time.Duration) (api.Left, error) {
-	query := url.Values{}
+	query := networkOf(key)
 	if !incarnation.IsZero() {
 		query.Set("incarnation", incarnation.String())
 	}
@@ -67,6 +67,29 @@ func (c *Client) Leave(ctx context.Context, key registry.Key, incarnation regist
 		return api.Left{Reason: "it was not in the registry"}, nil
 	}
 	return answer, err
+}
+
+// Maintain puts an instance in maintenance for a reason; an empty reason takes that back. With a wait above zero it
+// returns when the callers' proxies have acknowledged that, or after wait.
+func (c *Client) Maintain(ctx context.Context, key registry.Key, reason string, wait time.Duration) (api.Left, error) {
+	query := networkOf(key)
+	if wait > 0 {
+		query.Set("wait", wait.String())
+	}
+	method, body := http.MethodPut, any(api.Maintenance{Reason: reason})
+	if reason == "" {
+		method, body = http.MethodDelete, nil
+	}
+	var answer api.Left
+	_, err := c.api.Call(ctx, method, instancePath(key)+"/maintenance", query, body, &answer)
+	return answer, err
+}
+
+// Orders lists the operators' orders in effect.
+func (c *Client) Orders(ctx context.Context) ([]api.Order, error) {
+	var answer api.Orders
+	_, err := c.api.Call(ctx, http.MethodGet, "/v1/maintenance", nil, nil, &answer)
+	return answer.Orders, err
 }
 
 // Instances lists the instances of service, or of all services when it is "".
@@ -89,7 +112,9 @@ func (c *Client) Watch(ctx context.Context, service mesh.ServiceName, after stri
 // earlier answer. It returns false if nothing changed in that time. If the instance is not registered, or is removed,
 // the error is a 404. An empty version is always outdated.
 func (c *Client) WatchInstance(ctx context.Context, key registry.Key, after string, wait time.Duration) (api.Shown, bool, error) {
-	query := url.Values{"after": {after}, "wait": {wait.String()}}
+	query := networkOf(key)
+	query.Set("after", after)
+	query.Set("wait", wait.String())
 	var answer api.Shown
 	status, err := c.api.Call(ctx, http.MethodGet, instancePath(key), query, nil, &answer)
 	return answer, err == nil && status == http.StatusOK, err
@@ -120,4 +145,13 @@ func listPath(service mesh.ServiceName) string {
 
 func instancePath(key registry.Key) string {
 	return listPath(key.Service) + "/" + url.PathEscape(key.Address.String())
+}
+
+// networkOf returns the parameter that names the network of an instance, if it is not the default network.
+func networkOf(key registry.Key) url.Values {
+	query := url.Values{}
+	if key.Network != "" {
+		query.Set("network", string(key.Network))
+	}
+	return query
 }

@@ -1,13 +1,13 @@
-// Package diskstore keeps the registry's instances in one file on the server's own disk,
+// Package diskstore keeps the registry's instances, and operators' orders about them, in one file on the server's own disk,
 // as a log of changes that is rewritten now and then.
 //
-// The file, instances.log, begins with the line "doyen instances 2"; the number is the
-// version of the format. A file of format 1, which has no incarnations, is read and written anew. Frames follow, one for each Save:
+// The file, instances.log, begins with the line "doyen instances 3"; the number is the
+// version of the format. A file of format 1, which has no incarnations, or 2, which has no networks and no orders, is read and written anew. Frames follow, one for each Save:
 //
 //	mark      4 bytes  ff 64 79 fe; no byte of it can stand in the JSON below
 //	length    4 bytes  of the changes, little endian
 //	checksum  4 bytes  CRC-32C of length and changes, little endian
-//	changes            JSON, a list: an instance, or its key and "gone": true
+//	changes            JSON, a list: an instance, or its key and "gone": true; both with an order about it if there is one
 //
 // A frame is on the disk before Save returns. What a crash or the loss of power leaves of
 // a frame that was being written stands at the end of the file and was never answered for:

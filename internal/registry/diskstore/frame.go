@@ -11,7 +11,7 @@ import (
 
 const (
 	// format is the version of the file that this package writes. It reads versions from oldest on.
-	format   = 2
+	format   = 3
 	oldest   = 1 // without incarnations
 	preamble = "doyen instances "
 

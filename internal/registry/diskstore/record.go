@@ -12,9 +12,10 @@ import (
 )
 
 // record is one change as the file holds it. Another field is another format. Format 1 has no
-// incarnation and no sequence.
+// incarnation and no sequence, format 2 no network and no order.
 type record struct {
 	Service  mesh.ServiceName      `json:"service"`
+	Network  mesh.NetworkName      `json:"network,omitempty"`
 	Address  netip.AddrPort        `json:"address"`
 	Gone     bool                  `json:"gone,omitempty"`
 	Ports    map[mesh.PortName]int `json:"ports,omitempty"`
@@ -29,22 +30,39 @@ type record struct {
 
 	Incarnation registry.Incarnation `json:"incarnation,omitzero"`
 	Sequence    uint64               `json:"sequence,omitempty"`
+
+	Order *order `json:"maintenance,omitempty"`
+}
+
+// order is an operator's order about the instance, also when it is gone.
+type order struct {
+	On      bool   `json:"on,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	Version uint64 `json:"version"`
 }
 
 func recordOf(c registry.Change) record {
+	var o *order
+	if c.Order != (registry.Order{}) {
+		o = &order{c.Order.On, c.Order.Reason, c.Order.Version}
+	}
 	i := c.Instance
 	if i == nil {
-		return record{Service: c.Service, Address: c.Address, Gone: true}
+		return record{Service: c.Service, Network: c.Network, Address: c.Address, Gone: true, Order: o}
 	}
-	return record{c.Service, c.Address, false, i.Ports, i.Zone, i.Tags, i.Weight, i.State, i.Reason, i.Lease, i.Identity, i.Proxy, i.Incarnation, i.Sequence}
+	return record{c.Service, c.Network, c.Address, false, i.Ports, i.Zone, i.Tags, i.Weight, i.State, i.Reason, i.Lease, i.Identity, i.Proxy, i.Incarnation, i.Sequence, o}
 }
 
 func (r record) change() registry.Change {
-	key := registry.Key{Service: r.Service, Address: r.Address}
-	if r.Gone {
-		return registry.Change{Key: key}
+	key := registry.Key{Service: r.Service, Network: r.Network, Address: r.Address}
+	var o registry.Order
+	if r.Order != nil {
+		o = registry.Order{On: r.Order.On, Reason: r.Order.Reason, Version: r.Order.Version}
 	}
-	return registry.Change{Key: key, Instance: &registry.Instance{
+	if r.Gone {
+		return registry.Change{Key: key, Order: o}
+	}
+	return registry.Change{Key: key, Order: o, Instance: &registry.Instance{
 		Key: key, Ports: r.Ports, Zone: r.Zone, Tags: r.Tags, Weight: r.Weight, State: r.State, Reason: r.Reason, Lease: r.Lease, Identity: r.Identity, Proxy: r.Proxy,
 		Incarnation: r.Incarnation, Sequence: r.Sequence,
 	}}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"os"
 	"slices"
 
@@ -67,7 +66,7 @@ func (s *Store) tidy() {
 	}
 }
 
-// writeAnew writes a log of the current instances beside the old one, and replaces the old one.
+// writeAnew writes a log of the current instances and orders beside the old one, and replaces the old one.
 func (s *Store) writeAnew() error {
 	fresh, err := s.open(s.path(newName), os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
@@ -100,11 +99,7 @@ func (s *Store) writeAnew() error {
 func (s *Store) writeAll(to io.Writer) (int64, error) {
 	w := bufio.NewWriterSize(to, 64<<10)
 	size, err := w.Write(header())
-	for keys := range slices.Chunk(s.sorted(), registry.MaxBatch) {
-		changes := make([]registry.Change, 0, len(keys))
-		for _, key := range keys {
-			changes = append(changes, registry.Change{Key: key, Instance: s.live[key]})
-		}
+	for changes := range slices.Chunk(s.sorted(), registry.MaxBatch) {
 		content, encodeErr := encode(changes)
 		n, writeErr := w.Write(appendFrame(nil, content))
 		size += n
@@ -115,10 +110,8 @@ func (s *Store) writeAll(to io.Writer) (int64, error) {
 	return int64(size), cmp.Or(err, w.Flush())
 }
 
-func (s *Store) sorted() []registry.Key {
-	return slices.SortedFunc(maps.Keys(s.live), func(a, b registry.Key) int {
-		return cmp.Or(cmp.Compare(a.Service, b.Service), a.Address.Compare(b.Address))
-	})
+func (s *Store) sorted() []registry.Change {
+	return slices.SortedFunc(s.all(), func(a, b registry.Change) int { return a.Key.Compare(b.Key) })
 }
 
 func syncFolder(dir string) error {

@@ -3,6 +3,7 @@ package diskstore
 import (
 	"bytes"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -64,7 +65,7 @@ func stored(t *testing.T, dir string) map[registry.Key]*registry.Instance {
 	}
 	found := make(map[registry.Key]*registry.Instance)
 	for _, i := range loaded {
-		found[i.Key] = i
+		found[i.Key] = i.Instance
 	}
 	return found
 }
@@ -156,7 +157,7 @@ func TestForeignFiles(t *testing.T) {
 	for name, test := range map[string]struct{ content, want string }{
 		"empty":         {"", "does not begin with"},
 		"other program": {"\x00\x01\x02 something else entirely that is rather longer than a line of ours would be", "does not begin with"},
-		"later format":  {"doyen instances 3\n", "has format 3, and this doyen knows 1 to 2 only"},
+		"later format":  {"doyen instances 4\n", "has format 4, and this doyen knows 1 to 3 only"},
 		"another field": {string(appendFrame(header(), []byte(`[{"service":"users","address":"10.0.0.1:1","colour":"red"}]`))), "colour"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -189,6 +190,58 @@ func TestFirstFormat(t *testing.T) {
 	}
 	if i := loaded[second.Key]; i == nil || i.Incarnation != incarnation || i.Sequence != 3 {
 		t.Errorf("the new instance is %+v", i)
+	}
+}
+
+// TestSecondFormat reads what a release without networks and orders wrote.
+func TestSecondFormat(t *testing.T) {
+	old := appendFrame([]byte("doyen instances 2\n"), []byte(`[{"service":"users","address":"10.0.0.1:9211","weight":7,"state":"healthy","lease":90000000000,"incarnation":"7-9f86d081","sequence":3}]`))
+	if i := stored(t, folder(t, old))[instance(1, "").Key]; i == nil || i.Weight != 7 || i.Sequence != 3 {
+		t.Errorf("the instance of the old file is %+v", i)
+	}
+}
+
+// TestOrdersAreStored: an order is there again after a restart and after the log was written anew, also when its
+// instance is gone, until it is taken back.
+func TestOrdersAreStored(t *testing.T) {
+	s := open(t, t.TempDir())
+	ordered := registry.Order{On: true, Reason: "new disk", Version: 3}
+	there, away, elsewhere := instance(1, "one"), gone(2), instance(1, "one")
+	there.Order, away.Order = ordered, ordered
+	elsewhere.Network = "east"
+	i := *elsewhere.Instance
+	i.Key = elsewhere.Key
+	elsewhere.Instance = &i
+	save(t, s, there, away, elsewhere)
+	if err := s.writeAnew(); err != nil {
+		t.Fatal(err)
+	}
+	for _, takenBack := range []bool{false, true} {
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, s.dir)
+		loaded, err := s.Load(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		orders := map[registry.Key]registry.Order{}
+		for _, c := range loaded {
+			orders[c.Key] = c.Order
+		}
+		want := map[registry.Key]registry.Order{there.Key: ordered, away.Key: ordered, elsewhere.Key: {}}
+		if takenBack {
+			delete(want, away.Key)
+		}
+		if !maps.Equal(orders, want) {
+			t.Errorf("orders are %v, want %v", orders, want)
+		}
+		if !takenBack {
+			save(t, s, gone(2))
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -35,20 +35,37 @@ type value struct {
 // endings are the words for how an instance ended.
 var endings = [...]string{registry.Present: "", registry.Lapsed: "lapsed", registry.Departed: "departed"}
 
-// keyOf names an instance in an engine.
-func keyOf(k registry.Key) string { return string(k.Service) + " " + k.Address.String() }
+// keyOf names an instance in an engine: "users 10.0.0.7:9211", or "users east 10.0.0.7:9211" in the network east.
+func keyOf(k registry.Key) string {
+	if k.Network == "" {
+		return string(k.Service) + " " + k.Address.String()
+	}
+	return string(k.Service) + " " + string(k.Network) + " " + k.Address.String()
+}
+
+// entryKey is the key of a record's entry.
+func entryKey(r registry.Record) string {
+	if r.Order {
+		return orderPrefix + keyOf(r.Instance.Key)
+	}
+	return keyOf(r.Instance.Key)
+}
 
 // encode returns a record as an entry.
 func encode(r registry.Record) (Entry, error) {
 	i := r.Instance
+	var content any = value{
+		i.Ports, i.Zone, i.Tags, i.Weight, i.State, i.Reason, i.Lease, i.Identity, i.Proxy,
+		i.Incarnation, i.Sequence, i.Revival, endings[r.Ended],
+	}
+	if r.Order {
+		content = order{i.Reason, i.Sequence, r.Ended != registry.Present}
+	}
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false) // six bytes for one would make valid instances exceed MaxValue
-	err := encoder.Encode(value{
-		i.Ports, i.Zone, i.Tags, i.Weight, i.State, i.Reason, i.Lease, i.Identity, i.Proxy,
-		i.Incarnation, i.Sequence, i.Revival, endings[r.Ended],
-	})
-	return Entry{keyOf(i.Key), r.Rank(), bytes.TrimSuffix(text.Bytes(), []byte("\n"))}, err
+	err := encoder.Encode(content)
+	return Entry{entryKey(r), r.Rank(), bytes.TrimSuffix(text.Bytes(), []byte("\n"))}, err
 }
 
 // decode reads what encode writes, and returns an error for anything that a registry must not be given.
@@ -56,9 +73,13 @@ func decode(e Entry) (registry.Record, error) {
 	if len(e.Key) > MaxKey || len(e.Value) > MaxValue {
 		return registry.Record{}, fmt.Errorf("entry with a key of %d bytes and a value of %d: want at most %d and %d", len(e.Key), len(e.Value), MaxKey, MaxValue)
 	}
-	key, err := parseKey(e.Key)
+	instance, isOrder := strings.CutPrefix(e.Key, orderPrefix)
+	key, err := parseKey(instance)
 	if err != nil {
 		return registry.Record{}, err
+	}
+	if isOrder {
+		return decodeOrder(key, e)
 	}
 	var v value
 	if err := json.Unmarshal(e.Value, &v); err != nil {
@@ -83,10 +104,13 @@ func decode(e Entry) (registry.Record, error) {
 	case !sameVersion(record.VersionRank(), e.Rank):
 		return registry.Record{}, fmt.Errorf("entry %q has a rank that is not its value's", e.Key)
 	}
-	if record.Ended == registry.Present {
-		if found := i.Problems(); len(found) > 0 {
-			return registry.Record{}, fmt.Errorf("entry %q: %w", e.Key, registry.Invalid(found))
-		}
+	return valid(e, record)
+}
+
+// valid returns the record of e, or what is wrong with it.
+func valid(e Entry, record registry.Record) (registry.Record, error) {
+	if found := record.Problems(); len(found) > 0 {
+		return registry.Record{}, fmt.Errorf("entry %q: %w", e.Key, registry.Invalid(found))
 	}
 	return record, nil
 }
@@ -104,11 +128,16 @@ func laterVersion(a, b registry.Rank) bool {
 func lowerRank(a, b registry.Rank) bool { return bytes.Compare(a[:], b[:]) < 0 }
 
 func parseKey(text string) (registry.Key, error) {
-	service, address, _ := strings.Cut(text, " ")
+	service, rest, _ := strings.Cut(text, " ")
+	network, address, found := strings.Cut(rest, " ")
+	if !found {
+		network, address = "", rest
+	}
 	name, err := mesh.ParseServiceName(service)
-	at, err2 := netip.ParseAddrPort(address)
-	key := registry.Key{Service: name, Address: at}
-	if err := errors.Join(err, err2); err != nil {
+	in, err2 := mesh.ParseNetworkName(network)
+	at, err3 := netip.ParseAddrPort(address)
+	key := registry.Key{Service: name, Network: in, Address: at}
+	if err := errors.Join(err, err2, err3); err != nil {
 		return registry.Key{}, fmt.Errorf("entry %q: %w", text, err)
 	}
 	if keyOf(key) != text {
@@ -137,14 +166,15 @@ func decodeRenewals(entry []byte) (server string, renewals []registry.Renewal) {
 	}
 	server, rest, _ := strings.Cut(string(entry), "\n")
 	for line := range strings.Lines(rest) {
-		fields := strings.Fields(line)
-		if len(fields) != 3 {
+		line = strings.TrimSuffix(line, "\n")
+		at := strings.LastIndexByte(line, ' ')
+		if at < 0 {
 			continue
 		}
-		address, err := netip.ParseAddrPort(fields[1])
-		incarnation, err2 := registry.ParseIncarnation(fields[2])
+		key, err := parseKey(line[:at])
+		incarnation, err2 := registry.ParseIncarnation(line[at+1:])
 		if err == nil && err2 == nil {
-			renewals = append(renewals, registry.Renewal{Key: registry.Key{Service: mesh.ServiceName(fields[0]), Address: address}, Incarnation: incarnation})
+			renewals = append(renewals, registry.Renewal{Key: key, Incarnation: incarnation})
 		}
 	}
 	return server, renewals

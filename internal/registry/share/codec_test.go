@@ -35,7 +35,13 @@ func described(t testing.TB) *registry.Instance {
 func records(t testing.TB) []registry.Record {
 	i := described(t)
 	ended := &registry.Instance{Key: i.Key, Incarnation: i.Incarnation, Sequence: i.Sequence, Revival: i.Revival}
-	return []registry.Record{{Instance: i}, {Instance: ended, Ended: registry.Lapsed}, {Instance: ended, Ended: registry.Departed}}
+	away := *i
+	away.Network = "east"
+	ordered := &registry.Instance{Key: away.Key, Reason: "new disk", Sequence: 3}
+	return []registry.Record{
+		{Instance: i}, {Instance: ended, Ended: registry.Lapsed}, {Instance: ended, Ended: registry.Departed}, {Instance: &away},
+		{Instance: ordered, Order: true}, {Instance: &registry.Instance{Key: i.Key, Sequence: 4}, Order: true, Ended: registry.Lapsed},
+	}
 }
 
 func TestRecordsAreEncoded(t *testing.T) {
@@ -114,6 +120,26 @@ func TestRefusedEntries(t *testing.T) {
 	}
 }
 
+func TestRefusedOrders(t *testing.T) {
+	for name, spoil := range map[string]func(*Entry){
+		"no version":        func(e *Entry) { e.Value = []byte(`{"reason":"new disk"}`) },
+		"another version":   func(e *Entry) { e.Value = []byte(`{"reason":"new disk","version":4}`) },
+		"taken back":        func(e *Entry) { e.Value = []byte(`{"version":3,"takenBack":true}`) },
+		"an unprintable":    func(e *Entry) { e.Value = []byte(`{"reason":"\u001b","version":3}`) },
+		"the instance's":    func(e *Entry) { e.Key = strings.TrimPrefix(e.Key, orderPrefix) },
+		"no network's name": func(e *Entry) { e.Key = strings.Replace(e.Key, " east ", " East ", 1) },
+	} {
+		entry, err := encode(records(t)[4])
+		if err != nil {
+			t.Fatal(err)
+		}
+		spoil(&entry)
+		if r, err := decode(entry); err == nil {
+			t.Errorf("%s: taken as %+v", name, r.Instance)
+		}
+	}
+}
+
 // FuzzDecode decodes anything. What is taken must be valid and must encode to an entry that says the same.
 func FuzzDecode(f *testing.F) {
 	for _, r := range records(f) {
@@ -130,7 +156,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if found := first.Instance.Problems(); first.Ended == registry.Present && len(found) > 0 {
+		if found := first.Instance.Problems(); first.Ended == registry.Present && !first.Order && len(found) > 0 {
 			t.Errorf("taken with problems: %v", found)
 		}
 		again, err := encode(first)
@@ -160,7 +186,10 @@ func FuzzRenewals(f *testing.F) {
 func TestRenewalsAreEncoded(t *testing.T) {
 	i := described(t)
 	var want []registry.Renewal
-	for range renewalsPerEntry {
+	away := i.Key
+	away.Network = "east"
+	want = append(want, registry.Renewal{Key: away, Incarnation: i.Incarnation})
+	for range renewalsPerEntry - 1 {
 		want = append(want, registry.Renewal{Key: i.Key, Incarnation: i.Incarnation})
 	}
 	text := encodeRenewals("a1", want)

@@ -11,7 +11,7 @@ const Shards = 16
 
 // Bounds of what is written to an engine, and believed when it is read.
 const (
-	MaxKey     = 128      // bytes of an entry's key
+	MaxKey     = 192      // bytes of an entry's key
 	MaxValue   = 64 << 10 // bytes of an entry's value
 	MaxEntries = 256      // entries in one Write or Forget
 	MaxRenewal = 64 << 10 // bytes of one entry in the log of renewals

@@ -139,7 +139,7 @@ func (s *Sharer) compareShard(ctx context.Context, shard int) error {
 	}
 	var later []registry.Record
 	for _, r := range s.registry.Records(shard, Shards) {
-		rank, found := theirs[keyOf(r.Instance.Key)]
+		rank, found := theirs[entryKey(r)]
 		if !found && r.Ended == registry.Present || found && laterVersion(r.VersionRank(), rank) {
 			later = append(later, r)
 		}
