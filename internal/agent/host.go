@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/doyen-mesh/doyen/internal/agent/secrets"
 	"github.com/doyen-mesh/doyen/internal/agent/servers"
 	"github.com/doyen-mesh/doyen/internal/agent/state"
 	"github.com/doyen-mesh/doyen/internal/agent/status"
@@ -42,7 +43,8 @@ type host struct {
 	xds    *grpc.ClientConn
 	relay  *relay.Relay // nil without a folder
 
-	sockets [2]net.Listener // of relay and status; nil without a folder
+	secrets *secrets.Secrets // nil without a folder
+	sockets [2]net.Listener  // of relay and status; nil without a folder
 
 	mu     sync.Mutex
 	status status.Agent // but for the relay's clients
@@ -89,7 +91,10 @@ func (h *host) openFolder(name string) (err error) {
 			return err
 		}
 	}
-	h.relay = relay.New(relay.Options{Servers: h.xds, Folder: h.folder.Copies(), PushVirtualHosts: true, Log: h.Log})
+	h.relay = relay.New(relay.Options{
+		Servers: h.xds, Folder: h.folder.Copies(), PushVirtualHosts: true, NamesFiles: secrets.NamesFiles, Log: h.Log,
+	})
+	h.secrets = secrets.New(h.relay, h.Log)
 	return nil
 }
 
@@ -124,6 +129,7 @@ func (h *host) parts() parts {
 	}
 	return parts{
 		{name: "relay", run: func(ctx context.Context) error { return h.relay.Run(ctx, h.sockets[0]) }},
+		{name: "secrets", run: h.secrets.Run},
 		{name: "status", run: func(ctx context.Context) error { return status.Serve(ctx, h.sockets[1], h.now) }},
 	}
 }
@@ -173,7 +179,7 @@ func (h *host) now() status.Agent {
 	a := h.status
 	h.mu.Unlock()
 	if h.relay != nil {
-		a.Clients = h.relay.Status()
+		a.Clients, a.Secrets = h.relay.Status(), h.secrets.Status()
 	}
 	return a
 }

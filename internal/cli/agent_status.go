@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/doyen-mesh/doyen/internal/agent/secrets"
 	"github.com/doyen-mesh/doyen/internal/agent/state"
 	"github.com/doyen-mesh/doyen/internal/agent/status"
 	"github.com/doyen-mesh/doyen/internal/relay"
@@ -135,6 +136,26 @@ func (p *page) agent(a agentShown, now time.Time) {
 	}
 	for _, c := range a.Clients {
 		p.client(c, now)
+	}
+	for _, one := range a.Secrets {
+		p.secret(one, now)
+	}
+}
+
+// secret adds one certificate that an agent reads from files.
+func (p *page) secret(s secrets.Status, now time.Time) {
+	state := "not used"
+	switch {
+	case s.Used && s.Expires.IsZero():
+		state = "used"
+	case s.Used && now.After(s.Expires):
+		state = fmt.Sprintf("used although it expired %s ago", span(now.Sub(s.Expires)))
+	case s.Used:
+		state = fmt.Sprintf("used, expires in %s", span(s.Expires.Sub(now)))
+	}
+	p.add("  secret %s, from %s: %s", s.Name, strings.Join(s.Files, " and "), state)
+	if s.Problem != "" {
+		p.add("    %s", s.Problem)
 	}
 }
 

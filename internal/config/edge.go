@@ -34,9 +34,9 @@ type EdgeListener struct {
 	Origin mesh.Origin `json:"-"`
 }
 
-// EdgeTLS names PEM files on the edge's own host. Their content is never sent to the server, and the edge
-// reads them again when they are replaced. The edge does not watch files that it could not use when it first
-// read them. doyen status shows that it rejected them; correct the files and start the edge again.
+// EdgeTLS names PEM files on the edge's own host. Their content is never sent to the server. doyen edge reads them, and
+// uses new content within a second, also of files that were missing or no good before. While there is nothing to use,
+// the listener closes connections, and doyen status shows why.
 type EdgeTLS struct {
 	// The certificate chain, the edge's own certificate first.
 	Certificate string `json:"certificate" required:"true" format:"file" example:"/etc/doyen/tls/shop.pem"`

@@ -39,7 +39,7 @@ type ExternalTLS struct {
 	// addresses.
 	ServerName string `json:"serverName,omitzero" format:"host" example:"ledger.db.example.com"`
 
-	// A PEM file with the trusted certificate authorities, on the host of the calling proxy. The default is the
-	// authorities that the proxy's operating system trusts.
+	// A PEM file with the trusted certificate authorities, on the host of the calling proxy, which is read as that of an
+	// edge's certificate is. The default is the authorities that the proxy's operating system trusts.
 	CA string `json:"ca,omitzero" format:"file" example:"/etc/doyen/tls/ledger-ca.pem"`
 }

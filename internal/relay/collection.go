@@ -2,6 +2,7 @@ package relay
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/doyen-mesh/doyen/xds"
 	"github.com/doyen-mesh/doyen/xds/client"
@@ -19,6 +20,8 @@ type collection struct {
 
 	complete  bool // accepted holds all that the wildcard matches
 	published bool // the client's streams are answered
+
+	files *files // of secrets, if the relay's clients get the content of files; else nil
 }
 
 // maxDropped bounds what is kept of a type that the client no longer asks for. A program that ends closes its gRPC channels,
@@ -29,6 +32,7 @@ const maxDropped = 1024
 type entry struct {
 	resource *xds.Resource
 	version  string
+	files    bool // the client gets the content of the files that resource names
 }
 
 func newCollection(typeURL string) *collection {
@@ -39,6 +43,9 @@ func newCollection(typeURL string) *collection {
 func (c *collection) versions() map[string]string {
 	v := make(map[string]string, len(c.accepted))
 	for name, e := range c.accepted {
+		if !c.has(e) && c.looked(e) {
+			continue // it is to come again, so that it can be rejected
+		}
 		v[name] = e.version
 	}
 	return v
@@ -88,13 +95,11 @@ func (c *collection) entryOf(r client.Resource) (entry, error) {
 	if err != nil {
 		references = nil // a message that only newer clients know
 	}
-	return entry{
-		xds.NewResource(c.typeURL, r.Name, r.Body.GetValue(), xds.ResourceOptions{References: references, TTL: r.TTL, Aliases: r.Aliases}),
-		r.Version,
-	}, nil
+	resource := xds.NewResource(c.typeURL, r.Name, r.Body.GetValue(), xds.ResourceOptions{References: references, TTL: r.TTL, Aliases: r.Aliases})
+	return entry{resource, r.Version, c.files != nil && c.files.named(resource)}, nil
 }
 
-// change makes the snapshot hold entries.
+// change makes the snapshot hold entries. A secret that names files is left as it is until there is content.
 func (c *collection) change(entries map[string]entry) {
 	var put []*xds.Resource
 	var remove []xds.Ref
@@ -103,7 +108,9 @@ func (c *collection) change(entries map[string]entry) {
 			remove = append(remove, xds.Ref{Type: c.typeURL, Name: name})
 			continue
 		}
-		put = append(put, e.resource)
+		if served := c.served(e); served != nil {
+			put = append(put, served)
+		}
 	}
 	c.snapshot = c.snapshot.With(put, remove)
 }
@@ -112,6 +119,9 @@ func (c *collection) change(entries map[string]entry) {
 func (c *collection) accept() {
 	for name, e := range c.pending {
 		delete(c.dropped, name)
+		if c.files != nil {
+			delete(c.files.refused, name)
+		}
 		if e.resource == nil {
 			delete(c.accepted, name)
 			continue
@@ -128,8 +138,12 @@ func (c *collection) undo() bool {
 	}
 	back := make(map[string]entry, len(c.pending))
 	for name := range c.pending {
-		back[name] = c.accepted[name]
 		delete(c.absent, name)
+		if e := c.accepted[name]; c.has(e) {
+			back[name] = e
+		} else {
+			back[name] = entry{}
+		}
 	}
 	c.pending = nil
 	c.change(back)
@@ -151,6 +165,9 @@ func (c *collection) forget(asked func(name string) bool) bool {
 		if !asked(name) {
 			delete(c.absent, name)
 		}
+	}
+	if c.files != nil {
+		maps.DeleteFunc(c.files.refused, func(name string, _ refusal) bool { return !asked(name) })
 	}
 	c.change(gone)
 	return len(gone) > 0

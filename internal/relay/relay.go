@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,7 +43,10 @@ type Options struct {
 	CopyDelay time.Duration
 	// PushVirtualHosts says that the servers do so, and makes the relay do so (xds.ServerOptions).
 	PushVirtualHosts bool
-	Log              *slog.Logger // nil discards
+	// NamesFiles says which secrets of servers name files on this host. Clients get these only with the content that
+	// Provide gives. nil is none of them: clients read the files themselves.
+	NamesFiles func(*xds.Resource) bool
+	Log        *slog.Logger // nil discards
 }
 
 // Relay serves the xDS clients of one host. Make it with New; Run runs it.
@@ -56,6 +61,7 @@ type Relay struct {
 	ctx      context.Context // of everything that sessions start
 	stop     context.CancelFunc
 	sessions sync.WaitGroup
+	named    notice // there are more secrets that name files
 
 	mu      sync.Mutex
 	clients map[string]*session // by node ID
@@ -100,7 +106,7 @@ func (r *Relay) Run(ctx context.Context, listener net.Listener) error {
 	failed := make(chan error, 1)
 	group.Go(func() { failed <- g.Serve(listener) })
 	saving, stopSaving := context.WithCancel(context.Background())
-	group.Go(func() { r.store.run(saving, r.unsaved) })
+	group.Go(func() { r.store.run(saving, r.all) })
 	var err error
 	select {
 	case <-ctx.Done():
@@ -228,13 +234,9 @@ func (r *Relay) answered(ctx context.Context, id string, u *client.Update) (*xds
 	return nil, nil
 }
 
-// unsaved returns the sessions whose copy on disk is out of date.
-func (r *Relay) unsaved() []*session {
+// all returns the sessions.
+func (r *Relay) all() []*session {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var all []*session
-	for _, c := range r.clients {
-		all = append(all, c)
-	}
-	return all
+	return slices.Collect(maps.Values(r.clients))
 }

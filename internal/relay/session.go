@@ -61,9 +61,17 @@ func (s *session) collection(typeURL string) *collection {
 	c := s.types[typeURL]
 	if c == nil {
 		c = newCollection(typeURL)
-		s.types[typeURL] = c
+		s.add(c)
 	}
 	return c
+}
+
+// add takes in a collection. The caller holds mu.
+func (s *session) add(c *collection) {
+	if named := s.relay.o.NamesFiles; named != nil && c.typeURL == xds.SecretType {
+		c.serveFiles(named)
+	}
+	s.types[c.typeURL] = c
 }
 
 // open takes in a stream of the client. The first one opens the stream to a server.
@@ -120,6 +128,9 @@ func (s *session) close(stream uint64) {
 		if c.undo() && c.published {
 			s.publish(typeURL, c)
 		}
+		if c.files != nil {
+			clear(c.files.refused)
+		}
 	}
 }
 
@@ -151,6 +162,9 @@ func (s *session) request(stream uint64, delta bool, r xds.RequestInfo) {
 func (s *session) recall(typeURL string, c *collection) {
 	if c.recall(func(name string) bool { return s.asksFor(typeURL, name) }) && c.published {
 		s.publish(typeURL, c)
+	}
+	if c.files != nil {
+		s.relay.named.tell()
 	}
 }
 
@@ -210,12 +224,15 @@ func (s *session) handle(u *upstream, update *client.Update) {
 	c.complete = c.complete || s.asked[xds.Ref{Type: update.Type, Name: wildcard}] > 0
 	s.publish(update.Type, c)
 	s.relay.notFound(s.id, update.Type, absent)
+	if c.files != nil {
+		s.relay.named.tell()
+	}
 	s.relay.sessions.Go(func() { s.answer(u, update) })
 }
 
 // answer waits until the client has answered everything in an update, and answers the server.
 func (s *session) answer(u *upstream, update *client.Update) {
-	rejection, err := s.relay.answered(u.ctx, s.id, update)
+	rejection, err := s.answered(u.ctx, update)
 	if err != nil {
 		return // the client or the relay went away
 	}
@@ -226,14 +243,16 @@ func (s *session) answer(u *upstream, update *client.Update) {
 	}
 	c := s.types[update.Type]
 	if rejection != nil {
-		c.undo()
+		absent := c.refuse()
 		s.publish(update.Type, c)
+		s.relay.notFound(s.id, update.Type, absent)
 		update.Reject(errors.New(rejection.Message))
 		s.rejected[update.Type] = rejection.Message
 		return
 	}
-	delete(s.rejected, update.Type)
-	c.accept()
+	if c.accept(); c.files == nil || len(c.files.refused) == 0 {
+		delete(s.rejected, update.Type)
+	}
 	update.Accept()
 	s.accepted++
 	s.relay.store.wake()
@@ -276,9 +295,10 @@ func (s *session) restore(from *saved) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.saved = from.time
-	for typeURL, c := range from.types {
-		s.types[typeURL] = c
+	for _, c := range from.types {
+		s.add(c)
 	}
+	s.relay.named.tell()
 	s.holding = time.AfterFunc(s.relay.o.CopyDelay, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -31,9 +31,7 @@ type Client struct {
 
 // Status returns the clients that the relay has served since it started, by node ID.
 func (r *Relay) Status() []Client {
-	r.mu.Lock()
-	sessions := slices.Collect(maps.Values(r.clients))
-	r.mu.Unlock()
+	sessions := r.all()
 	all := make([]Client, 0, len(sessions))
 	for _, s := range sessions {
 		all = append(all, s.status())

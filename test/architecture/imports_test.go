@@ -68,7 +68,8 @@ var allowed = []row{
 	{"internal/agent/lease", []string{"internal/httpapi", "internal/registry", "internal/registry/api", "internal/agent/backoff"}, "the lease knows the server only by its API"},
 	{"internal/agent/servers", nil, "any server will do, whatever it is asked"},
 	{"internal/agent/state", []string{"internal/admin/api", "internal/atomicfile", "internal/datafolder"}, "a file, whoever reads it"},
-	{"internal/agent/status", []string{"internal/relay"}, "what an agent says of itself"},
+	{"internal/agent/secrets", []string{"internal/relay", "xds"}, "files on a host become content of secrets, whoever names them"},
+	{"internal/agent/status", []string{"internal/agent/secrets", "internal/relay"}, "what an agent says of itself"},
 	{"internal/agent/supervisor", []string{"internal/printable", "internal/process", "internal/envoy/bootstrap", "internal/agent/backoff", "internal/agent/health"}, "programs run without a server"},
 	{"internal/agent", []string{
 		"internal/agent/...", "internal/mesh", "internal/relay", "internal/process", "internal/atomicfile", "internal/httpapi", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/...", "internal/envoy/bootstrap",

@@ -17,6 +17,7 @@ import (
 
 // certificate is a self-signed certificate for DNS names, with its key.
 type certificate struct {
+	serial           int64
 	pair             tls.Certificate
 	chainPEM, keyPEM []byte
 }
@@ -42,6 +43,7 @@ func newCertificate(t *testing.T, serial int64, names ...string) certificate {
 		t.Fatal(err)
 	}
 	c := certificate{
+		serial:   serial,
 		chainPEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: chain}),
 		keyPEM:   pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}),
 	}

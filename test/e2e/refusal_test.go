@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/test/machine"
@@ -77,34 +78,31 @@ func (m *mesh) statusSays(texts ...string) {
 	}
 }
 
-// TestRefusedCertificate gives an edge files that contain no certificate: the edge rejects them, status says so, and
-// its other listener continues. Both corrections are tried: the document names good files, or the files are corrected
-// and the edge is started again.
+// TestRefusedCertificate gives an edge files that are missing or contain no certificate: status says so, with the line,
+// and the edge's other listener serves. As soon as the files are good, so does the listener with TLS. A document that
+// names other files, which are missing, changes nothing.
 func TestRefusedCertificate(t *testing.T) {
 	for _, c := range []struct{ name, content, says string }{
-		{"no file", "", "shop.pem"},
-		{"no certificate", "nonsense", "certificate chain"},
+		{"no file", "", "shop.pem: no such file or directory"},
+		{"no certificate", "nonsense", "shop.pem: it has no certificate in PEM form"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			bad, good := t.TempDir(), t.TempDir()
-			newCertificate(t, 1, "shop.example.com").write(t, good)
+			folder, missing := t.TempDir(), t.TempDir()
 			if c.content != "" {
-				replace(t, filepath.Join(bad, "shop.pem"), []byte(c.content))
-				replace(t, filepath.Join(bad, "shop.key"), []byte(c.content))
+				replace(t, filepath.Join(folder, "shop.pem"), []byte(c.content))
+				replace(t, filepath.Join(folder, "shop.key"), []byte(c.content))
 			}
-			m := newMesh(t, map[string]string{"users.yaml": loneService, "edge.yaml": tlsEdge(bad)})
+			m := newMesh(t, map[string]string{"users.yaml": loneService, "edge.yaml": tlsEdge(folder)})
 			m.startInstance("users", "users-1", options{})
 			edge := m.launchEdge("public", "http", "https")
-			edge.provokes()
-			edge.listens(t, "http")
-			answers(t, edge.url, "any.example.com", "users-1")
+			serves(t, "the edge's other listener", func() string { return reasonOf(ask(newClient(t), edge.url, "any.example.com")) })
 			refused := m.refusal("edge/public/", "secrets")
 			if !strings.Contains(refused.Message, c.says) || len(refused.Origins) != 1 || !strings.HasPrefix(refused.Origins[0], "edge.yaml:7:") {
 				t.Errorf("the refusal is %+v: want %q and edge.yaml:7", refused, c.says)
 			}
 			m.statusSays("it rejected a change of its secrets", "edge.yaml:7:", c.says, "2 connected, 1 in sync")
-
+			m.says(t, "edge-public", "secret edge/https", "not used", c.says)
 			eventually(t, "the edge's log says so too", func() string {
 				log := edge.output.String()
 				if !strings.Contains(log, "edge serves, but not all") || !strings.Contains(log, "listener https was refused: ") || !strings.Contains(log, c.says) {
@@ -116,18 +114,38 @@ func TestRefusedCertificate(t *testing.T) {
 				return ""
 			})
 
-			newCertificate(t, 2, "shop.example.com").write(t, bad)
-			again := m.launchEdge("public", "http", "https")
-			again.listens(t, "https")
-			var first atomic.Int64
-			askAgain := newTLSClient(t, "h2", &first)
-			eventually(t, "TLS is answered", func() string { return reason(askAgain(fmt.Sprintf("https://127.0.0.1:%d/", again.ports["https"]))) })
-
-			m.write("edge.yaml", tlsEdge(good))
+			newCertificate(t, 2, "shop.example.com").write(t, folder)
+			written := time.Now()
 			var serial atomic.Int64
-			ask := newTLSClient(t, "h2", &serial)
-			eventually(t, "TLS is answered", func() string { return reason(ask(fmt.Sprintf("https://127.0.0.1:%d/", edge.ports["https"]))) })
+			askTLS := newTLSClient(t, "h2", &serial)
+			url := fmt.Sprintf("https://127.0.0.1:%d/", edge.ports["https"])
+			eventually(t, "TLS is answered", func() string { return reason(askTLS(url)) })
+			if took := time.Since(written); took > certificateLimit {
+				t.Errorf("the certificate is used after %v: want at most %v", took, certificateLimit)
+			}
 			m.inSync()
+
+			m.write("edge.yaml", tlsEdge(missing))
+			if refused := m.refusal("edge/public/", "secrets"); !strings.Contains(refused.Message, missing) {
+				t.Errorf("the refusal is %+v: want a file in %s", refused, missing)
+			}
+			newCertificate(t, 3, "shop.example.com").write(t, folder)
+			eventually(t, "the files that are there are used", func() string {
+				err := askTLS(url)
+				if got := serial.Load(); err == nil && got != 3 {
+					return fmt.Sprintf("the certificate is number %d", got)
+				}
+				return reason(err)
+			})
+			newCertificate(t, 4, "shop.example.com").write(t, missing)
+			m.inSync()
+			eventually(t, "the other files are used", func() string {
+				err := askTLS(url)
+				if got := serial.Load(); err == nil && got != 4 {
+					return fmt.Sprintf("the certificate is number %d", got)
+				}
+				return reason(err)
+			})
 		})
 	}
 }

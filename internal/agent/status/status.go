@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/agent/secrets"
 	"github.com/doyen-mesh/doyen/internal/relay"
 )
 
@@ -33,6 +34,8 @@ type Agent struct {
 	// Problems are what is wrong with the state folder.
 	Problems []string       `json:"problems,omitempty"`
 	Clients  []relay.Client `json:"clients"` // that the agent serves
+	// Secrets are the certificates that the agent reads from files for its clients, by name.
+	Secrets []secrets.Status `json:"secrets,omitempty"`
 }
 
 // timeout bounds one question, and maxAnswer what is read of its answer, in bytes.
