@@ -69,11 +69,15 @@ func health(s *config.Service) *api.Health {
 	if h == nil {
 		return nil
 	}
-	return &api.Health{
+	shown := &api.Health{
 		Host: cmp.Or(h.Host, s.Name),
 		HTTP: h.HTTP, GRPC: h.GRPC, TCP: h.TCP, Port: string(h.Port),
-		Interval: time.Duration(h.Interval).String(), Timeout: time.Duration(h.Timeout).String(),
+		Timeout: time.Duration(h.Timeout).String(),
 	}
+	if h.Interval != 0 {
+		shown.Interval = time.Duration(h.Interval).String()
+	}
+	return shown
 }
 
 func call(docs *config.Documents, c config.Call) api.Call {

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"reflect"
 	"time"
 
@@ -85,7 +84,7 @@ func (f *follower) apply(ctx context.Context, m *member, service api.Service) er
 	if err != nil {
 		return err
 	}
-	m.health.Replace(p.prober)
+	m.health.Replace(f.instance.prober(p))
 	if !f.instance.Proxyless {
 		for _, address := range p.inbound {
 			for health.AskTCP(ctx, address.String()) != nil {
@@ -111,7 +110,7 @@ func (p *plan) follow(o Options, service api.Service) (*plan, error) {
 		}
 	}
 	next := &plan{node: p.node, app: app, mainPort: mainPort(service)}
-	next.prober = health.NewProber(service.Health, protocolOf(service, healthPort(service)), netip.AddrPortFrom(o.listensOn(), uint16(app[healthPort(service)])).String())
+	next.prober = newProber(o, service, app)
 	ports := app
 	if !o.Proxyless {
 		ports = p.node.Ports.IngressPorts(names)

@@ -262,6 +262,8 @@ func (i *instance) join(service api.Service) error {
 	if p.isCalled() {
 		m.lease = lease.New(m.registry, p.instance, i.Log)
 		needed = append(needed, health.ApplicationHealthy)
+	} else if i.HealthCommand != "" {
+		i.Log.Warn("the health command is not used, because the service has no ports and so is not registered")
 	}
 	if !i.Proxyless {
 		needed = append(needed, health.EnvoyReady)
@@ -272,7 +274,7 @@ func (i *instance) join(service api.Service) error {
 		}
 		i.host.note(func(s *status.Agent) { s.State, s.Reason = string(state), reason })
 	}, needed...)
-	m.health = health.NewCheck(p.prober, func(err error) { m.conditions.Set(health.ApplicationHealthy, err) })
+	m.health = health.NewCheck(i.prober(p), func(err error) { m.conditions.Set(health.ApplicationHealthy, err) })
 	if !i.Proxyless {
 		if m.envoy, err = i.newEnvoy(m); err != nil {
 			return err
@@ -364,6 +366,17 @@ func (i *instance) mayStart(ctx context.Context) bool {
 		return false
 	}
 	return true
+}
+
+// prober checks the application as its manifest says, or with the command of the agent's own command line.
+func (i *instance) prober(p *plan) health.Prober {
+	if i.HealthCommand == "" {
+		return p.prober
+	}
+	return p.prober.WithCommand(i.HealthCommand, i.HealthCommandTimeout, func() ([]string, error) {
+		env, err := i.environment()
+		return append(inherited(), env...), err
+	})
 }
 
 // checkHealth asks the application for its health.

@@ -302,6 +302,31 @@ func TestManifestIsFollowed(t *testing.T) {
 	r.wait(0)
 }
 
+// TestHealthCommand checks the application with a command, which sees the application's variables, instead of the
+// manifest's check, and registers what it prints.
+func TestHealthCommand(t *testing.T) {
+	m := newTestMesh(t, strings.Replace(usersManifest, "/healthz", "/nowhere", 1))
+	m.start()
+	sick := filepath.Join(t.TempDir(), "sick")
+	o := m.options("web")
+	o.HealthCommand = fmt.Sprintf(`test ! -e %s || { echo "no disk for $DOYEN_SERVICE"; exit 3; }`, sick)
+	r := m.run(o)
+	m.healthy()
+	if err := os.WriteFile(sick, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.becomes(registry.Unhealthy)
+	if got, want := m.instance().Reason, "not application healthy: health command exited with status 3: no disk for users"; got != want {
+		t.Errorf("reason %q, want %q", got, want)
+	}
+	if err := os.Remove(sick); err != nil {
+		t.Fatal(err)
+	}
+	m.healthy()
+	r.end()
+	r.wait(0)
+}
+
 // TestTranslatedAddress: callers reach the instance at an address that this machine does not have.
 func TestTranslatedAddress(t *testing.T) {
 	m := newTestMesh(t, usersManifest)

@@ -19,10 +19,11 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// What commands take for DrainTimeout and StopTimeout when nobody says otherwise.
+// What commands take for these times when nobody says otherwise.
 const (
-	DefaultDrainTimeout = 30 * time.Second
-	DefaultStopTimeout  = 10 * time.Second
+	DefaultDrainTimeout         = 30 * time.Second
+	DefaultStopTimeout          = 10 * time.Second
+	DefaultHealthCommandTimeout = 5 * time.Second
 )
 
 // Options is what an agent for one instance needs. Service and Command are required.
@@ -50,6 +51,11 @@ type Options struct {
 	Proxyless bool // the application speaks xDS itself (gRPC): no Envoy
 	Proxy     supervisor.EnvoyOptions
 
+	// HealthCommand is a command for sh that checks the application's health in place of the manifest's check; "" is none.
+	// It must come from whoever runs the agent: a server that could choose it could run anything on every host.
+	HealthCommand        string
+	HealthCommandTimeout time.Duration // of one run; 0 is DefaultHealthCommandTimeout
+
 	DrainTimeout time.Duration // for callers to learn of the end and for requests in flight, together; 0 is none
 	StopTimeout  time.Duration // for the application to end when asked to, before it is killed; 0 is none
 
@@ -65,6 +71,7 @@ func (o Options) withDefaults() (Options, error) {
 	if len(o.Command) == 0 {
 		return o, errors.New("no application to run")
 	}
+	o.HealthCommandTimeout = cmp.Or(o.HealthCommandTimeout, DefaultHealthCommandTimeout)
 	return o, nil
 }
 

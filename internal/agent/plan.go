@@ -41,7 +41,7 @@ func newPlan(o Options, service api.Service, chooser *portChooser) (*plan, error
 	}
 	p := &plan{service: service, app: app, mainPort: mainPort(service), callersCheck: callersCheck(service.Health)}
 	if p.isCalled() {
-		p.prober = health.NewProber(service.Health, protocolOf(service, healthPort(service)), netip.AddrPortFrom(o.listensOn(), uint16(app[healthPort(service)])).String())
+		p.prober = newProber(o, service, app)
 	}
 	if o.Proxyless {
 		p.node = mesh.Node{Role: mesh.Proxyless, Service: o.Service, Zone: o.Zone, Network: o.Network}
@@ -85,6 +85,12 @@ func ingressAddress(address netip.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
+// newProber checks the application of an instance of service, which listens at those ports.
+func newProber(o Options, service api.Service, app map[mesh.PortName]int) health.Prober {
+	port := healthPort(service)
+	return health.NewProber(service.Health, protocolOf(service, port), netip.AddrPortFrom(o.listensOn(), uint16(app[port])).String())
+}
+
 // place says where callers reach the instance, given the port of each served port.
 func (p *plan) place(o Options, service api.Service, ports map[mesh.PortName]int) {
 	p.instance = registry.Instance{
@@ -112,12 +118,16 @@ func (p *plan) listensAt() netip.Addr {
 	return loopback
 }
 
-// defaultCallersCheck is the interval of callers' health checks if the manifest has none.
-const defaultCallersCheck = time.Second
+// The interval of callers' health checks if the manifest does not say so. Without any check in the manifest, callers open
+// connections, which do not tell them that the instance is draining: then there is only its responses to wait for.
+const (
+	defaultCallersCheck = 5 * time.Second
+	withoutCheck        = time.Second
+)
 
 func callersCheck(h *api.Health) time.Duration {
 	if h == nil {
-		return defaultCallersCheck
+		return withoutCheck
 	}
 	if d, err := time.ParseDuration(h.Interval); err == nil && d > 0 {
 		return d

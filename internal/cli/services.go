@@ -140,6 +140,9 @@ func portDetails(ports []api.Port) string {
 	return cmp.Or(strings.Join(all, ", "), "-")
 }
 
+// callersInterval is how often callers' proxies check instances if the manifest does not say so.
+const callersInterval = "5s"
+
 func healthCheck(h *api.Health) string {
 	if h == nil {
 		return "a TCP connection to the main port"
@@ -157,7 +160,7 @@ func healthCheck(h *api.Health) string {
 	if h.Port != "" {
 		what += " on port " + h.Port
 	}
-	return fmt.Sprintf("%s every %s, timeout %s", what, h.Interval, h.Timeout)
+	return fmt.Sprintf("%s every %s, timeout %s", what, cmp.Or(h.Interval, callersInterval), h.Timeout)
 }
 
 func callName(c api.Call) string {

@@ -9,24 +9,20 @@ import (
 	"github.com/doyen-mesh/doyen/internal/ir"
 )
 
-// The health check of a service whose manifest has none: a TCP connection, with the defaults of manifests for
-// interval and timeout.
-const (
-	defaultHealthInterval = 5 * time.Second
-	defaultHealthTimeout  = time.Second
-)
+// defaultHealthTimeout is the timeout of the health check of a service whose manifest has none, as in manifests.
+const defaultHealthTimeout = time.Second
 
 // health returns how callers of a service's i-th port check its health. If the manifest says nothing, they check
 // whether they can connect. Otherwise a killed instance would be tried again each time that its ejection ends, until
 // its lease ends.
 func health(s *config.Service, i int) *ir.Health {
 	if s.Health == nil {
-		return &ir.Health{TCP: true, Interval: defaultHealthInterval, Timeout: defaultHealthTimeout}
+		return &ir.Health{TCP: true, Interval: config.DefaultHealthInterval, Timeout: defaultHealthTimeout}
 	}
 	asked := s.Ports[healthPort(s)]
 	h := &ir.Health{
 		HTTP: s.Health.HTTP, GRPC: s.Health.GRPC, TCP: s.Health.TCP,
-		Interval: time.Duration(s.Health.Interval), Timeout: time.Duration(s.Health.Timeout),
+		Interval: time.Duration(s.Health.CallersInterval()), Timeout: time.Duration(s.Health.Timeout),
 	}
 	switch {
 	case h.HTTP != "":

@@ -59,8 +59,9 @@ type Health struct {
 	// The name of the port to check. The default is the main port.
 	Port mesh.PortName `json:"port,omitzero" format:"port" example:"admin"`
 
-	// The time from one check to the next.
-	Interval Duration `json:"interval" range:"100ms-5m" default:"5s" example:"10s"`
+	// The time from one check to the next. The default is 5s for the proxies of callers, and 15s for the agent
+	// beside the instance, which checks again sooner after a check has failed.
+	Interval Duration `json:"interval,omitzero" range:"100ms-5m" example:"10s"`
 
 	// How long an answer may take, at most the interval. The default is 1s, or the interval if that is shorter.
 	Timeout Duration `json:"timeout" range:"10ms-1m" example:"500ms"`

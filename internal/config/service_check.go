@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -37,8 +38,16 @@ func (p *Port) Complete() {
 // Complete gives a check without a timeout the usual one, or less where checks come faster.
 func (h *Health) Complete() {
 	if h.Timeout == 0 {
-		h.Timeout = min(Duration(time.Second), h.Interval)
+		h.Timeout = min(Duration(time.Second), h.CallersInterval())
 	}
+}
+
+// DefaultHealthInterval is how often the proxies of callers check an instance if its manifest does not say so.
+const DefaultHealthInterval = 5 * time.Second
+
+// CallersInterval is how often the proxies of callers check an instance.
+func (h *Health) CallersInterval() Duration {
+	return cmp.Or(h.Interval, Duration(DefaultHealthInterval))
 }
 
 func (s *Service) check(c *checker) {
@@ -96,8 +105,8 @@ func (s *Service) checkHealth(c *checker) {
 	if ways != 1 && !c.broken[s] {
 		c.report("health", &yamldoc.Problem{Message: fmt.Sprintf("health has %d ways to ask", ways), Expected: "exactly one of http, grpc and tcp"})
 	}
-	if h.Timeout > h.Interval && h.Interval != 0 {
-		c.report("health.timeout", &yamldoc.Problem{Message: fmt.Sprintf("timeout %s is longer than the interval of %s", h.Timeout, h.Interval), Expected: fmt.Sprintf("at most %s", h.Interval)})
+	if interval := h.CallersInterval(); h.Timeout > interval {
+		c.report("health.timeout", &yamldoc.Problem{Message: fmt.Sprintf("timeout %s is longer than the interval of %s", h.Timeout, interval), Expected: fmt.Sprintf("at most %s", interval)})
 	}
 	if h.TCP && h.Host != "" {
 		c.report("health.host", &yamldoc.Problem{Message: "a tcp check names no host", Hint: "leave host out, or ask by http or grpc"})

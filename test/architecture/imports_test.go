@@ -64,7 +64,7 @@ var allowed = []row{
 	{"internal/process", nil, "a program that runs knows nothing of meshes"},
 	{"internal/relay", []string{"xds", "xds/client", "xds/envoyrefs", "internal/atomicfile"}, "it passes on configuration and knows nothing of meshes"},
 	{"internal/agent/backoff", nil, "pauses between attempts, whatever is attempted"},
-	{"internal/agent/health", []string{"internal/mesh", "internal/printable", "internal/admin/api", "internal/registry", "internal/agent/backoff"}, "health checks know neither Envoy nor the server"},
+	{"internal/agent/health", []string{"internal/mesh", "internal/printable", "internal/process", "internal/admin/api", "internal/registry", "internal/agent/backoff"}, "health checks know neither Envoy nor the server"},
 	{"internal/agent/lease", []string{"internal/httpapi", "internal/registry", "internal/registry/api", "internal/agent/backoff"}, "the lease knows the server only by its API"},
 	{"internal/agent/servers", nil, "any server will do, whatever it is asked"},
 	{"internal/agent/state", []string{"internal/admin/api", "internal/atomicfile", "internal/datafolder"}, "a file, whoever reads it"},

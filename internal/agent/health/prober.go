@@ -17,18 +17,18 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// How often the application is checked if its manifest has no health check.
+// How often a healthy application is checked, and how long it may take to answer, unless its manifest says so.
 const (
-	defaultProbeInterval = 5 * time.Second
+	defaultProbeInterval = 15 * time.Second
 	defaultProbeTimeout  = 2 * time.Second
 )
 
-// eagerProbe is the check interval for an application that is not healthy.
+// eagerProbe is the check interval after a failed check, and for an application that is not healthy.
 const eagerProbe = 200 * time.Millisecond
 
 // unwellAfter is the number of failures in a row after which the application is unhealthy. A single failure may
 // be an accident.
-const unwellAfter = 2
+const unwellAfter = 3
 
 // How long something may be unwell from the start before that is told, and how long the same reason stays told
 // before another one is: it may need some time to start, and reasons may differ each time.
@@ -40,8 +40,8 @@ const (
 // Prober repeatedly checks the health of something on this machine.
 type Prober struct {
 	Ask      func(ctx context.Context) error // one probe; the error says what is wrong
-	Eager    time.Duration                   // how often while it is not well: it may be any moment
-	Interval time.Duration                   // how often while it is
+	Eager    time.Duration                   // how often while it is not well, and after a failure until that is decided
+	Interval time.Duration                   // how often while it is well
 	Timeout  time.Duration                   // of one probe
 }
 
@@ -94,17 +94,14 @@ func (p Prober) Run(ctx context.Context, tell func(error)) {
 				told, nextTold = err.Error(), time.Now().Add(nextFailureTold)
 			}
 		}
-		if !backoff.Sleep(ctx, p.pause(well)) {
+		pause := p.Interval
+		if !well || failures > 0 {
+			pause = min(p.Eager, p.Interval)
+		}
+		if !backoff.Sleep(ctx, pause) {
 			return
 		}
 	}
-}
-
-func (p Prober) pause(well bool) time.Duration {
-	if well {
-		return p.Interval
-	}
-	return min(p.Eager, p.Interval)
 }
 
 func (p Prober) Once(ctx context.Context) error {
