@@ -1,7 +1,9 @@
 package source
 
 import (
+	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -75,9 +77,60 @@ func TestRestartWithRefusedCopy(t *testing.T) {
 	}
 }
 
+// A copy that was written by the release before the format changed is read, with all that it says, and the next save
+// replaces it.
+func TestRestartWithCopyOfFormerFormat(t *testing.T) {
+	f := newFolder(t, "a", "b", "c")
+	_, err := Open(f.options())
+	f.check(err)
+	last, err := (&store{dir: f.state}).load()
+	f.check(err)
+	last.peaks[0] = []peak{{9, last.at}}
+	f.write("b.yaml", "kind: [")
+	f.check(os.WriteFile(stateFile(f.state), formerCopy(t, last), 0o600))
+
+	former, err := (&store{dir: f.state}).load()
+	f.check(err)
+	if got, want := contents(former), contents(last); got != want {
+		t.Errorf("the former copy has\n%s\nwant\n%s", got, want)
+	}
+	source, err := Open(f.options())
+	f.check(err)
+	expect(t, source, "a b c")
+	f.service("b")
+	f.service("d")
+	source, err = Open(f.options())
+	f.check(err)
+	expect(t, source, "a b c d")
+	text, err := os.ReadFile(stateFile(f.state))
+	f.check(err)
+	if !strings.HasPrefix(string(text), `{"format":2,`) {
+		t.Errorf("the copy is still %.20s", text)
+	}
+}
+
+// formerCopy returns a copy as it was written before changes were appended to it: one object, with all names.
+func formerCopy(t *testing.T, a *accepted) []byte {
+	t.Helper()
+	files := map[string][]byte{}
+	for name, text := range a.files.All() {
+		files[name] = []byte(text)
+	}
+	list := func(n nameSet) []string { return slices.Sorted(n.Keys()) }
+	text, err := json.Marshal(map[string]any{
+		"format": 1, "accepted": a.at, "revision": a.revision, "peaks": a.peaks, "files": files,
+		"names": map[string]any{"services": list(a.names[0]), "edges": list(a.names[1]), "externals": list(a.names[2])},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 func TestStoredCopyThatIsNone(t *testing.T) {
 	for name, text := range map[string]string{
 		"cut off": `{"format":2,`, "later format": `{"format":3}`, "a broken record before another": "{\"format\":2}\n{\n{\"format\":2}\n",
+		"a whole copy after a change": "{\"format\":2}\n{\"format\":1}\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFolder(t, "a")

@@ -24,34 +24,55 @@ type accepted struct {
 	files    config.Texts
 }
 
-// storeFormat is the version of the file; another is refused rather than misread.
-const storeFormat = 2
+const (
+	// storeFormat is the version of the file that is written. A file of a later version is refused.
+	storeFormat = 2
+	// wholeFormat is the version in which the file is a single record, with all names in Names. It is still read, and
+	// replaced at the next save.
+	wholeFormat = 1
+)
 
-// record is one line of the file: how the accepted folder differs from that of the lines before. The names are kept
-// beside the files so that they are known even where a later release reads the documents otherwise.
+// record is one line of the file: how the accepted folder differs from that of the lines before. The names of documents
+// are stored beside the files because a later release may refuse the documents, and still has to know what there was.
 type record struct {
 	Format   int                 `json:"format"`
 	Accepted time.Time           `json:"accepted"`
 	Revision mesh.Revision       `json:"revision"`
 	Peaks    peaks               `json:"peaks"`
+	Names    map[string][]string `json:"names,omitempty"`   // only in wholeFormat: all names, by "services", "edges", "externals"
 	Added    map[string][]string `json:"added,omitempty"`   // names by kind
 	Removed  map[string][]string `json:"removed,omitempty"` // names by kind
-	Files    map[string]*[]byte  `json:"files"`             // null for one that is gone; the bytes in base64
+	Files    map[string]*[]byte  `json:"files"`             // the bytes in base64; null for a file that was removed
 }
 
-// store keeps the folder that was accepted last in a folder of ours, "" for nowhere. What changed is appended to a file,
-// which is written anew once more was appended than it began with.
+// check refuses a record of an unknown version, and turns one in wholeFormat into the first record of this version.
+func (r *record) check(first bool) error {
+	switch {
+	case r.Format == storeFormat:
+	case r.Format == wholeFormat && first:
+		r.Added = map[string][]string{}
+		for _, kind := range kinds {
+			r.Added[kind] = r.Names[kind+"s"]
+		}
+	default:
+		return fmt.Errorf("format %d, want %d: it was written by another release of doyen; without this file the folder is accepted as it is now", r.Format, storeFormat)
+	}
+	return nil
+}
+
+// store keeps the folder that was accepted last, in a file. Changes are appended to the file. It is rewritten when it
+// is more than twice as long as it was after the last rewrite.
 type store struct {
-	dir   string
-	saved *accepted // nil when nothing may be appended
-	first int       // length of the file when it was written anew
-	size  int       // and now
+	dir   string    // "" for no file
+	saved *accepted // what the file holds; nil if nothing may be appended to it
+	first int       // bytes of the file after the last rewrite
+	size  int       // bytes of the file now
 }
 
-// stateFile is where the accepted documents are kept.
+// stateFile returns the path of the file.
 func stateFile(dir string) string { return filepath.Join(dir, "accepted.json") }
 
-// load returns what was saved last, nil where nothing was. The last record is left out if it was cut off while it was
+// load returns what was saved last, or nil if nothing was. It ignores a last record that was cut off while it was
 // written.
 func (s *store) load() (*accepted, error) {
 	if s.dir == "" {
@@ -74,16 +95,17 @@ func (s *store) load() (*accepted, error) {
 		case err != nil && !first && len(text) == 0:
 			return last, nil
 		case err != nil:
-			return nil, fmt.Errorf("accepted documents: %s: %w; without this file the folder is taken as it is now", stateFile(s.dir), err)
-		case r.Format != storeFormat:
-			return nil, fmt.Errorf("accepted documents: %s: format %d: want %d, or no such file: the folder is then taken as it is now", stateFile(s.dir), r.Format, storeFormat)
+			return nil, fmt.Errorf("accepted documents: %s: %w; without this file the folder is accepted as it is now", stateFile(s.dir), err)
+		}
+		if err := r.check(first); err != nil {
+			return nil, fmt.Errorf("accepted documents: %s: %w", stateFile(s.dir), err)
 		}
 		last = r.after(last)
 	}
 	return last, nil
 }
 
-// after is the folder once r is made of the one before.
+// after returns the folder that results when the changes in r are applied to last.
 func (r *record) after(last *accepted) *accepted {
 	next := &accepted{r.Accepted, r.Revision, last.names, r.Peaks, last.files}
 	for i, kind := range kinds {
@@ -104,7 +126,7 @@ func (r *record) after(last *accepted) *accepted {
 	return next
 }
 
-// since is the record that makes a of last.
+// since returns the record that leads from last to a.
 func (a *accepted) since(last *accepted) *record {
 	r := &record{
 		Format: storeFormat, Accepted: a.at, Revision: a.revision, Peaks: a.peaks,
@@ -128,7 +150,7 @@ func (a *accepted) since(last *accepted) *record {
 	return r
 }
 
-// save makes a what was saved last. After an error it is a or what was saved before.
+// save writes a. After an error, the file holds either a or what was saved before.
 func (s *store) save(a *accepted) error {
 	if s.dir == "" {
 		return nil
@@ -158,7 +180,7 @@ func (s *store) replace(a *accepted) error {
 	return nil
 }
 
-// append fails if the file is not as it was left, too.
+// append writes the changes since the last save. It fails if the length of the file has changed since then.
 func (s *store) append(a *accepted) (err error) {
 	text, err := a.since(s.saved).line()
 	if err != nil {
