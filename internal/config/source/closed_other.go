@@ -2,5 +2,5 @@
 
 package source
 
-// isClosed reports whether the system confirms that no process has a file open for writing. This system cannot.
+// isClosed returns false: this operating system cannot say whether a process has a file open for writing.
 func isClosed(string) bool { return false }

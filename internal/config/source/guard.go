@@ -11,35 +11,36 @@ import (
 	"github.com/doyen-mesh/doyen/internal/persistent"
 )
 
-// guardWindow is how long a removal is remembered. Most of a mesh that goes within it, in one step or in many, is
-// held: a loop that removes files one by one, or a disk that loses them, is no decision of a person.
+// guardWindow is how long a removal is remembered. If most of the mesh would be removed within this time, in one step or
+// in many, the change is held: a script that removes files one by one, or a disk that loses them, is not a decision of a
+// person.
 const guardWindow = time.Hour
 
-// names are what a set of documents describes, by kind.
+// names are the names of documents, by kind.
 type names [len(kinds)]nameSet
 
 type nameSet = persistent.Map[string, struct{}]
 
 var kinds = [...]string{"service", "edge", "external"}
 
-// peak is how many documents of a kind there were until some were removed.
+// peak is the number of documents of a kind before some were removed.
 type peak struct {
 	Count int       `json:"count"`
 	Until time.Time `json:"until"`
 }
 
-// guard judges whether a change removes too much. Immutable.
+// guard decides whether a change removes too much. Immutable.
 type guard struct {
-	documents *config.Documents // that names are of; nil when they are only remembered
-	names     names             // that are in force
+	documents *config.Documents // the documents in force; nil if only their names are known
+	names     names             // of the documents in force
 	peaks     peaks
 }
 
-// peaks are those of each kind within guardWindow, by time: each lower than the one before, so that there are no
-// more than documents were removed.
+// peaks are the peaks of each kind within guardWindow, by time. Each is lower than the one before, so there are at most
+// as many as documents were removed.
 type peaks [len(kinds)][]peak
 
-// namesOf are the names of some documents, at the cost of their difference from those in force.
+// namesOf returns the names of documents. The cost is proportional to their difference from those in force.
 func (g guard) namesOf(documents *config.Documents) names {
 	old, n := g.documents, g.names
 	if old == nil {
@@ -52,7 +53,7 @@ func (g guard) namesOf(documents *config.Documents) names {
 	}
 }
 
-// updated are the names of now, if n are those of old.
+// updated returns the names in now, given the names n in old.
 func updated[K ~string, V comparable](n nameSet, old, now persistent.Map[K, V]) nameSet {
 	for name := range now.Changes(old) {
 		if now.Has(name) {
@@ -64,7 +65,7 @@ func updated[K ~string, V comparable](n nameSet, old, now persistent.Map[K, V]) 
 	return n
 }
 
-// next is the guard once documents are accepted. A person's decision is the new measure.
+// next returns the guard after documents have been accepted. If a person decided that, earlier removals are forgotten.
 func (g guard) next(documents *config.Documents, at time.Time, decided bool) guard {
 	next := guard{documents: documents, names: g.namesOf(documents)}
 	if decided {
@@ -81,8 +82,8 @@ func (g guard) next(documents *config.Documents, at time.Time, decided bool) gua
 	return next
 }
 
-// tooMany says why next removes too much: more than half of the services, the edges or the externals, in this step or
-// with others within the window. "" when it does not.
+// tooMany returns the reason if next removes too much: more than half of the services, edges or externals, in this step
+// or together with earlier ones within the window. Otherwise it returns "".
 func (g guard) tooMany(next names, at time.Time) string {
 	var removed, left []string
 	for i, old := range g.names {
@@ -111,7 +112,7 @@ func (g guard) tooMany(next names, at time.Time) string {
 	}
 }
 
-// removes lists what goes with next.
+// removes lists the documents that next removes, by kind and name.
 func (g guard) removes(next names) (all []string) {
 	for i, old := range g.names {
 		for _, name := range missing(old, next[i]) {
@@ -121,8 +122,8 @@ func (g guard) removes(next names) (all []string) {
 	return all
 }
 
-// renamed says that a service with instances would go while one without comes: most likely it was renamed, and
-// its instances were not. "" when that is not so.
+// renamed returns the reason if next removes a service that has instances and adds one that has none: most likely the
+// service was renamed, and its instances still have the old name. Otherwise it returns "".
 func (g guard) renamed(next names, instances func(mesh.ServiceName) int) string {
 	without := missing(next[0], g.names[0])
 	without = slices.DeleteFunc(without, func(name string) bool { return instances(mesh.ServiceName(name)) > 0 })
@@ -142,7 +143,7 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// missing are the names in old that are not in now, sorted.
+// missing returns the names in old that are not in now, sorted.
 func missing(old, now nameSet) []string {
 	var all []string
 	for name := range now.Changes(old) {

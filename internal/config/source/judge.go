@@ -9,7 +9,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// judge decides what becomes of a folder that has settled.
+// judge parses the content of the folder, and accepts, refuses or holds it.
 func (f *Folder) judge(files config.Texts) {
 	snapshot, problems := f.parser.Parse(files)
 	if problems != nil {
@@ -28,7 +28,7 @@ func (f *Folder) judge(files config.Texts) {
 	f.accept(snapshot, files, false)
 }
 
-// accept puts a snapshot in force, because a person decided so or because nothing speaks against it.
+// accept puts a snapshot in force. decided says that a person has accepted it.
 func (f *Folder) accept(snapshot *config.Snapshot, files config.Texts, decided bool) {
 	now := time.Now()
 	f.guard = f.guard.next(&snapshot.Documents, now, decided)

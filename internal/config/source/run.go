@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// eventPause is for how long hints are collected before they are followed.
+	// eventPause is how long hints are collected before the files are read.
 	eventPause = 5 * time.Millisecond
-	// pollShare bounds what reading the folder without a hint costs: after a look, the time that it took, times
-	// this, passes before the next one.
+	// pollShare limits the cost of polling: after a poll, the next one waits at least this many times as long as the
+	// poll took.
 	pollShare = 250
 )
 
@@ -28,12 +28,12 @@ func (f *Folder) Run(ctx context.Context) error {
 	return f.follow(ctx, h)
 }
 
-// follow is Run with the hints that something may have changed. There are four things that can happen:
-// a hint, the time for a look or for saving, a person lets a change through, and the end.
+// follow is the loop of Run. Four things can happen: a hint arrives, it is time to read or to save, a person accepts a
+// held change, and ctx ends.
 func (f *Folder) follow(ctx context.Context, h *hints) error {
 	defer close(f.stopped)
 	defer f.save()
-	f.poll() // what changed after Open, before anyone watched
+	f.poll() // for changes between Open and the start of the watch
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -64,9 +64,10 @@ func pause(ctx context.Context, length time.Duration) bool {
 	}
 }
 
-// first reads the folder until all of it rests, for a while. What did not change for some time rests already.
+// first reads the folder until no file changes any more, but not for longer than writingPatience. Files that were not
+// modified for some time count as complete at once.
 func (f *Folder) first() {
-	f.settler.batch = 2 * writingPatience // a part of a folder may be another mesh
+	f.settler.batch = 2 * writingPatience // never judge a part of the folder
 	defer func() { f.settler.batch = maxBatch }()
 	f.poll()
 	f.settler.restSinceChange(f.tree)
@@ -82,14 +83,14 @@ func (f *Folder) first() {
 	case f.failed != nil:
 		f.unreadable(f.failed)
 	case !f.settler.begun && len(f.settler.wait) == 0:
-		f.judge(config.Texts{}) // there is no file at all, which is a problem
+		f.judge(config.Texts{}) // a folder without files, which is a problem
 	case len(f.settler.wait) > 0 && f.State().Err == nil:
 		f.unreadable(fmt.Errorf("folder %s: it is still being written", f.Options.Folder))
 	}
 	f.save()
 }
 
-// act does what is due.
+// act does what is due: it saves, polls, or reads the waiting files again.
 func (f *Folder) act() {
 	now := time.Now()
 	if at := f.unsaved.due(); !at.IsZero() && !now.Before(at) {
@@ -103,7 +104,7 @@ func (f *Folder) act() {
 	}
 }
 
-// next is when something is due.
+// next returns when something is due.
 func (f *Folder) next() time.Time {
 	next := f.nextPoll
 	if at := f.unsaved.due(); !at.IsZero() && at.Before(next) {
@@ -115,8 +116,8 @@ func (f *Folder) next() time.Time {
 	return next
 }
 
-// poll reads the whole folder. A failure counts once it happened twice in a row: what is being replaced may be
-// missing for a moment.
+// poll reads the whole folder. An error is reported only if it occurs twice in a row, because a folder that is being
+// replaced may be missing for a moment.
 func (f *Folder) poll() {
 	start := time.Now()
 	waited := len(f.settler.wait)
@@ -133,7 +134,7 @@ func (f *Folder) poll() {
 	f.nextPoll = time.Now().Add(interval)
 }
 
-// lookAt follows hints.
+// lookAt reads the files that hints name, or the whole folder if a hint may concern more than one file.
 func (f *Folder) lookAt(paths map[string]bool, all bool) {
 	if all || f.failed != nil || slices.ContainsFunc(slices.Collect(maps.Keys(paths)), f.mayBeMore) {
 		f.poll()
@@ -146,7 +147,7 @@ func (f *Folder) lookAt(paths map[string]bool, all bool) {
 	}
 }
 
-// mayBeMore reports whether a change at a path may be one of other files: it is a folder or a link, or links may
+// mayBeMore reports whether a change at a path may concern other files: the path is a folder or a link, or a link may
 // lead to it.
 func (f *Folder) mayBeMore(path string) bool {
 	info, err := os.Lstat(filepath.Join(f.Options.Folder, filepath.FromSlash(path)))
@@ -167,8 +168,8 @@ func (f *Folder) look(path string) {
 	}
 }
 
-// lookAgain looks whether the changes that wait are still the same, and where nothing told of them whether there are
-// more by now: what is changed together is judged together.
+// lookAgain reads the waiting files again. If there was no hint for some of them, it reads the whole folder, because
+// more files may have changed by now, and files that are changed together are judged together.
 func (f *Folder) lookAgain() {
 	if f.failed != nil || f.unhinted || len(f.settler.wait) > maxHints {
 		f.poll()
@@ -179,7 +180,7 @@ func (f *Folder) lookAgain() {
 	}
 }
 
-// settle judges what rests, and says what does not.
+// settle judges the complete changes, and reports files that keep changing.
 func (f *Folder) settle() {
 	if f.failed != nil {
 		return

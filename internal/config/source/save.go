@@ -2,20 +2,20 @@ package source
 
 import "time"
 
-// How often accepted documents are written to disk: a burst of edits is written once. What a crash in between
-// loses is warmth; the folder itself has the documents.
+// How often accepted documents are written to disk. A burst of edits is written once. After a crash in between, the
+// server starts with an older copy and reads the newer documents from the folder.
 const (
 	saveDelay = 200 * time.Millisecond
 	saveRetry = 5 * time.Second
-	saveShare = 20 // after saving, the time that it took, times this, passes before the next one
+	saveShare = 20 // after a save, the next one waits this many times as long as the save took
 )
 
-// unsaved is what was accepted and is not on disk.
+// unsaved is what has been accepted and is not on disk yet.
 type unsaved struct {
-	accepted *accepted // nil when all is on disk
+	accepted *accepted // nil if everything is on disk
 	err      error     // of the last attempt to write
 	at       time.Time // when accepted is to be written
-	earliest time.Time // before which nothing is written
+	earliest time.Time // when something may be written again
 }
 
 func (u *unsaved) put(a *accepted) {
@@ -25,7 +25,7 @@ func (u *unsaved) put(a *accepted) {
 	u.accepted = a
 }
 
-// due is when to save, zero when there is nothing to.
+// due returns when to save, or zero if there is nothing to save.
 func (u *unsaved) due() time.Time {
 	if u.accepted == nil {
 		return time.Time{}
@@ -36,8 +36,8 @@ func (u *unsaved) due() time.Time {
 	return u.at
 }
 
-// save writes what is accepted and not on disk. That it cannot be written does not keep it from being in force: it
-// is reported, and tried again.
+// save writes the accepted documents to disk. If that fails, they stay in force, the state reports the error, and the
+// next save tries again.
 func (f *Folder) save() {
 	u := &f.unsaved
 	if u.accepted == nil {
@@ -48,7 +48,7 @@ func (f *Folder) save() {
 	u.earliest = time.Now().Add(saveShare * time.Since(start))
 	if err != nil {
 		if u.err == nil {
-			f.Log.Error("accepted documents are not kept on disk", "error", err)
+			f.Log.Error("accepted documents cannot be written to disk", "error", err)
 		}
 		u.at = time.Now().Add(saveRetry)
 	} else {

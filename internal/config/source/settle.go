@@ -11,39 +11,39 @@ import (
 	"github.com/doyen-mesh/doyen/internal/config"
 )
 
-// How long changes must rest before they are believed.
+// How long a changed file must stay the same before its change counts as complete.
 const (
-	// closedRest is for a file that the system says nobody has open for writing.
+	// closedRest applies to a file that no process has open for writing, according to the operating system.
 	closedRest = 25 * time.Millisecond
-	// maxBatch is how long a change that rests waits for others that do not, so that files which are
-	// written together are judged together and steady editing starves nobody.
+	// maxBatch is how long a complete change waits for others that are incomplete. So files that are written together
+	// are accepted together, and a file that keeps changing does not hold up the others for longer than this.
 	maxBatch = time.Second
-	// maxVouched is up to how many changed files the system is asked about.
+	// maxVouched limits for how many changed files at a time the operating system is asked.
 	maxVouched = 64
-	// writingPatience is how long a file may go on changing before that is reported.
+	// writingPatience is how long a file may keep changing before that is reported.
 	writingPatience = 2 * time.Second
 )
 
-// pending is a change of one file that is not believed yet.
+// pending is a change of one file that may be incomplete.
 type pending struct {
 	text  string
-	gone  bool      // there is no such file
-	since time.Time // when it was first seen as it is now
+	gone  bool      // the file was removed
+	since time.Time // when the file was first seen with this content
 	first time.Time // when the file was first seen to differ from what was judged
 }
 
-// settler holds changes back until they rest. It decides by content alone, so a file that is changed and
-// changed back is no change.
+// settler withholds changes until they are complete. It compares contents, so a file that is changed and changed back
+// is not a change.
 type settler struct {
 	dir    string
-	rest   time.Duration // how long a change must rest that the system does not vouch for
-	batch  time.Duration // how long a change that rests waits for others that do not
-	judged config.Texts  // what was judged last
-	begun  bool          // something was judged
+	rest   time.Duration // how long a file must stay the same, unless the operating system says that it is closed
+	batch  time.Duration // how long a complete change waits for others that are incomplete
+	judged config.Texts  // the files that were judged last
+	begun  bool          // files have been judged
 	wait   map[string]pending
 }
 
-// note takes what a file holds now; nil when it is gone.
+// note takes the current content of a file; nil if the file was removed.
 func (s *settler) note(name string, now *file) {
 	gone, text := now == nil, ""
 	if !gone {
@@ -65,8 +65,8 @@ func (s *settler) note(name string, now *file) {
 	s.wait[name] = p
 }
 
-// restSinceChange lets what waits rest already if its file did not change for some time. It goes on waiting for
-// others.
+// restSinceChange marks the waiting files complete that have not been modified for some time. They still wait for
+// incomplete ones.
 func (s *settler) restSinceChange(t tree) {
 	for name, p := range s.wait {
 		if f := t.files[name]; f != nil && !f.fresh {
@@ -76,8 +76,8 @@ func (s *settler) restSinceChange(t tree) {
 	}
 }
 
-// due returns when changes may be believed next, zero when none waits: when all rest, or when one has waited
-// for the others for long enough.
+// due returns when changes are to be judged next: when all are complete, or when one has waited long enough for the
+// others. It returns zero if none wait.
 func (s *settler) due() time.Time {
 	var all, one time.Time
 	for name, p := range s.wait {
@@ -95,8 +95,9 @@ func (s *settler) due() time.Time {
 	return all
 }
 
-// restOf is how long a change must rest: shorter for a file that nobody has open for writing and that looks complete,
-// because it ends with a line and changed just once. Who writes a file in several steps may be between two of them.
+// restOf returns how long a file must stay the same. The time is shorter for a file that no process has open for
+// writing, that ends with a newline, and that has changed only once: a program that writes a file in several steps may
+// be between two of them.
 func (s *settler) restOf(name string, p pending) time.Duration {
 	if p.gone || p.since != p.first || !strings.HasSuffix(p.text, "\n") || len(s.wait) > maxVouched || !isClosed(filepath.Join(s.dir, filepath.FromSlash(name))) {
 		return s.rest
@@ -104,8 +105,8 @@ func (s *settler) restOf(name string, p pending) time.Duration {
 	return min(closedRest, s.rest)
 }
 
-// settled returns what the folder holds once the changes that rest are made. It reports false while there is nothing
-// to judge: nothing rests, or others do not and may belong to what does.
+// settled returns the content of the folder with all complete changes. It returns false if there is nothing to judge: no
+// change is complete, or the complete ones still wait for others.
 func (s *settler) settled() (config.Texts, bool) {
 	now := time.Now()
 	resting, longest := []string{}, time.Duration(0)
@@ -126,13 +127,13 @@ func (s *settler) settled() (config.Texts, bool) {
 		delete(s.wait, name)
 	}
 	if len(s.wait) == 0 {
-		s.wait = map[string]pending{} // one that has been large would stay slow
+		s.wait = map[string]pending{} // iterating over a map that was large stays slow
 	}
 	s.begun = true
 	return s.judged, true
 }
 
-// restless says which file goes on changing; nil when none does.
+// restless returns an error that names a file that keeps changing; nil if there is none.
 func (s *settler) restless() error {
 	for _, name := range slices.Sorted(maps.Keys(s.wait)) {
 		if p := s.wait[name]; time.Since(p.first) > writingPatience && time.Since(p.since) < s.rest {

@@ -1,9 +1,8 @@
-// Package source keeps the documents of one folder: it notices when they change, takes a change only
-// when it is complete, valid and not suspiciously destructive, and remembers what it took.
+// Package source follows a folder of documents. It accepts a change when the change is complete and valid and does not
+// remove most of the mesh, and keeps a copy of the accepted documents on disk.
 //
-// Its one invariant: a folder that cannot be read, holds problems, or would remove most of the mesh
-// changes nothing; what was accepted last stays in force, over a restart too. Run owns all state;
-// everybody else reads immutable values.
+// Its one invariant: if the folder cannot be read, has problems, or would remove most of the mesh, the documents that
+// were accepted last stay in force, also over a restart. Run owns all mutable state. Others read immutable values.
 package source
 
 import (
@@ -16,19 +15,19 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// Options say where documents are and what is kept of them.
+// Options configure a Folder.
 type Options struct {
 	Folder string       // the folder of documents
-	State  string       // a folder of our own for what survives a restart; "" keeps nothing
+	State  string       // the folder for the copy of the accepted documents; "" for no copy
 	Log    *slog.Logger // required
-	// Instances returns how many instances a service has now. It is asked about services that a change
-	// removes or adds; nil knows of none.
+	// Instances returns how many instances a service has now. It is called for services that a change removes or
+	// adds. If it is nil, no service has any.
 	Instances func(mesh.ServiceName) int
-	Settle    time.Duration // how long a changed folder must stay as it is to be believed; default 100 ms
-	Poll      time.Duration // how often the folder is read though nothing told of a change; default 5 s
+	Settle    time.Duration // how long a changed file must stay the same before it is parsed; default 100 ms
+	Poll      time.Duration // how often the whole folder is read without a notification; default 5 s
 }
 
-// Folder is a folder of documents as it is accepted.
+// Folder follows a folder of documents.
 type Folder struct {
 	// Fixed after construction.
 	Options
@@ -39,25 +38,24 @@ type Folder struct {
 	state   atomic.Pointer[State]
 
 	// Owned by Run, and before it by Open.
-	tree     tree    // what the folder holds
-	settler  settler // which of its changes are believed
+	tree     tree    // the content of the folder
+	settler  settler // its changes, until they are complete
 	parser   config.Parser
-	guard    guard     // what the accepted folders had
-	failed   error     // of the last look at the folder
-	unhinted bool      // some of what waits was found by reading the whole folder
+	guard    guard     // the names in the accepted documents
+	failed   error     // of the last attempt to read the folder
+	unhinted bool      // some waiting changes were found by reading the whole folder
 	nextPoll time.Time // when the whole folder is read again
-	unsaved  unsaved   // what was accepted and is not on disk
+	unsaved  unsaved   // accepted documents that are not on disk yet
 }
 
-// acceptance asks Run to let a held change through.
+// acceptance asks Run to accept the held change.
 type acceptance struct {
 	revision mesh.Revision
 	done     chan error
 }
 
-// Open returns the folder with what was accepted before the process began, or else with what the
-// folder holds now. It is an error that there is neither, because the folder cannot be read; that the
-// folder has problems is not.
+// Open reads the copy of the accepted documents, if there is one, and then the folder. It returns an error if there is
+// no copy and the folder cannot be read. A folder with problems is not an error; the state says what is wrong.
 func Open(o Options) (*Folder, error) {
 	if o.Settle == 0 {
 		o.Settle = 100 * time.Millisecond
@@ -87,7 +85,7 @@ func Open(o Options) (*Folder, error) {
 	return f, nil
 }
 
-// restore puts in force what was accepted before the process began.
+// restore puts the documents in force that an earlier process accepted.
 func (f *Folder) restore() error {
 	last, err := f.store.load()
 	if err != nil || last == nil {
@@ -105,21 +103,21 @@ func (f *Folder) restore() error {
 	return nil
 }
 
-// Folder is where the documents are.
+// Folder returns the path of the folder of documents.
 func (f *Folder) Folder() string { return f.Options.Folder }
 
-// State is the folder's state now.
+// State returns the current state of the folder.
 func (f *Folder) State() State { return *f.state.Load() }
 
-// Accepted returns the documents in force, nil before there were any, and a channel that closes when
-// others are.
+// Accepted returns the documents in force, or nil if none have been accepted yet, and a channel that closes when other
+// documents are in force.
 func (f *Folder) Accepted() (*config.Snapshot, <-chan struct{}) {
 	s := f.state.Load()
 	return s.Snapshot, s.replaced
 }
 
-// Accept lets the held change of that revision through. It is an error that no such change is held; the
-// folder may have changed since. It waits for Run.
+// Accept accepts the held change with that revision. It returns an error if that change is not held, or not any more
+// because the folder has changed. It waits for Run.
 func (f *Folder) Accept(revision mesh.Revision) error {
 	a := acceptance{revision, make(chan error, 1)}
 	select {

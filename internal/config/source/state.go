@@ -6,27 +6,27 @@ import (
 	"github.com/doyen-mesh/doyen/internal/config"
 )
 
-// State is what a folder is in force, and why what it holds now is not. Immutable.
+// State says which documents are in force, and why the current content of the folder is not, if it is not. Immutable.
 type State struct {
-	Snapshot *config.Snapshot // in force; nil before there was a first valid one
+	Snapshot *config.Snapshot // in force; nil before the first valid one
 	Since    time.Time        // when Snapshot was accepted
 
-	// At most one of these two says why the folder's content is not in force.
+	// At most one of these is set. It says why the content of the folder is not in force.
 	Problems config.Problems
 	Held     *Held
 
-	// Err says why the folder cannot be read, or what was accepted cannot be kept on disk.
+	// Err says why the folder cannot be read, or why the accepted documents cannot be written to disk.
 	Err error
 
-	changed  chan struct{} // closed when the state is another
-	replaced chan struct{} // closed when Snapshot is another
+	changed  chan struct{} // closed when there is a newer state
+	replaced chan struct{} // closed when there is a newer Snapshot
 }
 
-// Held is a valid change that waits for a person, because it would remove most of the mesh.
+// Held is a valid change that waits for a person to accept it, because it would remove most of the mesh.
 type Held struct {
 	Snapshot *config.Snapshot
-	Removes  []string // what would go, by kind and name: "service users"
-	Reason   string   // the bound it goes beyond
+	Removes  []string // the documents that it removes, by kind and name: "service users"
+	Reason   string   // the limit that it exceeds
 	Since    time.Time
 
 	files config.Texts
@@ -36,10 +36,10 @@ func newState() *State {
 	return &State{changed: make(chan struct{}), replaced: make(chan struct{})}
 }
 
-// Changed closes when the state is not this one any more.
+// Changed returns a channel that closes when there is a newer state.
 func (s State) Changed() <-chan struct{} { return s.changed }
 
-// inForce names what is in force, for the log.
+// inForce returns the revision in force, for the log.
 func (s State) inForce() string {
 	if s.Snapshot == nil {
 		return "nothing"
@@ -47,7 +47,7 @@ func (s State) inForce() string {
 	return string(s.Snapshot.Revision)
 }
 
-// update publishes a state that differs from the present one by change, unless it does not differ.
+// update applies change to the current state and publishes the result if it is different.
 func (f *Folder) update(change func(*State)) {
 	old := f.state.Load()
 	next := *old
@@ -66,8 +66,8 @@ func (f *Folder) update(change func(*State)) {
 	}
 }
 
-// equal compares what a reader would see. Problems are compared by length and identity of their first:
-// each judgement makes new ones.
+// equal compares what readers see. Problems are compared by their number and the identity of the first one, because each
+// parse creates new ones.
 func (s *State) equal(o *State) bool {
 	sameProblems := len(s.Problems) == len(o.Problems) && (len(s.Problems) == 0 || &s.Problems[0] == &o.Problems[0])
 	return s.Snapshot == o.Snapshot && s.Held == o.Held && sameProblems && text(s.Err) == text(o.Err)

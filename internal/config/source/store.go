@@ -15,7 +15,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// accepted is a folder that was accepted. Immutable.
+// accepted is the content of a folder that was accepted. Immutable.
 type accepted struct {
 	at       time.Time
 	revision mesh.Revision

@@ -10,28 +10,28 @@ import (
 	"github.com/doyen-mesh/doyen/internal/config"
 )
 
-// clockGrain is the coarsest time of change that file systems keep. A file that was read sooner after its
-// last change than that may have changed again without showing it.
+// clockGrain is the coarsest resolution of modification times in file systems. A file that was read within this time of
+// its modification may have been modified again with the same modification time.
 const clockGrain = 2 * time.Second
 
-// tree is what a folder holds as it was last read. It reads a file again only if its size, time of change or
-// identity differ, or if it was read within clockGrain of its last change.
+// tree is the content of a folder as it was last read. It reads a file again only if its size, modification time or
+// identity differ, or if it was read within clockGrain of its modification.
 type tree struct {
 	dir     string
 	files   map[string]*file // by path below dir
-	links   int              // how many of files are linked
-	folders map[string]int   // how many of files are below each folder
+	links   int              // number of files that are links
+	folders map[string]int   // number of files below each folder
 }
 
 // file is one file as it was last read. Immutable.
 type file struct {
-	info   fs.FileInfo // nil for one that was read before the process began
+	info   fs.FileInfo // nil if the text is from the copy on disk
 	text   string
-	fresh  bool // it was read within clockGrain of its last change
-	linked bool // a link leads to it
+	fresh  bool // it was read within clockGrain of its modification
+	linked bool // it is a symbolic link
 }
 
-// restore puts into the tree what was read before the process began.
+// restore fills the tree from the copy on disk.
 func (t *tree) restore(files config.Texts) {
 	for name, text := range files.All() {
 		t.set(name, &file{text: text})
@@ -50,7 +50,7 @@ func (t *tree) set(name string, now *file) {
 	}
 }
 
-// count adds n to what is known of the files of a folder, for a file that may be nil.
+// count adds n to the counters that a file, which may be nil, belongs to.
 func (t *tree) count(name string, f *file, n int) {
 	if f == nil {
 		return
@@ -65,8 +65,8 @@ func (t *tree) count(name string, f *file, n int) {
 	}
 }
 
-// scan reads the whole folder and reports each file that is not as it was, with nil for one that is gone. After an
-// error the tree is as it was.
+// scan reads the whole folder and calls changed for each file that changed, with nil for one that was removed. After an
+// error the tree is unchanged.
 func (t *tree) scan(changed func(name string, now *file)) error {
 	next := make(map[string]*file, len(t.files))
 	fsys := os.DirFS(t.dir)
@@ -92,7 +92,7 @@ func (t *tree) scan(changed func(name string, now *file)) error {
 	return nil
 }
 
-// look reads one file and reports it if it is not as it was.
+// look reads one file and calls changed if it changed.
 func (t *tree) look(name string, changed func(name string, now *file)) error {
 	fsys := os.DirFS(t.dir)
 	info, err := config.Stat(fsys, name)
@@ -110,7 +110,7 @@ func (t *tree) look(name string, changed func(name string, now *file)) error {
 	f, err := t.read(fsys, name, info)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil // it went in between, which is told once more
+		return nil // removed in between, for which another hint comes
 	case err != nil:
 		return config.ReadError(t.dir, err)
 	case f != had:
@@ -120,7 +120,7 @@ func (t *tree) look(name string, changed func(name string, now *file)) error {
 	return nil
 }
 
-// read returns the file that was read before if it is still the same.
+// read reads a file, or returns the one that was read before if it is still the same.
 func (t *tree) read(fsys fs.FS, name string, info fs.FileInfo) (*file, error) {
 	had := t.files[name]
 	if had != nil && !had.fresh && sameFile(had.info, info) {
@@ -146,7 +146,7 @@ func sameFile(a, b fs.FileInfo) bool {
 	return a != nil && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && os.SameFile(a, b)
 }
 
-// hasLinks reports whether any file is reached through a link, so that it may change by what happens elsewhere.
+// hasLinks reports whether any file is a symbolic link, so that it may change without a change in the folder.
 func (t *tree) hasLinks() bool { return t.links > 0 }
 
 // hasBelow reports whether there are files below a folder.

@@ -10,17 +10,16 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// hints are what the system told of the folder since somebody looked: the files that may have changed, or that
-// anything may have. They only say where to look sooner: network file systems tell nothing, and queues of events
-// overflow.
+// hints collect notifications from the operating system: which files may have changed, or that any file may have. They
+// only make changes known sooner. Network file systems send no notifications, and the queue of events can overflow.
 type hints struct {
 	mu    sync.Mutex
 	paths map[string]bool // below the folder, with forward slashes
 	all   bool
-	wake  chan struct{} // has a place: there is something to look at
+	wake  chan struct{} // one slot: there are hints
 }
 
-// maxHints is how many files are looked at one by one; more make a look at the whole folder.
+// maxHints is how many files are read one by one. For more, the whole folder is read.
 const maxHints = 256
 
 func newHints() *hints {
@@ -46,11 +45,11 @@ func (h *hints) addAll() {
 func (h *hints) notify() {
 	select {
 	case h.wake <- struct{}{}:
-	default: // it is awake already
+	default: // it is notified already
 	}
 }
 
-// take returns the hints and forgets them.
+// take returns the hints and clears them.
 func (h *hints) take() (paths map[string]bool, all bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -59,18 +58,19 @@ func (h *hints) take() (paths map[string]bool, all bool) {
 	return paths, all
 }
 
-// watch asks the system to tell of changes. Where there is no watching at all, there are no hints.
+// watch subscribes to notifications of changes. If the operating system cannot send any, there are no hints, and the
+// folder is polled.
 func (f *Folder) watch(h *hints) (stop func()) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		f.Log.Info("the system does not tell of changed documents, they are found by reading alone", "error", err, "every", f.Poll)
+		f.Log.Info("the operating system sends no notifications of changed documents; the folder is polled", "error", err, "every", f.Poll)
 		return func() {}
 	}
 	root, err := filepath.Abs(f.Options.Folder)
 	if err != nil {
 		root = filepath.Clean(f.Options.Folder)
 	}
-	_ = w.Add(filepath.Dir(root)) // where a link is replaced that leads to the folder
+	_ = w.Add(filepath.Dir(root)) // the folder may be a link that is replaced
 	addFolders(w, root+string(filepath.Separator))
 	done := make(chan struct{})
 	go func() {
@@ -101,7 +101,7 @@ func relay(w *fsnotify.Watcher, root string, h *hints) {
 	}
 }
 
-// hint says where to look because of one event.
+// hint adds the hints that follow from one event.
 func hint(w *fsnotify.Watcher, event fsnotify.Event, root string, h *hints) {
 	if event.Name == root {
 		addFolders(w, root+string(filepath.Separator))
@@ -110,7 +110,7 @@ func hint(w *fsnotify.Watcher, event fsnotify.Event, root string, h *hints) {
 	}
 	below, found := strings.CutPrefix(event.Name, root+string(filepath.Separator))
 	if !found {
-		return // of the folder around it
+		return // in the parent folder
 	}
 	if info, err := os.Lstat(event.Name); event.Has(fsnotify.Create) && err == nil && info.IsDir() {
 		addFolders(w, event.Name+string(filepath.Separator))
@@ -120,7 +120,8 @@ func hint(w *fsnotify.Watcher, event fsnotify.Event, root string, h *hints) {
 	h.add(filepath.ToSlash(below))
 }
 
-// addFolders watches a folder and its visible subfolders. root ends in a separator, so that a link is followed.
+// addFolders watches a folder and its subfolders, except hidden ones. root ends in a separator, so that a link is
+// followed.
 func addFolders(w *fsnotify.Watcher, root string) {
 	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {
@@ -129,7 +130,7 @@ func addFolders(w *fsnotify.Watcher, root string) {
 		case path != root && strings.HasPrefix(entry.Name(), "."):
 			return fs.SkipDir
 		}
-		_ = w.Add(filepath.Clean(path)) // where it cannot be watched, reading must do
+		_ = w.Add(filepath.Clean(path)) // if that fails, polling finds the changes
 		return nil
 	})
 }
