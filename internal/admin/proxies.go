@@ -39,21 +39,30 @@ func (v proxyView) proxies() ([]*shownProxy, api.ProxySummary) {
 	var sum api.ProxySummary
 	all := make([]*shownProxy, 0, len(v.connected)+len(v.left))
 	connected := make(map[string]bool, len(v.connected))
-	last, kept := v.shown.last(), make(map[uint64]*shownProxy, len(v.connected))
+	last, kept := v.shown.last(), make(map[proxyKey]*shownProxy, len(v.connected)+len(v.left))
+	add := func(key proxyKey, version uint64, described *api.Proxy, show func() *shownProxy) *shownProxy {
+		p := last[key]
+		if !p.is(described, version) {
+			p = show()
+			p.version, p.revision, p.state, p.why = version, described.Revision, described.State, described.Why
+		}
+		kept[key] = p
+		all = append(all, p)
+		return p
+	}
 	for _, n := range v.connected {
 		described := v.describe(n.Node)
 		for _, streams := range byClient(n, described.Role == string(mesh.Proxyless)) {
-			p := last[streams[0].ID]
-			if len(streams) > 1 || !p.is(&described, streams[0]) {
-				p = v.connectedProxy(described, n.Node, streams)
+			version := streams[0].Version
+			if len(streams) > 1 {
+				version = 0
 			}
-			if len(streams) == 1 {
-				kept[streams[0].ID] = p
-			}
+			p := add(proxyKey{stream: streams[0].ID}, version, &described, func() *shownProxy {
+				return v.connectedProxy(described, n.Node, streams)
+			})
 			if sum.Connected++; p.InSync {
 				sum.InSync++
 			}
-			all = append(all, p)
 		}
 		connected[n.Node.ID] = true
 	}
@@ -70,7 +79,7 @@ func (v proxyView) proxies() ([]*shownProxy, api.ProxySummary) {
 			delete(expected, left.Node.ID)
 		}
 		p.Since = left.At
-		all = append(all, &shownProxy{Proxy: p})
+		add(proxyKey{node: p.Node}, uint64(left.At.UnixNano()), &p, func() *shownProxy { return &shownProxy{Proxy: p} })
 	}
 	for id := range expected {
 		if !connected[id] {
@@ -211,7 +220,6 @@ func kind(r mesh.Role) string {
 
 // connectedProxy adds the streams of one client to the description of its node.
 func (v proxyView) connectedProxy(p api.Proxy, node *xds.Node, streams []xds.StreamStatus) *shownProxy {
-	made := &shownProxy{version: streams[0].Version, revision: p.Revision, state: p.State, why: p.Why}
 	p.Types = map[string]api.TypeStatus{}
 	p.Connected, p.Client = true, clientAddress(streams[0].Peer, p.Kind == kind(mesh.Proxyless))
 	origins := sync.OnceValue(func() map[xds.Ref][]mesh.Origin { return v.views.Origins(node) })
@@ -232,6 +240,5 @@ func (v proxyView) connectedProxy(p api.Proxy, node *xds.Node, streams []xds.Str
 	} else if p.StateSince.IsZero() && p.State != api.Pending { // it is not known since when a view is compiled
 		p.StateSince = p.Since
 	}
-	made.Proxy = p
-	return made
+	return &shownProxy{Proxy: p}
 }

@@ -7,20 +7,25 @@ import (
 	"sync"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
-	"github.com/doyen-mesh/doyen/xds"
 )
 
 // shown remembers how proxies were shown last, so that a status costs what has changed since. One answer replaces what
 // an earlier one left: what is not shown any more is forgotten.
 type shown struct {
 	mu      sync.Mutex
-	streams map[uint64]*shownProxy // by the ID of a client's only stream
+	proxies map[proxyKey]*shownProxy
+}
+
+// proxyKey identifies a proxy from one answer to the next.
+type proxyKey struct {
+	stream uint64 // the first stream of a connected client
+	node   string // the ID of a node that has left
 }
 
 // shownProxy is a proxy as a status shows it. Immutable.
 type shownProxy struct {
 	api.Proxy
-	version       uint64         // of its stream's status
+	version       uint64         // of the status of its only stream, or when it left; 0 for one that cannot be shown again
 	revision, why string         // as describe returned them,
 	state         api.ProxyState // and this
 	once          sync.Once
@@ -29,21 +34,21 @@ type shownProxy struct {
 }
 
 // is reports whether a proxy would be shown in the same way again.
-func (s *shownProxy) is(described *api.Proxy, stream xds.StreamStatus) bool {
-	return s != nil && s.version == stream.Version && stream.Version != 0 &&
+func (s *shownProxy) is(described *api.Proxy, version uint64) bool {
+	return s != nil && s.version == version && version != 0 &&
 		s.revision == described.Revision && s.state == described.State && s.why == described.Why
 }
 
-func (s *shown) last() map[uint64]*shownProxy {
+func (s *shown) last() map[proxyKey]*shownProxy {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.streams
+	return s.proxies
 }
 
-func (s *shown) keep(streams map[uint64]*shownProxy) {
+func (s *shown) keep(proxies map[proxyKey]*shownProxy) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.streams = streams
+	s.proxies = proxies
 }
 
 // encode returns the proxy as httpapi.Write writes it, made once.

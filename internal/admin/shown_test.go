@@ -13,8 +13,8 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// A proxy whose status is the same as in the last answer is not described or encoded again. One that changed is, as is
-// one whose view changed, and those that are gone are forgotten.
+// A proxy whose status is the same as in the last answer is not described or encoded again, and neither is one that has
+// left. One that changed is, as is one whose view changed, and those that are not shown any more are forgotten.
 func TestProxiesAreRemembered(t *testing.T) {
 	versioned := func(id, version uint64, status xds.TypeStatus) xds.StreamStatus {
 		s := stream("10.0.0.1:1000", noon.Add(-time.Hour), status)
@@ -25,11 +25,11 @@ func TestProxiesAreRemembered(t *testing.T) {
 		{Node: sidecar(t, "1"), Streams: []xds.StreamStatus{versioned(1, 1, inSync)}},
 		{Node: sidecar(t, "2"), Streams: []xds.StreamStatus{versioned(2, 2, inSync)}},
 	}
-	v := look(t, registered(t, nil), nodes)
+	v := look(t, registered(t, nil), nodes, control.Gone{Node: sidecar(t, "3"), At: ago(time.Minute)})
 	first, _ := v.proxies()
 	nodes[1].Streams[0] = versioned(2, 3, xds.TypeStatus{Sent: "b", Acknowledged: "a"})
 	second, _ := v.proxies()
-	if second[0] != first[0] {
+	if second[0] != first[0] || second[2] != first[2] {
 		t.Error("what did not change is described again")
 	}
 	if second[1] == first[1] || second[1].State != api.Pending {
@@ -40,7 +40,12 @@ func TestProxiesAreRemembered(t *testing.T) {
 	if third[0].Revision != "r2" {
 		t.Errorf("the new revision is shown as %q", third[0].Revision)
 	}
-	v.connected = nodes[:1]
+	v.left[0].At = ago(time.Second)
+	fourth, _ := v.proxies()
+	if fourth[2].Since != ago(time.Second) {
+		t.Errorf("a proxy that came and left again is shown as it was before: since %v", fourth[2].Since)
+	}
+	v.connected, v.left = nodes[:1], nil
 	v.proxies()
 	if known := len(v.shown.last()); known != 1 {
 		t.Errorf("%d proxies are remembered, want the connected one", known)
