@@ -1,11 +1,11 @@
-// Package xds is an xDS management server as a library: it serves Envoy and gRPC clients with
-// resources that the importing program makes. It knows the protocol and nothing about meshes.
-// It imports the discovery messages only; what it serves are names and bytes.
+// Package xds is an xDS management server as a library. It serves resources, which the importing program makes, to Envoy
+// and gRPC clients. It implements the protocol and knows nothing about meshes. It imports only the discovery messages;
+// resources are names and bytes.
 //
 // # Three steps
 //
-// A [Resource] is a name, a type and bytes, immutable and encoded once. Resources live in a
-// source. A [Server] answers streams from a source:
+// A [Resource] is a name, a type and bytes. It is immutable and encoded once. Resources live in a source. A [Server]
+// serves streams from a source:
 //
 //	cache := xds.NewSnapshotCache(xds.SnapshotCacheOptions{})
 //	server := xds.NewServer(cache, xds.ServerOptions{})
@@ -14,161 +14,157 @@
 //
 //	cache.Publish("node-1", xds.NewSnapshot(resources...))
 //
-// Publish returns at once. It waits for no client, and nothing is queued for one: each client
-// is sent the difference between what it has and what there is when it is its turn.
+// Publish returns immediately. It waits for no client, and there is no queue for each client: a client is sent the
+// difference between what it has and the current content.
 //
-// In the end [Server.Shutdown] comes before the Stop of the grpc.Server.
+// At the end, call [Server.Shutdown] before Stop of the grpc.Server.
 //
-// # Nothing, and nothing yet
+// # Empty and not published yet
 //
-// A view that has no snapshot, and a type that no source serves, get no answer: nobody knows yet what
-// there will be, and an empty answer would take away what the client has. Envoy then waits (15 s for
-// each listener or cluster that depends on it, unless its initial_fetch_timeout is another). So a
-// program that has nothing for a node says so: an empty [Snapshot], or a [LinearCache] that is
-// empty, answers that nothing exists. A linear cache that is still to be filled says that it is
-// ([LinearCacheOptions.Unfilled]).
+// A view without a snapshot, and a type that no source serves, get no response: it is not known yet what there will be,
+// and an empty response would remove what the client has. Envoy then waits (15 s for each listener or cluster that
+// depends on it, unless its initial_fetch_timeout is different). A program that has nothing for a node should say so: an
+// empty [Snapshot], or an empty [LinearCache], answers that nothing exists. A linear cache that is still to be filled
+// can say that ([LinearCacheOptions.Unfilled]).
 //
-// The same holds for a single name. A program that makes resources when they are asked for gives its
-// cache a function OnDemand ([LinearCacheOptions.OnDemand], [SnapshotCacheOptions.OnDemand]): names for
-// which it returns true are not answered, nor reported as removed to a client that has them, until they
-// are published or declared not to exist.
+// The same holds for a single name. A program that makes resources on request gives its cache a function OnDemand
+// ([LinearCacheOptions.OnDemand], [SnapshotCacheOptions.OnDemand]). Names for which it returns true are neither answered
+// nor reported as removed to a client that has them, until they are published or declared not to exist.
 //
-// A program that has lost its data, or was started with other data, cannot know what its clients have. A
-// linear cache that recovers ([LinearCacheOptions.Recovering]) takes nothing from clients that come back:
-// what they have is withheld from changes and removal until the cache has caught up with it, or until
-// [LinearCache.Recovered].
+// A program that has lost its data, or was started with other data, cannot know what its clients have. A recovering
+// linear cache ([LinearCacheOptions.Recovering]) removes nothing from clients that reconnect: what they have is neither
+// changed nor removed until the cache has caught up with it, or until [LinearCache.Recovered] is called.
 //
-// A client whose node ID is not the one that was
-// published to looks like a server that does not answer; [Server.NodeStatus] shows it connected.
+// To a client whose node ID is not the one that was published to, the server seems not to answer.
+// [Server.NodeStatus] shows that it is connected.
 //
-// A first request without names asks for everything of clusters, listeners, scoped routes and all
-// types that are not xDS's own. Of the others (endpoints, routes, virtual hosts, secrets, runtimes,
-// extension configurations) it asks for nothing: clients name those.
+// A first request without names requests everything for clusters, listeners, scoped routes, and all types that are not
+// part of xDS. For the others (endpoints, routes, virtual hosts, secrets, runtimes, extension configurations) it
+// requests nothing: clients name those.
 //
 // # Sources
 //
-// There are three, and each serves both protocols, all services and opaque types at once:
+// There are three. Each serves both protocols, all services and opaque types:
 //
-//   - a [SnapshotCache] has one consistent [Snapshot] for each view; a view is all nodes that
-//     get the same, by default each node its own. A snapshot changes as one step.
-//   - a [LinearCache] has the resources of one type that any node may ask for by name, changed
-//     one by one or in bulk.
-//   - a [Mux] sends types, or names, to different sources.
+//   - a [SnapshotCache] has one consistent [Snapshot] for each view. A view is all nodes that get the same resources; by
+//     default, each node has its own. A snapshot is replaced in one step.
+//   - a [LinearCache] has resources of one type, which any node may request by name. They are changed one by one or in
+//     bulk.
+//   - a [Mux] routes types, or names, to different sources.
 //
 // # Source, subscription, stream
 //
-// What a client may have of a type is a collection in a source. What it asks for is a
-// subscription: a set of names, or everything. Equal subscriptions to one collection are one
-// object, however many streams have it, and that object knows its current content. A stream
-// only remembers three contents for each type: what its client acknowledged, what it was sent,
-// and, through the subscription, what there is.
+// A collection is all resources of one type in a source that a client may have. A subscription is what the client
+// requests of them: a set of names, or everything. Equal subscriptions to one collection are one object, which knows its
+// current content and is shared by all streams. A stream remembers three contents for each type: what its client
+// acknowledged, what the client was sent, and the current content of the subscription.
 //
 //	source
 //	  collection (view, type)        immutable table of resources, replaced by each publication
-//	    subscription (names)         current content; woken only by changes to its names
+//	    subscription (names)         current content; changes only with its names
 //	      stream, stream, stream     sent and acknowledged content
 //
-// Contents share all that did not change, so remembering one costs a pointer, and the
-// difference of two costs what differs. The difference between the same two contents is
-// computed and encoded once and sent to all streams that need it; only the nonce is their own.
+// Contents share everything that did not change. So remembering one costs a pointer, and the cost of computing a
+// difference is proportional to the difference. The difference between the same two contents is computed and encoded
+// once, and sent to all streams that need it. Only the nonce is different.
 //
 // # The states of a type on a stream
 //
-// What a client asks for of one type on one stream is a watch. Its state is what the client was sent, what it
-// acknowledged, and the response that it has not answered yet, if there is one:
+// A watch is the state of one type on one stream:
 //
-//	  first request,                  some change may go               ACK: sent becomes acknowledged
-//	  perhaps with claims        (one response, one nonce)           +---------------------------------+
-//	(new) -----------> [idle] -------------------------> [pending] --+                                 |
-//	                    ^ ^ |                             |   | ^    +--> NACK: sent becomes           |
-//	                    | | |                     heartbeat   | |         acknowledged again, the      |
-//	                    | | |                  (needs no ACK)-+-+         changes are set aside -------+
-//	                    | | |                                                                          |
-//	                    | | +-- a removal that cannot be said: counts as acknowledged at once          |
-//	                    | +--- what is withheld is looked at again                                     |
-//	                    +------------------------------------------------------------------------------+
+//		       first request             published              a change may be sent
+//		(new) ---------------> [waiting] ---------> [idle] ------------------------------> [pending]
+//		                           ^                 |  ^        one response, one nonce       |
+//		                           |   withdrawn     |  |                                      |
+//		                           +-----------------+  +--------------- ACK or NACK ----------+
+//
+//	  - waiting: something that the client requests is not published yet, so nothing is sent.
+//	  - idle: the client has answered every response. Changes may be withheld (see Order). A removal that the protocol
+//	    cannot express counts as acknowledged immediately.
+//	  - pending: one response is unanswered. Changes that are published meanwhile are all in the next response.
+//	  - ACK: the client has what it was sent.
+//	  - NACK: the client has what it acknowledged before. The rejected changes are withheld until their content changes.
+//	  - Heartbeats for resources with a TTL are sent in both idle and pending. They need no answer.
 //
 // The state of one resource in a watch, by name:
 //
 //		absent ---- sent ----> unanswered ---- ACK ----> acknowledged ---- replaced, ACK ----> acknowledged
 //		   |                       |                          |                                     |
-//		   | what it refers to     | NACK                     | something the client                | the client has not all
-//		   | is not there yet      v                          | may use refers to it                | that the new one needs
-//		   v                    set aside until               v                                     v
-//		withheld             its content changes      removal withheld                  the old one is retained
+//		   | the client lacks      | NACK                     | the client may have something       | the client lacks something
+//		   | what it refers to     v                          | that refers to it                   | that the new version refers to
+//		   v                  withheld until                  v                                     v
+//		withheld           its content changes         removal withheld                  the old version is retained
 //
-//	  - A claimed resource is one that the client had when it connected. Where it is not what there is now, a
-//	    placeholder stands for it, as acknowledged: it may refer to anything, it is replaced or removed in
-//	    order like any other, and it is never sent. A state-of-the-world client says only that it has
-//	    something; one placeholder stands for all of that.
-//	  - A stale resource counts as removed and the client may have kept it, since it still asks for the name:
-//	    state-of-the-world has no words for such removals, and Envoy passes over them in delta.
+//	  - A claimed resource is one that the client said it has when it connected. If it is not the current version, a
+//	    placeholder represents it as an acknowledged resource. A placeholder may refer to anything, is replaced or removed
+//	    in order like any other resource, and is never sent. A state-of-the-world client says only that it has something,
+//	    so a single placeholder represents everything.
+//	  - A stale resource counts as removed, but the client may have kept it because it still subscribes to the name:
+//	    state-of-the-world cannot express such a removal, and Envoy ignores it in delta.
 //
-// At most one response of a type is unacknowledged, besides heartbeats. What changes meanwhile is in the next one,
-// which goes to the newest state directly. After a NACK the refused changes are set aside: the
-// name counts as its last acknowledged object, also in later state-of-the-world responses,
-// until its content changes. Refused was the whole: when one of several names that were refused
-// together changes, that goes first and the others are offered once more after it, so that a bad
-// resource keeps its good neighbours away only until it is mended. With
-// [ServerOptions.IsolateRejected] nobody waits for that in delta: the parts of a refused response
-// are offered by halves until the culprit stands alone.
+// At most one response of a type is unanswered, besides heartbeats. The next response leads directly to the newest
+// state. A name whose change was rejected counts as the last acknowledged version, also in later state-of-the-world
+// responses, until its content changes. A client rejects a response as a whole: when one of the names that were rejected
+// together changes, that one is sent first, and then the others are sent once more. So an invalid resource withholds its
+// valid neighbors only until it is corrected. With [ServerOptions.IsolateRejected], a delta stream is sent the halves of
+// a rejected response again until the invalid resource is found.
 //
 // # Order
 //
-// A resource may name what it refers to ([ResourceOptions]; package envoyrefs finds the
-// references of Envoy's messages). Then changes are made before others are broken:
+// A resource may name what it refers to ([ResourceOptions]; package envoyrefs finds the references in Envoy's messages).
+// Then changes are sent in an order that is make before break:
 //
 //   - A new or changed resource waits until the client has acknowledged what it refers to, and what that refers to,
-//     as far as the client has asked for it or is about to (the endpoints of a cluster that it has).
-//   - A resource is removed when nothing refers to it that the client may be using: neither what it
-//     acknowledged, nor what is on its way to it, nor older versions that it goes on using until it has all
-//     that their successors need. A listener that moves to a named route is an example: its ACK says that the client
-//     has it, and not yet that the routes have come.
-//   - The endpoints of a changed cluster are sent once more after it: Envoy waits for them.
-//   - The first answers to a client that comes up wait for nothing: it uses nothing yet.
+//     as far as the client has subscribed to it or is about to (such as to the endpoints of a cluster that it has).
+//   - A resource is removed when nothing refers to it that the client may be using: neither what the client
+//     acknowledged, nor what it was sent, nor older versions that it uses until it has everything that their successors
+//     refer to. An example is a listener that moves to a named route: its ACK says that the client has the listener, and
+//     not yet that it has the route.
+//   - The endpoints of a changed cluster are sent once more after it, because Envoy waits for them.
+//   - The first responses to a client that starts are never withheld, because it uses nothing yet.
 //
-// What is withheld is looked at again at every event that may let it go. An addition that waits for a mere ACK goes
-// ahead after [ServerOptions.OrderTimeout]; a removal waits as long as something may need it. All streams of one
-// client process are looked at together, but a stream that has not answered for the OrderTimeout
-// does not hold the others. Streams on one connection are one process's; of two processes with one node ID (copied
-// images) neither waits for the other, and [StreamStatus] tells them apart. [TypeStatus] says what is held, by what
+// A withheld change is checked again after every event that may release it. An addition that waits for an ACK is sent
+// after [ServerOptions.OrderTimeout]. A removal waits as long as something may refer to the resource. All streams of one
+// client process are ordered together, but a stream that has not answered for the OrderTimeout does not hold up the
+// others. Streams on one connection belong to one process. Two processes with one node ID (copied images) do not wait
+// for each other, and [StreamStatus] tells them apart. [TypeStatus] says which changes are withheld, what they wait for
 // and since when.
 //
-// Three things cannot be kept, because the server cannot know what the client has:
+// Three cases are not covered, because the server cannot know what the client has:
 //
-//   - A state-of-the-world client that comes back with a version of all clusters that is not the current one
-//     does not say which clusters it has, so the first response may take away one that it still uses.
-//   - A state-of-the-world client may use a part of a response that it refused. A cluster that it has only from
-//     there, and that does not exist any more, is not in the next response.
-//   - Streams are not ordered among themselves. A client with a stream for each type may drop a name on one, and
-//     need it for what it acknowledges on another. If the acknowledgment comes first, the server counts on
-//     what the client has dropped. On one aggregated stream this does not happen.
+//   - A state-of-the-world client that reconnects with a version of all clusters that is not the current one does not
+//     say which clusters it has. So the first response may remove a cluster that it still uses.
+//   - A state-of-the-world client may use a part of a response that it rejected. A cluster that it has only from that
+//     response, and that does not exist any more, is not in the next response.
+//   - Requests on different streams have no order. A client with a stream for each type may unsubscribe from a name on
+//     one stream, and need the name for what it acknowledges on another. If the acknowledgment arrives first, the server
+//     assumes that the client has what it has dropped. This cannot happen on one aggregated stream.
 //
-// # What it says of itself
+// # Status
 //
-// [Server.Status] has a [TypeStatus] for every type of every stream: what was sent, acknowledged,
-// refused or held. [Server.Resources] goes down to the single resource and its [DeliveryState].
-// [Server.WaitAcknowledged] waits for clients, and [Callbacks] are told of every message.
+// [Server.Status] has a [TypeStatus] for each type of each stream: what was sent, acknowledged, rejected or withheld.
+// [Server.Resources] lists single resources with their [DeliveryState]. [Server.WaitAcknowledged] waits for clients.
+// [Callbacks] are called for every message.
 //
-// # Packages beside it
+// # Related packages
 //
-//   - xds/envoyrefs makes resources of Envoy's messages, with their names and references.
-//   - xds/client is a client of both protocols.
+//   - xds/envoyrefs creates resources from Envoy's messages, with their names and references.
+//   - xds/client is a client for both protocols.
 //   - xds/csds serves the client status discovery service, for Envoy's tools.
-//   - xds/xdsmetrics counts for Prometheus.
-//   - xds/xdstest checks the protocol's rules on the wire, in tests.
+//   - xds/xdsmetrics exports metrics to Prometheus.
+//   - xds/xdstest checks the rules of the protocol on the wire, in tests.
 //
-// The repository's examples folder has whole programs, from one snapshot to opaque types;
-// COMPATIBILITY.md in this folder says what later versions keep.
+// The repository's examples folder has complete programs, from a single snapshot to opaque types. COMPATIBILITY.md in
+// this folder describes what stays compatible in later versions.
 //
 // # Versions
 //
-// The version of a resource is a hash of what is served. Equal content has the same version on
-// every server and after every restart, so a client that comes back elsewhere is sent only what
-// differs. The version of a whole type is a hash of the set of names and versions in it.
+// The version of a resource is a hash of its content. Equal content has the same version on every server and after every
+// restart, so a client that reconnects to another server is sent only what differs. The version of a whole type is a
+// hash of the set of names and versions in it.
 //
 // # Speed
 //
-// [GRPCOptions] brings the codec that hands the shared bytes to gRPC as they are. Without it
-// everything works, slower.
+// [GRPCOptions] includes a codec that passes the shared bytes to gRPC without a copy. Without it everything works, but
+// more slowly.
 package xds

@@ -4,22 +4,22 @@ import (
 	"time"
 )
 
-// withheldChange is a change that is withheld.
+// withheldChange is a change that has to wait.
 type withheldChange struct {
 	name     string
-	version  string // of what waits; "" for a removal
+	version  string // of the withheld resource; "" for a removal
 	since    time.Time
-	waits    []Ref
+	waits    []Ref // what it waits for
 	reason   string
-	rejected bool              // what it needs was refused: no deadline
-	counts   time.Time         // since when the OrderTimeout counts
-	need     map[*watch]uint64 // positions to be acknowledged
-	cleared  time.Time         // removal: when nothing used it any more
-	due      time.Time         // when it is looked at again without any other event; zero for never
-	seen     bool
+	rejected bool              // the client rejected what it waits for, so there is no deadline
+	counts   time.Time         // when the OrderTimeout began
+	need     map[*watch]uint64 // the positions that have to be acknowledged
+	cleared  time.Time         // of a removal: since when nothing refers to the resource
+	due      time.Time         // when it is checked again without any other event; zero for never
+	seen     bool              // by the current check
 }
 
-// Reasons of holds, as people read them.
+// The values of Hold.Reason.
 const (
 	reasonUnacknowledged = "not acknowledged yet"
 	reasonRefused        = "refused by the client"
@@ -27,12 +27,12 @@ const (
 	reasonGrace          = "waits a moment for the client to let go"
 )
 
-// check decides, for one watch at one moment, which changes wait.
+// check decides which changes of one watch have to wait at one moment.
 type check struct {
 	watch    *watch
 	now      time.Time
-	blockers *blockers // computed when first needed
-	removals map[string]bool
+	blockers *blockers       // computed when first needed
+	removals map[string]bool // by name: whether the removal has to wait; computed when first needed
 }
 
 func (g *group) check(w *watch, now time.Time) *check {
@@ -43,7 +43,7 @@ func (g *group) check(w *watch, now time.Time) *check {
 	return &check{watch: w, now: now}
 }
 
-// done forgets the holds of changes that are no longer wanted or were let go.
+// done deletes the entries of changes that do not wait any more.
 func (c *check) done(sel *selection) {
 	for name, h := range c.watch.withheld {
 		if !h.seen && sel.saw(name) {
@@ -52,7 +52,7 @@ func (c *check) done(sel *selection) {
 	}
 }
 
-// withholds says whether a change has to wait.
+// withholds reports whether a change has to wait.
 func (c *check) withholds(ch change) bool {
 	if ch.new == nil {
 		if c.removals == nil {
@@ -63,13 +63,13 @@ func (c *check) withholds(ch change) bool {
 	return len(ch.new.references) > 0 && c.withholdsAddition(ch)
 }
 
-// withholdsAddition says whether a resource has to wait for something that it refers to.
+// withholdsAddition reports whether a resource has to wait for something that it refers to.
 func (c *check) withholdsAddition(ch change) bool {
 	p := c.watch
 	h := c.known(ch)
 	wasRejected := h.rejected
 	h.waits, h.rejected = h.waits[:0], false
-	var end time.Time // when what the change waits for should have been asked for
+	var end time.Time // by when the client should have subscribed to what the change waits for
 	for _, ref := range ch.new.references {
 		switch q := p.session.group.watchOf(p.session, ref, c.now); {
 		case c.comesBefore(ref, ch.name):
@@ -82,7 +82,7 @@ func (c *check) withholdsAddition(ch change) bool {
 				end = p.returned.Add(p.session.rules.removalGrace)
 			}
 		case q != nil && q.outdated(ref.Name) && q.want != nil && q.want.get(ref.Name) != nil:
-			h.waits = append(h.waits, ref) // the client would use what it has under that name
+			h.waits = append(h.waits, ref) // the client would use the outdated resource with that name
 		}
 	}
 	if wasRejected && !h.rejected {
@@ -98,8 +98,8 @@ func (c *check) withholdsAddition(ch change) bool {
 	return c.keep(h, len(h.waits) > 0 && (h.due.IsZero() || c.now.Before(h.due)))
 }
 
-// comesBefore says whether what ref names has to be there before a resource called name, of the
-// watch's type, that refers to it.
+// comesBefore reports whether the client needs the resource that ref names before it gets the one called name, which is
+// of the watch's type and refers to it.
 func (c *check) comesBefore(ref Ref, name string) bool {
 	p := c.watch
 	if ref.Type != p.typeURL {
@@ -108,19 +108,19 @@ func (c *check) comesBefore(ref Ref, name string) bool {
 	return !p.hasUnknownState() && !c.leadsTo(ref, name, 0)
 }
 
-// soonAsked says whether a client that came back a moment ago, or a stream that ended a moment ago, is
-// why no stream asks for the type of ref.
+// soonAsked reports whether the client is likely to subscribe to the type of ref soon, because it reconnected, or one of
+// its streams ended, a moment ago.
 func (c *check) soonAsked(ref Ref) bool {
 	p := c.watch
 	return (p.returning(c.now) || p.session.group.isAbsent(ref.Type, c.now)) && p.session.published(ref)
 }
 
-// returning says whether the client came back a moment ago: it may not have asked for all yet.
+// returning reports whether the client reconnected a moment ago, so that it may not have sent all its subscriptions yet.
 func (w *watch) returning(now time.Time) bool {
 	return !w.returned.IsZero() && now.Before(w.returned.Add(w.session.rules.removalGrace))
 }
 
-// known returns the hold of a change, a new one when it does not wait yet.
+// known returns the entry of a change that waits already, or else a new entry.
 func (c *check) known(ch change) *withheldChange {
 	if h := c.watch.withheld[ch.name]; h != nil && (h.version == "") == (ch.new == nil) {
 		if h.version != versionOf(ch.new) {
@@ -131,7 +131,7 @@ func (c *check) known(ch change) *withheldChange {
 	return &withheldChange{name: ch.name, version: versionOf(ch.new), since: c.now, counts: c.now}
 }
 
-// keep enters h among the holds if it waits, and returns whether it does.
+// keep stores h if the change waits, and returns waits.
 func (c *check) keep(h *withheldChange, waits bool) bool {
 	if waits {
 		h.seen = true
@@ -143,11 +143,11 @@ func (c *check) keep(h *withheldChange, waits bool) bool {
 	return waits
 }
 
-// maxDepth bounds how far references are followed.
+// maxDepth limits how far references are followed.
 const maxDepth = 8
 
-// leadsTo says whether what ref names refers, by resources of its own type, to name: two that
-// refer to each other do not wait for each other.
+// leadsTo reports whether the resource that ref names refers to name, directly or through others of the same type.
+// Resources that refer to each other do not wait for each other.
 func (c *check) leadsTo(ref Ref, name string, depth int) bool {
 	if ref.Name == name || depth > maxDepth {
 		return true
@@ -164,9 +164,9 @@ func (c *check) leadsTo(ref Ref, name string, depth int) bool {
 	return false
 }
 
-// await adds to h what it has to wait for so that ref is of use to the client: ref itself
-// and, in turn, what that needs, such as the endpoints of a cluster. parentGoes says that what
-// refers to it further up is replaced by something else.
+// await adds to h what the client lacks to use the resource that ref names: the resource itself, and what that refers to
+// in turn, such as the endpoints of a cluster. parentGoes says that the resource which refers to ref is about to be
+// replaced.
 func (c *check) await(h *withheldChange, ref Ref, depth int, parentGoes bool) {
 	s := c.watch.session
 	q := s.group.watchOf(s, ref, c.now)
@@ -177,8 +177,8 @@ func (c *check) await(h *withheldChange, ref Ref, depth int, parentGoes bool) {
 	switch {
 	case depth > maxDepth:
 	case r == nil:
-		// A client asks for the endpoints of a cluster once it has the cluster. What the change
-		// itself refers to it asks for once it has the change.
+		// A client subscribes to the endpoints of a cluster when it has the cluster. It subscribes to what the
+		// change itself refers to (depth 0) when it has the change.
 		if depth > 0 && (s.published(ref) || parentGoes && (q == nil || !q.keeps(ref.Name))) {
 			h.waits = append(h.waits, ref)
 		}
@@ -198,8 +198,8 @@ func (c *check) await(h *withheldChange, ref Ref, depth int, parentGoes bool) {
 	}
 }
 
-// satisfied says whether the client has acknowledged name as it is, or as it was when the
-// wait began or later: what changes all the time does not hold up others for ever.
+// satisfied reports whether the client has acknowledged the resource called name, in the current version or in any
+// version since the wait began. So a resource that changes all the time does not block others forever.
 func (h *withheldChange) satisfied(q *watch, name string, current *Resource) bool {
 	if !q.keeps(name) || q.repeating(name) {
 		return false
@@ -218,12 +218,12 @@ func (h *withheldChange) satisfied(q *watch, name string, current *Resource) boo
 	return q.position >= need
 }
 
-// withholdRemovals decides which removals wait (C093): those of what the client may still use,
-// and, where the client asks for the name itself, those for which it was given no moment to let go.
-// Of resources that refer to each other all are removed together or none.
+// withholdRemovals decides which removals wait (C093): those of resources that the client may still use, and those of
+// names that the client subscribes to until it has had time to unsubscribe. Resources that refer to each other are
+// removed together.
 func (c *check) withholdRemovals() {
 	c.removals = map[string]bool{}
-	parents := map[string][]Ref{} // removed resources of the same type that refer to one
+	parents := map[string][]Ref{} // by name: the removed resources of the same type that refer to it
 	for ch := range c.watch.sent.changes(c.watch.want.table) {
 		if ch.new != nil || ch.old.isUnknownState() && c.watch.sendsWhole() {
 			continue
@@ -252,7 +252,8 @@ func (c *check) withholdRemovals() {
 	}
 }
 
-// withholdsRemoval says whether the removal of what others still use, or used a moment ago, waits.
+// withholdsRemoval reports whether the removal of a resource has to wait, because others still refer to it or did so a
+// moment ago.
 func (c *check) withholdsRemoval(ch change, others []blocker) bool {
 	p := c.watch
 	h := c.known(ch)
@@ -267,12 +268,12 @@ func (c *check) withholdsRemoval(ch change, others []blocker) bool {
 	}
 	grace := p.session.rules.removalGrace
 	if p.returning(c.now) && len(p.users) > 0 {
-		// What the client has of what refers to this may not have been said yet.
+		// The client may have resources that refer to this one and that it has not named yet.
 		h.reason, h.cleared, h.due = reasonGrace, p.returned, p.returned.Add(grace)
 		return c.keep(h, true)
 	}
 	waited := p.withheld[ch.name] == h
-	silent := !p.session.delta && !p.sendsWhole() // it cannot be said, only counted as done
+	silent := !p.session.delta && !p.sendsWhole() // the protocol cannot express the removal
 	if !waited || silent || !p.named(ch.name) {
 		return false
 	}

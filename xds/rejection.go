@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// rejections are what a client refused of a type and has not accepted since. A nil pointer is none.
+// rejections are the changes of one type that a client rejected and has not accepted since. A nil pointer means none.
 type rejections struct {
-	refused         map[string]string   // name -> version refused; "" is its removal
-	latest          *Rejection          // until all is accepted
-	refusedTogether []map[string]string // name -> version: refused as a whole, so that not all need be bad
-	retries         [][]string          // groups of refused names to be offered on their own
-	removed         map[string]bool     // names whose removal was refused with other changes: the client may lack them
+	refused         map[string]string   // by name: the rejected version; "" for a rejected removal
+	latest          *Rejection          // until everything is accepted
+	refusedTogether []map[string]string // name -> version, of responses of which only some resources may be invalid
+	retries         [][]string          // groups of rejected names, each to be sent again in a response of its own
+	removed         map[string]bool     // names whose removal was in a rejected response: the client may lack them
 }
 
-// mayLack says whether the client may have lost name by a response that it refused.
+// mayLack reports whether the client may have removed name because of a response that it rejected.
 func (t *rejections) mayLack(name string) bool { return t != nil && t.removed[name] }
 
-// accept forgets what was refused and has now been accepted, alone or in another content. Where the content that
-// the client has was only sent again, it does not count as another as long as the refused one is current.
+// accept deletes the rejections of names that the client has now accepted, in the same version or in another. A version
+// that the client had before and that was only sent again does not count while the rejected version is current.
 func (w *watch) accept(f *pendingResponse) {
 	t := w.rejections
 	if t == nil {
@@ -33,14 +33,14 @@ func (w *watch) accept(f *pendingResponse) {
 	w.forgetRejections()
 }
 
-// forgetRejections ends the record of rejections when nothing of it is left.
+// forgetRejections clears rejections if nothing is left in it.
 func (w *watch) forgetRejections() {
 	if t := w.rejections; t != nil && len(t.refused)+len(t.removed) == 0 {
 		w.rejections = nil
 	}
 }
 
-// forgetRefused forgets rejections of what the client no longer asks for.
+// forgetRefused deletes the rejections of names that the client does not subscribe to any more.
 func (w *watch) forgetRefused() {
 	t := w.rejections
 	if t == nil {
@@ -59,8 +59,8 @@ func (w *watch) forgetRefused() {
 	w.forgetRejections()
 }
 
-// refuse takes a NACK: the changes of the response are not sent again (C029), and each name counts as
-// the object that was acknowledged last.
+// refuse handles a NACK. The changes of the response are not sent again (C029), and the client counts as having the
+// version of each name that it acknowledged last.
 func (w *watch) refuse(now time.Time, f *pendingResponse, message string) {
 	if w.rejections == nil {
 		w.rejections = &rejections{refused: map[string]string{}, removed: map[string]bool{}}
@@ -72,7 +72,7 @@ func (w *watch) refuse(now time.Time, f *pendingResponse, message string) {
 		Type: w.typeURL, Version: f.version, Message: message, Time: now, Names: names, Culprit: len(names) == 1,
 	}
 	for i, group := range t.retries {
-		t.retries[i] = without(group, names) // they are others by now, and refused as such
+		t.retries[i] = without(group, names) // they have been rejected in a newer version
 	}
 	switch {
 	case len(names) == 1:
@@ -86,12 +86,12 @@ func (w *watch) refuse(now time.Time, f *pendingResponse, message string) {
 	w.retainRefused(now, f.list, names)
 	w.refreshSoon(now, w.acked)
 	w.session.waker.rejected(*t.latest)
-	w.forgetRefused() // the client may have dropped names before it answered
+	w.forgetRefused() // the client may have unsubscribed from names before it answered
 	w.session.group.changed(w.session)
 }
 
-// repeatRefused sends again what a rejected response had although it did not change, and, of the resources that the
-// client waits for, the version that it has.
+// repeatRefused schedules the unchanged resources of a rejected response to be sent again, and those that the client
+// waits for in the version that it has.
 func (w *watch) repeatRefused(f *pendingResponse, names []string) {
 	if w.sendsWhole() || len(names) == 0 {
 		return
@@ -104,8 +104,8 @@ func (w *watch) repeatRefused(f *pendingResponse, names []string) {
 	}
 }
 
-// record takes note of what a refused response would have changed, and returns the names. Removals
-// are recorded only when there was nothing else to refuse; what the client had already, never.
+// record records the changes of a rejected response and returns their names. Removals are recorded only if there were no
+// other changes. Resources that did not change are not recorded.
 func (t *rejections) record(acked *content, refused *difference) []string {
 	var names, removed []string
 	for _, ch := range refused.changes {
@@ -131,7 +131,7 @@ func (t *rejections) record(acked *content, refused *difference) []string {
 	return removed
 }
 
-// versions are those in which names were refused.
+// versions returns the rejected versions of names.
 func (t *rejections) versions(names []string) map[string]string {
 	versions := make(map[string]string, len(names))
 	for _, name := range names {
@@ -140,13 +140,13 @@ func (t *rejections) versions(names []string) map[string]string {
 	return versions
 }
 
-// reconsider looks what has become of what was refused.
+// reconsider looks for rejected changes that may be sent again because something else was published.
 func (w *watch) reconsider() {
 	if w.rejections == nil {
 		return
 	}
 	if t := w.rejections; w.sendsWhole() && w.hasUnknownState() {
-		// Nothing can be kept as the client had it, so all is offered again once any of it is another.
+		// What the client has is not known, so everything is sent again once any resource has changed.
 		if t.latest.Version != w.want.version() {
 			clear(t.refused)
 			t.refusedTogether = nil
@@ -157,9 +157,9 @@ func (w *watch) reconsider() {
 	w.offerNeighbors()
 }
 
-// offerNeighbors makes sure that good neighbours of a bad resource are not withheld with it: when one
-// of several that were refused together is another by now, or gone, the others are offered on
-// their own, after what changed. Only the whole was refused (C029).
+// offerNeighbors makes sure that valid resources are not withheld because they were in a response with an invalid one:
+// only the response as a whole was rejected (C029). When one of its resources has changed or is gone, the others are
+// sent again in a response of their own, after the one that changed.
 func (w *watch) offerNeighbors() {
 	t := w.rejections
 	t.refusedTogether = slices.DeleteFunc(t.refusedTogether, func(refused map[string]string) bool {
@@ -187,8 +187,8 @@ func (w *watch) offerNeighbors() {
 	})
 }
 
-// resendUnchanged looks for refused names that are to be, by now, as the client had them before.
-// It may have taken some of the refused response, so it is told.
+// resendUnchanged looks for rejected names whose current version is again the one that the client had before. It is sent
+// again, because the client may have accepted a part of the rejected response.
 func (w *watch) resendUnchanged() {
 	t := w.rejections
 	for name, version := range t.refused {
@@ -199,10 +199,10 @@ func (w *watch) resendUnchanged() {
 				w.resend(name)
 				continue
 			}
-			taken := []change{{name: name, new: placeholder(w.typeURL, name, version)}} // so that its removal is ordered
+			taken := []change{{name: name, new: placeholder(w.typeURL, name, version)}} // so that its removal is sent, in order
 			w.sent = &content{table: w.sent.with(taken), position: w.sent.position}
 			w.acked = w.sent
-			t.removed[name] = true // it may have it, and may lack it
+			t.removed[name] = true // the client may have the resource or not
 		}
 	}
 	for name := range t.removed {
@@ -213,7 +213,7 @@ func (w *watch) resendUnchanged() {
 	}
 }
 
-// resend has the state of a name sent once more.
+// resend schedules the current state of a name to be sent again.
 func (w *watch) resend(name string) {
 	if w.sendsWhole() {
 		w.answerDue, w.parentChanged = true, appendRepeats(w.parentChanged, name)
@@ -222,7 +222,7 @@ func (w *watch) resend(name string) {
 	}
 }
 
-// isRefused says whether the client refused exactly this change.
+// isRefused reports whether the client rejected exactly this change.
 func (w *watch) isRefused(ch change) bool {
 	if w.rejections == nil {
 		return false
@@ -238,11 +238,11 @@ func versionOf(r *Resource) string {
 	return r.version
 }
 
-// isolates says whether parts of a refused response are offered again to find the culprit.
+// isolates reports whether the halves of a rejected response are sent again to find the invalid resource.
 func (w *watch) isolates() bool { return w.session.rules.isolate && w.session.delta }
 
-// nextRetry returns the changes of the next group to offer on its own, without what is
-// another content by now. What the client does not ask for at the moment stays for later.
+// nextRetry returns the changes of the next group to be sent again, without those that have changed since. Names that
+// the client does not subscribe to at the moment stay in the group.
 func (w *watch) nextRetry() []change {
 	t := w.rejections
 	for i, names := range t.retries {

@@ -5,25 +5,24 @@ import (
 	"time"
 )
 
-// A client that accepts a resource does not always use it at once: Envoy uses a new listener when
-// its routes have come, a new cluster when its endpoints have come. Until then it goes on with the
-// one that it had, and with all that one refers to. A retention is the versions of a resource that
-// the client may still use besides the one that it acknowledged last. It ends when the client has
-// all that the acknowledged one refers to, directly and further on.
+// A client that accepts a resource does not always use it at once: Envoy uses a new listener when it has the listener's
+// routes, and a new cluster when it has the cluster's endpoints. Until then it uses the former version, and everything
+// that the former version refers to. A retention is the former versions of a resource that the client may still use. It
+// ends when the client has everything that the acknowledged version refers to, directly and indirectly.
 type retention struct {
 	versions []*Resource
-	usable   bool      // the client has all that one of them refers to
-	since    time.Time // of the last version
-	due      time.Time // when it ends at the latest: zero as long as that depends on an ACK
+	usable   bool      // the client has everything that one of the versions refers to
+	since    time.Time // when the last version was added
+	due      time.Time // when the retention ends at the latest; zero while it depends on an ACK
 }
 
-// maxRetained bounds the versions of one resource. Beyond it, those between the first, which is the most
-// likely to be in use, and the last are forgotten.
+// maxRetained limits the versions of one resource. Beyond it, versions in the middle are forgotten: the first one is the
+// most likely to be in use.
 const maxRetained = 16
 
-// usableBefore returns the names of resources that a response replaces by others which refer to less, and that the
-// client can use at the moment at which the response is sent. Of those that become complete afterwards nobody
-// knows whether the client had read the response by then.
+// usableBefore returns the names of the resources that a response replaces by versions with fewer references, and whose
+// former versions the client can use at the moment when the response is sent. If a former version becomes usable later,
+// the server cannot know whether the client had read the response by then.
 func (w *watch) usableBefore(now time.Time, d *difference) []string {
 	if !d.leaves && len(w.stale) == 0 {
 		return nil
@@ -40,13 +39,13 @@ func (w *watch) usableBefore(now time.Time, d *difference) []string {
 	return names
 }
 
-// retain keeps the versions that an acknowledged response replaced, where the client may still use them.
+// retain retains the versions that an acknowledged response replaced and that the client may still use.
 func (w *watch) retain(now time.Time, f *pendingResponse) {
 	acknowledged := f.list
 	if !acknowledged.leaves && !acknowledged.claims && len(w.retained)+len(w.stale) == 0 {
 		return
 	}
-	unknown := false // nobody knows what was replaced
+	unknown := false // the replaced versions are not known
 	if acknowledged.claims {
 		first, found := acknowledged.find(unknownState)
 		unknown = found && first.old.isUnknownState()
@@ -79,7 +78,7 @@ func (w *watch) retain(now time.Time, f *pendingResponse) {
 	}
 }
 
-// leaves says whether the old resource refers to something that the new one does not.
+// leaves reports whether the old resource refers to something that the new one does not refer to.
 func (ch change) leaves() bool {
 	if ch.old == nil || ch.old == ch.new {
 		return false
@@ -93,7 +92,7 @@ func (ch change) leaves() bool {
 	return !containsRefs(ch.new.references, ch.old.references)
 }
 
-// containsRefs says whether all holds every one of some. It is quick when they are the same.
+// containsRefs reports whether all contains each element of some. It is fast if they are equal.
 func containsRefs(all, some []Ref) bool {
 	if len(some) == 0 || slices.Equal(all, some) {
 		return true
@@ -106,8 +105,8 @@ func containsRefs(all, some []Ref) bool {
 	return true
 }
 
-// retainRefused keeps what was refused with others: clients use the good resources of a response
-// that they refuse (C040), and nobody knows which those are.
+// retainRefused retains the resources of a rejected response that has several. Clients use the valid resources of a
+// response that they reject (C040), and do not say which those are.
 func (w *watch) retainRefused(now time.Time, refused *difference, names []string) {
 	if len(names) < 2 {
 		return
@@ -136,7 +135,7 @@ func (w *watch) retainVersion(now time.Time, name string, r *Resource) *retentio
 	return kept
 }
 
-// release ends the retentions whose time has come.
+// release ends the retentions that are not needed any more.
 func (g *group) release(now time.Time) {
 	for _, s := range g.sessions {
 		for _, w := range s.watches {
@@ -151,7 +150,7 @@ func (g *group) release(now time.Time) {
 	}
 }
 
-// released says whether the client no longer uses an older version of name.
+// released reports whether the client no longer uses a former version of name.
 func (w *watch) released(now time.Time, name string, kept *retention) bool {
 	if _, refused := w.refusedVersion(name); refused || w.repeating(name) {
 		return false
@@ -170,7 +169,7 @@ func (w *watch) released(now time.Time, name string, kept *retention) bool {
 	return false
 }
 
-// refusedVersion returns the version of name that the client refused last, if any.
+// refusedVersion returns the version of name that the client rejected last, if any.
 func (w *watch) refusedVersion(name string) (version string, refused bool) {
 	if w.rejections != nil {
 		version, refused = w.rejections.refused[name]
@@ -178,17 +177,17 @@ func (w *watch) refusedVersion(name string) (version string, refused bool) {
 	return version, refused
 }
 
-// readiness is how far a client is with what a resource refers to.
+// readiness says whether a client has what a resource refers to.
 type readiness int
 
 const (
-	ready    readiness = iota // it has all that is published
-	expected                  // it is about to ask for something
-	lacking                   // something that it asked for is not acknowledged, or was refused
+	ready    readiness = iota // it has everything that is published
+	expected                  // it is about to subscribe to something
+	lacking                   // something that it subscribes to is not acknowledged, or was rejected
 )
 
-// current says whether r, which the client has, is what there is for it, and returns it as it is
-// published: its references may have been corrected.
+// current reports whether r, which the client has, is the current version, and returns the published resource: its
+// references may have been corrected.
 func (w *watch) current(r *Resource) (*Resource, bool) {
 	if w.want == nil {
 		return r, true
@@ -199,8 +198,8 @@ func (w *watch) current(r *Resource) (*Resource, bool) {
 	return r, false
 }
 
-// readiness follows the references of r to the end, or to the first that is lacking. What is not published
-// is not waited for, if r is current, and else r is replaced before it comes.
+// readiness follows the references of r until one is lacking. A reference to something that is not published is ignored
+// if r is current, and lacking if not: r will be replaced before the client can get what it refers to.
 func (g *group) readiness(s *session, r *Resource, current bool, now time.Time, depth int) readiness {
 	if depth > maxDepth {
 		return ready
@@ -218,7 +217,7 @@ func (g *group) readiness(s *session, r *Resource, current bool, now time.Time, 
 func (g *group) readinessOf(s *session, ref Ref, current bool, now time.Time, depth int) readiness {
 	q := g.watchOf(s, ref, now)
 	asked := q != nil && q.want != nil && q.want.get(ref.Name) != nil
-	// What a placeholder refers to is not known, so it counts as what the client does not have.
+	// A placeholder counts as something that the client lacks, because its references are not known.
 	switch kept := q != nil && q.keeps(ref.Name) && !q.acked.get(ref.Name).placeholder && !q.repeating(ref.Name); {
 	case !kept && asked:
 		return lacking
@@ -234,8 +233,9 @@ func (g *group) readinessOf(s *session, ref Ref, current bool, now time.Time, de
 	return g.readinessWith(s, q, ref.Name, now, depth+1)
 }
 
-// readinessWith is how far the client is with what the version of name that it acknowledged refers to. If another
-// is on its way, that has to be complete, too: a client that reads it before the first is complete uses neither.
+// readinessWith says whether the client has what the acknowledged version of name refers to. If another version has been
+// sent, the client has to have what that refers to as well: if it reads the second version before the first is usable,
+// it uses neither.
 func (g *group) readinessWith(s *session, q *watch, name string, now time.Time, depth int) readiness {
 	has, next := q.acked.get(name), q.sent.get(name)
 	r, current := q.current(has)
