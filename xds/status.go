@@ -56,17 +56,18 @@ type Hold struct {
 
 // Status returns all nodes with open streams, by ID.
 func (s *Server) Status() []NodeStatus {
-	byID := map[string]*NodeStatus{}
-	for _, st := range s.allStreams() {
-		id := st.info.Node.ID
-		if byID[id] == nil {
-			byID[id] = &NodeStatus{Node: st.info.Node}
+	streams := s.allStreams()
+	slices.SortFunc(streams, func(a, b *stream) int {
+		return cmp.Or(strings.Compare(a.info.Node.ID, b.info.Node.ID), cmp.Compare(a.info.ID, b.info.ID))
+	})
+	all := make([]NodeStatus, 0, len(streams))
+	for _, st := range streams {
+		last := len(all) - 1
+		if last < 0 || all[last].Node.ID != st.info.Node.ID {
+			all = append(all, NodeStatus{Node: st.info.Node})
+			last++
 		}
-		byID[id].Streams = append(byID[id].Streams, st.status())
-	}
-	all := make([]NodeStatus, 0, len(byID))
-	for _, id := range slices.Sorted(maps.Keys(byID)) {
-		all = append(all, *byID[id])
+		all[last].Streams = append(all[last].Streams, st.status())
 	}
 	return all
 }

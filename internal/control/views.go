@@ -34,7 +34,7 @@ type View struct {
 	NotApplied []ir.NotApplied
 }
 
-// identity is a node's decoded metadata, and the key of its view.
+// identity is a node's decoded metadata, and the key of its view. Immutable.
 type identity struct {
 	node mesh.Node
 	key  string
@@ -43,15 +43,15 @@ type identity struct {
 
 // identify decodes a node's metadata. Nodes with equal keys get the same resources from the same documents. Zone and
 // network are not in the key, since they change no resource of a view.
-func identify(node *xds.Node) identity {
+func identify(node *xds.Node) *identity {
 	n, err := envoy.NodeFromMetadata(node.Proto)
 	if err != nil {
-		return identity{err: err}
+		return &identity{err: err}
 	}
 	anywhere := n
 	anywhere.Zone, anywhere.Network = "", ""
 	key, err := json.Marshal(anywhere) // map keys are sorted, so equal nodes have equal keys
-	return identity{node: n, key: string(key), err: err}
+	return &identity{node: n, key: string(key), err: err}
 }
 
 // use is one view, of a node's key and a revision, and the number of streams that use it.
@@ -179,7 +179,7 @@ func (v *views) awaited(u *use) bool {
 
 // viewKey returns the key of the view that a node should have now: that of its identity, and the revision if it is
 // pinned to one.
-func (v *views) viewKey(node *xds.Node, id identity) (key string, pinned *config.Snapshot) {
+func (v *views) viewKey(node *xds.Node, id *identity) (key string, pinned *config.Snapshot) {
 	if pinned = v.revisions.Load().pin(node, id.node); pinned == nil {
 		return id.key, nil
 	}
@@ -203,15 +203,15 @@ func (v *views) add(key string, node mesh.Node, pinned *config.Snapshot) *use {
 }
 
 // identity returns a node's identity. It is decoded once for a stream's node, and remembered after the node left.
-func (v *views) identity(node *xds.Node) identity {
+func (v *views) identity(node *xds.Node) *identity {
 	v.mu.Lock()
 	m, gone := v.members[node], v.gone[node.ID]
 	v.mu.Unlock()
 	switch {
 	case m != nil:
-		return *m.identity
+		return m.identity
 	case gone.Node == node:
-		return *gone.identity
+		return gone.identity
 	}
 	return identify(node)
 }
@@ -223,7 +223,7 @@ func (v *views) open(node *xds.Node) {
 		return
 	}
 	v.mu.Lock()
-	v.members[node] = &member{identity: &id}
+	v.members[node] = &member{identity: id}
 	v.streams[node.ID]++
 	delete(v.gone, node.ID)
 	v.mu.Unlock()
@@ -301,7 +301,7 @@ func (v *views) set(u *use, view View, from *config.Snapshot) {
 
 // ofNode does what get does, for the view of a node. While the node is to move to another view, it says why that one
 // is not current.
-func (v *views) ofNode(node *xds.Node, id identity) (view View, from *config.Snapshot, ok bool) {
+func (v *views) ofNode(node *xds.Node, id *identity) (view View, from *config.Snapshot, ok bool) {
 	v.mu.Lock()
 	m := v.members[node]
 	if m == nil || m.use == nil {
