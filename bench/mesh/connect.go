@@ -62,11 +62,12 @@ func restart(ctx context.Context, c *scene) ([]float64, error) {
 	if err := c.start(ctx); err != nil {
 		return nil, err
 	}
+	profiled := c.profile(ctx, "restarted")
 	if err := c.sidecars.do(command{Reconnect: c.server.GRPC}); err != nil {
 		return nil, err
 	}
 	cpu, err := c.server.Settle(ctx)
-	return []float64{milliseconds(cpu) / float64(c.services)}, err
+	return []float64{milliseconds(cpu) / float64(c.services)}, errors.Join(err, profiled())
 }
 
 // manySidecars is the number of sidecars of each service.

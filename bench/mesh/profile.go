@@ -11,7 +11,7 @@ import (
 // profileSeconds is how much of a row is profiled, from its start. A row that ends sooner waits.
 const profileSeconds = "10"
 
-// profile begins a CPU profile of the server, and returns what waits for its end and for a heap profile.
+// profile begins a CPU profile of the server, and returns a function that waits for its end and for a heap profile.
 func (c *scene) profile(ctx context.Context, row string) (wait func() error) {
 	if c.Profile == "" {
 		return func() error { return nil }
