@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"strings"
 
 	"github.com/doyen-mesh/doyen/internal/dnsserver"
@@ -102,4 +103,14 @@ func (s *server) checkPorts(ctx context.Context) error {
 		return err
 	}
 	return on.close()
+}
+
+// turnListener accepts a connection only after all goroutines that can run have had a turn. Without that, a server to
+// which thousands of proxies connect at once accepts them all before it answers the first one.
+type turnListener struct{ net.Listener }
+
+// Accept implements net.Listener.
+func (l turnListener) Accept() (net.Conn, error) {
+	runtime.Gosched()
+	return l.Listener.Accept()
 }

@@ -152,7 +152,7 @@ func (s *server) awaitStore(ctx context.Context) {
 // serveOn serves on all ports until ctx ends, or one of them fails.
 func (s *server) serveOn(ctx context.Context, on listeners) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return unless(grpc.ErrServerStopped, s.grpc.Serve(on.grpc)) })
+	group.Go(func() error { return unless(grpc.ErrServerStopped, s.grpc.Serve(turnListener{on.grpc})) })
 	group.Go(func() error { return unless(http.ErrServerClosed, s.http.Serve(on.http)) })
 	if on.dns != nil {
 		group.Go(func() error { return dnsserver.Serve(ctx, on.dns, s.dnsOptions()) })
