@@ -46,7 +46,7 @@ func TestConcurrentCalls(t *testing.T) {
 	for n, there := range last {
 		key := instance("users", n).Key
 		_, leased := r.Lease(key)
-		if (r.Snapshot().Instance(key) != nil) != there || leased != there || (store.has[key] != nil) != there {
+		if (r.Snapshot().Instance(key) != nil) != there || leased != there || (store.has[key].Instance != nil) != there {
 			t.Errorf("%v: want it there: %t", key, there)
 		}
 	}
@@ -93,7 +93,7 @@ func TestSameInstanceFromManySides(t *testing.T) {
 	calling.Wait()
 	key := instance("users", 1).Key
 	lease, _ := r.Lease(key)
-	if got := r.Snapshot().Instance(key); got != lease.Instance || got != store.has[key] || got.Weight%100 != 0 {
-		t.Errorf("snapshot %v, lease %v, store %v, want one and the same, the last of a caller", got, lease.Instance, store.has[key])
+	if got := r.Snapshot().Instance(key); got != lease.Instance || got != store.has[key].Instance || got.Weight%100 != 0 {
+		t.Errorf("snapshot %v, lease %v, store %v, want one and the same, the last of a caller", got, lease.Instance, store.has[key].Instance)
 	}
 }

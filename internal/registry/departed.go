@@ -14,6 +14,7 @@ func newDeparted() departed { return departed{newRemembered[Socket, Incarnation]
 func (d *departed) add(socket Socket, i Incarnation, now time.Time) {
 	if !i.IsZero() && !d.includes(socket, i) {
 		d.put(socket, i, now)
+		d.forget(now, func(Socket) bool { return false })
 	}
 }
 

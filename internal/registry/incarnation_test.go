@@ -42,7 +42,7 @@ func TestIncarnationsAreIssuedAboveAllThatAreKnown(t *testing.T) {
 	stored := instance("users", 1)
 	stored = stored.WithDefaults()
 	stored.Incarnation, _ = registry.ParseIncarnation("41-ffffffff")
-	store.has[stored.Key] = &stored
+	store.has[stored.Key] = registry.Change{Key: stored.Key, Instance: &stored}
 	r := run(t, registry.Options{Store: store})
 	last := stored.Incarnation
 	for range 3 {
@@ -218,7 +218,7 @@ func TestStoredInstancesShareNoAddress(t *testing.T) {
 		if n == 0 {
 			i.Incarnation, _ = registry.ParseIncarnation("1-00000000")
 		}
-		store.has[i.Key] = &i
+		store.has[i.Key] = registry.Change{Key: i.Key, Instance: &i}
 	}
 	r := run(t, registry.Options{Store: store})
 	if r.Snapshot().Size() != 1 || r.Snapshot().Instance(instance("users", 1).Key) == nil {

@@ -177,7 +177,7 @@ func (r *Registry) mergeOne(m *merging, theirs Record) {
 		if theirs.Ended == Departed {
 			r.departed.add(key.Socket(), theirs.Instance.Incarnation, now)
 		}
-		r.sharing.end(theirs.Instance, theirs.Ended, now)
+		r.end(theirs.Instance, theirs.Ended, now)
 		m.remove(r.Snapshot().Instance(key))
 	}
 }
@@ -192,7 +192,7 @@ func (a Record) sameVersion(b Record) bool {
 func (r *Registry) mergeInstance(m *merging, i *Instance, now time.Time) {
 	for socket := range i.sockets() {
 		if holder := r.holderOf(socket); holder != nil && holder.Key != i.Key && i.yieldsTo(holder) {
-			r.sharing.end(i, Lapsed, now)
+			r.end(i, Lapsed, now)
 			r.sharing.note(i.Key)
 			m.remove(r.Snapshot().Instance(i.Key))
 			return
@@ -205,7 +205,7 @@ func (r *Registry) mergeInstance(m *merging, i *Instance, now time.Time) {
 		}
 		r.log.Warn("instance took an address over", "instance", i.Key.String(), "incarnation", i.Incarnation.String(),
 			"from", holder.Key.String(), "incarnation before", holder.Incarnation.String())
-		r.sharing.end(holder, Lapsed, now)
+		r.end(holder, Lapsed, now)
 		r.sharing.note(holder.Key)
 		m.remove(holder)
 	}

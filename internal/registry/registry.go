@@ -114,6 +114,8 @@ func (r *Registry) load(ctx context.Context) error {
 		}
 		if c.Instance != nil {
 			instances = append(instances, c.Instance.under(c.Order))
+		} else if !c.Departed.IsZero() {
+			r.loadDeparture(c, now)
 		}
 	}
 	slices.SortFunc(instances, laterFirst)
@@ -140,6 +142,18 @@ func (r *Registry) load(ctx context.Context) error {
 	}
 	r.current.Store(newSnapshot().with(changes))
 	return nil
+}
+
+// loadDeparture remembers a goodbye for as long as one that happens now. The other servers are told of it when this
+// one compares its records with theirs. A registry that is not shared has nobody to tell, and removes it.
+func (r *Registry) loadDeparture(c Change, now time.Time) {
+	if r.sharing == nil {
+		r.unsaved[c.Key] = struct{}{}
+		return
+	}
+	r.incarnations.seen(c.Departed)
+	r.departed.add(c.Key.Socket(), c.Departed, now)
+	r.end(&Instance{Key: c.Key, Incarnation: c.Departed}, Departed, now)
 }
 
 // laterFirst orders instances by incarnation, the latest first, in the same way at every start.

@@ -30,16 +30,17 @@ func newRemembered[K, V comparable]() remembered[K, V] {
 func (r *remembered[K, V]) put(key K, value V, now time.Time) {
 	r.last[key] = value
 	r.queue = append(r.queue, memory[K, V]{key, value, now.Add(rememberEnded)})
-	r.forget(now)
 }
 
-// forget drops old values, and those beyond the limit.
-func (r *remembered[K, V]) forget(now time.Time) {
-	for len(r.queue) > maxEnded || len(r.queue) > 0 && !now.Before(r.queue[0].forget) {
+// forget drops and returns old values, up to one that is still needed, and those beyond the limit.
+func (r *remembered[K, V]) forget(now time.Time, needed func(K) bool) (forgotten []V) {
+	for len(r.queue) > maxEnded || len(r.queue) > 0 && !now.Before(r.queue[0].forget) && !needed(r.queue[0].key) {
 		oldest := r.queue[0]
 		r.queue = r.queue[1:]
 		if r.last[oldest.key] == oldest.value {
 			delete(r.last, oldest.key)
+			forgotten = append(forgotten, oldest.value)
 		}
 	}
+	return forgotten
 }

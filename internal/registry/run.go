@@ -100,10 +100,13 @@ func (r *Registry) depart(q *request) bool {
 	r.departed.add(q.key.Socket(), incarnation, time.Now())
 	stays := known != nil && known.Incarnation.Compare(incarnation) > 0
 	if !stays && !incarnation.IsZero() {
-		r.sharing.end(&Instance{Key: q.key, Incarnation: incarnation}, Departed, time.Now())
+		r.end(&Instance{Key: q.key, Incarnation: incarnation}, Departed, time.Now())
 		r.sharing.note(q.key)
 	}
 	r.mu.Unlock()
+	if known == nil && r.sharing != nil && !incarnation.IsZero() {
+		r.unsaved[q.key], r.retry = struct{}{}, true // other servers may know it
+	}
 	if known == nil || stays {
 		q.answer <- result{err: ErrUnknown}
 		return false
@@ -133,7 +136,7 @@ func (r *Registry) expire(keys []Key) {
 	r.mu.Lock()
 	for _, key := range keys {
 		if i := snapshot.Instance(key); i != nil {
-			r.sharing.end(i, Lapsed, now)
+			r.end(i, Lapsed, now)
 			r.sharing.note(key)
 		}
 	}

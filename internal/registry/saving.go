@@ -43,7 +43,7 @@ func (r *Registry) save(ctx context.Context) {
 func (r *Registry) nextBatch() batch {
 	b := batch{keys: make(map[Key]struct{}), sockets: make(map[Socket]struct{})}
 	for len(r.leaving) > 0 && len(b.changes) < MaxBatch {
-		b.add(r.leaving[0], []Change{{Key: r.leaving[0].key}})
+		b.add(r.leaving[0], []Change{r.present(r.leaving[0].key)})
 		r.leaving = r.leaving[1:]
 	}
 	for len(r.waiting) > 0 && len(b.changes) < MaxBatch {
@@ -70,10 +70,21 @@ func (r *Registry) nextBatch() batch {
 		}
 		delete(r.unsaved, key)
 		b.keys[key] = struct{}{}
-		b.changes = append(b.changes, Change{Key: key, Instance: r.Snapshot().Instance(key)})
+		b.changes = append(b.changes, r.present(key))
 	}
 	r.addOrders(&b)
 	return b
+}
+
+// present returns what the store has to keep of the instance with that key: itself, or its goodbye.
+func (r *Registry) present(key Key) Change {
+	c := Change{Key: key, Instance: r.Snapshot().Instance(key)}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ended, found := r.sharing.ending(key); found && c.Instance == nil && ended.Ended == Departed {
+		c.Departed = ended.Instance.Incarnation
+	}
+	return c
 }
 
 // addOrders completes the changes with the orders, and moves the orders' requests to b that are stored with it.
@@ -140,7 +151,7 @@ func (b *batch) overlaps(changes []Change) bool {
 func (r *Registry) decideOn(q *request) []Change {
 	if q.instance == nil {
 		if r.depart(q) {
-			return []Change{{Key: q.key}}
+			return []Change{r.present(q.key)}
 		}
 		return nil
 	}
@@ -206,7 +217,7 @@ func (r *Registry) noteStored(changes []Change) {
 		if c.Instance != nil {
 			r.sharing.note(c.Key)
 		} else if displaced := snapshot.Instance(c.Key); displaced != nil {
-			r.sharing.end(displaced, Lapsed, now)
+			r.end(displaced, Lapsed, now)
 			r.sharing.note(c.Key)
 		}
 	}

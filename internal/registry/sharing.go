@@ -68,11 +68,24 @@ func (r *Registry) passOn() {
 	r.sharing.news = nil
 }
 
-// end remembers how an instance ended. The caller holds mu.
-func (s *sharing) end(i *Instance, how Ending, now time.Time) {
-	if s != nil {
-		s.endings.put(i.Key, Record{Instance: &Instance{Key: i.Key, Incarnation: i.Incarnation, Sequence: i.Sequence, Revival: i.Revival}, Ended: how}, now)
+// end remembers how an instance ended, until the other servers have had time to hear of it. The caller holds mu.
+func (r *Registry) end(i *Instance, how Ending, now time.Time) {
+	if r.sharing == nil {
+		return
 	}
+	endings := &r.sharing.endings
+	endings.put(i.Key, Record{Instance: &Instance{Key: i.Key, Incarnation: i.Incarnation, Sequence: i.Sequence, Revival: i.Revival}, Ended: how}, now)
+	for _, forgotten := range endings.forget(now, r.sharing.isUntold) {
+		if forgotten.Ended == Departed {
+			r.unsaved[forgotten.Instance.Key] = struct{}{} // the store has it
+		}
+	}
+}
+
+// isUntold reports whether the other servers may not have the record of key yet. The caller holds mu.
+func (s *sharing) isUntold(key Key) bool {
+	_, pending := s.pending[key]
+	return pending || !s.isolated.IsZero()
 }
 
 // heard notes that l was renewed here. The caller holds mu.

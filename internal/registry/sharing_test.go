@@ -339,8 +339,8 @@ func TestMergedInstancesAreStored(t *testing.T) {
 		exchange(t, r, other)
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
-		if len(store.has) != 1 || store.has[stays.Key] == nil {
-			t.Errorf("stored: %v, want the one that stays", store.has)
+		if store.has[stays.Key].Instance == nil || store.has[leaves.Key].Departed != leaves.Incarnation {
+			t.Errorf("stored: %v, want the one that stays, and the goodbye of the other", store.has)
 		}
 	})
 }

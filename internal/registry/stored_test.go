@@ -3,6 +3,8 @@ package registry_test
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,22 +16,18 @@ import (
 // memory is a Store that can be told to fail or to take its time.
 type memory struct {
 	mu    sync.Mutex
-	has   map[registry.Key]*registry.Instance
+	has   map[registry.Key]registry.Change
 	fail  error
 	delay time.Duration
 	saves int
 }
 
-func newMemory() *memory { return &memory{has: make(map[registry.Key]*registry.Instance)} }
+func newMemory() *memory { return &memory{has: make(map[registry.Key]registry.Change)} }
 
 func (m *memory) Load(context.Context) ([]registry.Change, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var all []registry.Change
-	for key, i := range m.has {
-		all = append(all, registry.Change{Key: key, Instance: i})
-	}
-	return all, m.fail
+	return slices.Collect(maps.Values(m.has)), m.fail
 }
 
 func (m *memory) Save(_ context.Context, changes []registry.Change) error {
@@ -44,10 +42,10 @@ func (m *memory) Save(_ context.Context, changes []registry.Change) error {
 		return m.fail
 	}
 	for _, c := range changes {
-		if c.Instance == nil {
+		if c == (registry.Change{Key: c.Key}) {
 			delete(m.has, c.Key)
 		} else {
-			m.has[c.Key] = c.Instance
+			m.has[c.Key] = c
 		}
 	}
 	return nil
@@ -330,7 +328,7 @@ func TestInvalidStoredInstanceIsLeftOut(t *testing.T) {
 	good, bad := instance("users", 1).WithDefaults(), instance("users", 2).WithDefaults()
 	bad.Tags = map[string]string{"team": "a\u202eb"}
 	store := newMemory()
-	store.has[good.Key], store.has[bad.Key] = &good, &bad
+	store.has[good.Key], store.has[bad.Key] = registry.Change{Key: good.Key, Instance: &good}, registry.Change{Key: bad.Key, Instance: &bad}
 	r, err := registry.New(t.Context(), registry.Options{Store: store})
 	if err != nil {
 		t.Fatal(err)

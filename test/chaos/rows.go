@@ -68,6 +68,7 @@ func matrix() []row {
 		{"a slow link to a server", 0, slowLink, longHold, fastLink},
 		{"the store killed", short | shared, killStore, aWhile, startStore},
 		{"the store killed while an instance joins", shared, inTurn(killStore, killAgent, startDead), aWhile, startStore},
+		{"the store killed, an instance stopped and its server restarted", shared, inTurn(killStore, stopAgent, restartServer), aWhile, inTurn(startStore, startDead)},
 		{"the store wiped, then a server without data", shared, wipeStore, longHold, emptyServer},
 		{"the store cut off from one server while an instance joins", shared, inTurn(cutStore, killAgent, startDead), longHold, hearAll},
 		{"the store paused while an instance joins", shared, inTurn(pauseStore, killAgent, startDead), longHold, resumeStore},

@@ -2,12 +2,15 @@
 // as a log of changes that is rewritten now and then.
 //
 // The file, instances.log, begins with the line "doyen instances 3"; the number is the
-// version of the format. A file of format 1, which has no incarnations, or 2, which has no networks and no orders, is read and written anew. Frames follow, one for each Save:
+// version of the format. Older files are read and written anew: those of format 1 have no incarnations, and those of
+// format 2 no networks, no orders and no goodbyes. Frames follow, one for each Save:
 //
 //	mark      4 bytes  ff 64 79 fe; no byte of it can stand in the JSON below
 //	length    4 bytes  of the changes, little endian
 //	checksum  4 bytes  CRC-32C of length and changes, little endian
-//	changes            JSON, a list: an instance, or its key and "gone": true; both with an order about it if there is one
+//	changes            JSON, a list: an instance, or its key and "gone": true, with the
+//	                   incarnation that said goodbye as "departed"; both with an order about
+//	                   it if there is one
 //
 // A frame is on the disk before Save returns. What a crash or the loss of power leaves of
 // a frame that was being written stands at the end of the file and was never answered for:

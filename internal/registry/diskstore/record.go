@@ -12,12 +12,13 @@ import (
 )
 
 // record is one change as the file holds it. Another field is another format. Format 1 has no
-// incarnation and no sequence, format 2 no network and no order.
+// incarnation and no sequence, format 2 no network, no order and no departed.
 type record struct {
 	Service  mesh.ServiceName      `json:"service"`
 	Network  mesh.NetworkName      `json:"network,omitempty"`
 	Address  netip.AddrPort        `json:"address"`
 	Gone     bool                  `json:"gone,omitempty"`
+	Departed registry.Incarnation  `json:"departed,omitzero"` // of one that is gone
 	Ports    map[mesh.PortName]int `json:"ports,omitempty"`
 	Zone     mesh.ZoneName         `json:"zone,omitempty"`
 	Tags     map[string]string     `json:"tags,omitempty"`
@@ -48,9 +49,12 @@ func recordOf(c registry.Change) record {
 	}
 	i := c.Instance
 	if i == nil {
-		return record{Service: c.Service, Network: c.Network, Address: c.Address, Gone: true, Order: o}
+		return record{Service: c.Service, Network: c.Network, Address: c.Address, Gone: true, Departed: c.Departed, Order: o}
 	}
-	return record{c.Service, c.Network, c.Address, false, i.Ports, i.Zone, i.Tags, i.Weight, i.State, i.Reason, i.Lease, i.Identity, i.Proxy, i.Incarnation, i.Sequence, o}
+	return record{
+		Service: c.Service, Network: c.Network, Address: c.Address, Ports: i.Ports, Zone: i.Zone, Tags: i.Tags, Weight: i.Weight, State: i.State, Reason: i.Reason,
+		Lease: i.Lease, Identity: i.Identity, Proxy: i.Proxy, Incarnation: i.Incarnation, Sequence: i.Sequence, Order: o,
+	}
 }
 
 func (r record) change() registry.Change {
@@ -60,7 +64,7 @@ func (r record) change() registry.Change {
 		o = registry.Order{On: r.Order.On, Reason: r.Order.Reason, Version: r.Order.Version}
 	}
 	if r.Gone {
-		return registry.Change{Key: key, Order: o}
+		return registry.Change{Key: key, Departed: r.Departed, Order: o}
 	}
 	return registry.Change{Key: key, Order: o, Instance: &registry.Instance{
 		Key: key, Ports: r.Ports, Zone: r.Zone, Tags: r.Tags, Weight: r.Weight, State: r.State, Reason: r.Reason, Lease: r.Lease, Identity: r.Identity, Proxy: r.Proxy,

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"slices"
 
@@ -111,7 +112,7 @@ func (s *Store) writeAll(to io.Writer) (int64, error) {
 }
 
 func (s *Store) sorted() []registry.Change {
-	return slices.SortedFunc(s.all(), func(a, b registry.Change) int { return a.Key.Compare(b.Key) })
+	return slices.SortedFunc(maps.Values(s.live), func(a, b registry.Change) int { return a.Key.Compare(b.Key) })
 }
 
 func syncFolder(dir string) error {

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,12 +31,11 @@ type Store struct {
 	open opener
 
 	file    file
-	end     int64 // bytes of the file up to the end of the last whole frame
-	slack   int64 // how far the log may grow beyond twice its minimal size
-	rewrite int64 // write the log anew when it is longer than this
-	suspect bool  // the content of the disk is unknown: rewrite the log first
-	live    map[registry.Key]*registry.Instance
-	orders  map[registry.Key]registry.Order // also about instances that are gone
+	end     int64                            // bytes of the file up to the end of the last whole frame
+	slack   int64                            // how far the log may grow beyond twice its minimal size
+	rewrite int64                            // write the log anew when it is longer than this
+	suspect bool                             // the content of the disk is unknown: rewrite the log first
+	live    map[registry.Key]registry.Change // an instance or its goodbye, and an order about it
 }
 
 // file is the log's file; tests make it fail.
@@ -65,7 +64,7 @@ func openWith(dir string, log *slog.Logger, open opener) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, log: log, lock: lock, open: open, slack: slack, live: make(map[registry.Key]*registry.Instance), orders: make(map[registry.Key]registry.Order)}
+	s := &Store{dir: dir, log: log, lock: lock, open: open, slack: slack, live: make(map[registry.Key]registry.Change)}
 	if err := s.start(); err != nil {
 		_ = lock.Close()
 		return nil, err
@@ -134,25 +133,9 @@ func (s *Store) cut(torn []byte) error {
 	return nil
 }
 
-// Load returns all instances and orders.
+// Load returns all instances, goodbyes and orders.
 func (s *Store) Load(context.Context) ([]registry.Change, error) {
-	return slices.Collect(s.all()), nil
-}
-
-// all yields what the log must hold: instances, and orders about those that are gone.
-func (s *Store) all() iter.Seq[registry.Change] {
-	return func(yield func(registry.Change) bool) {
-		for key, i := range s.live {
-			if !yield(registry.Change{Key: key, Instance: i, Order: s.orders[key]}) {
-				return
-			}
-		}
-		for key, o := range s.orders {
-			if _, found := s.live[key]; !found && !yield(registry.Change{Key: key, Order: o}) {
-				return
-			}
-		}
-	}
+	return slices.Collect(maps.Values(s.live)), nil
 }
 
 // Close releases the folder. Everything that was saved stays.
@@ -163,15 +146,10 @@ func (s *Store) Close() error {
 // keep applies changes in memory.
 func (s *Store) keep(changes []registry.Change) {
 	for _, c := range changes {
-		if c.Instance == nil {
+		if c == (registry.Change{Key: c.Key}) {
 			delete(s.live, c.Key)
 		} else {
-			s.live[c.Key] = c.Instance
-		}
-		if c.Order == (registry.Order{}) {
-			delete(s.orders, c.Key)
-		} else {
-			s.orders[c.Key] = c.Order
+			s.live[c.Key] = c
 		}
 	}
 }

@@ -64,8 +64,10 @@ func stored(t *testing.T, dir string) map[registry.Key]*registry.Instance {
 		t.Fatal(err)
 	}
 	found := make(map[registry.Key]*registry.Instance)
-	for _, i := range loaded {
-		found[i.Key] = i.Instance
+	for _, c := range loaded {
+		if c.Instance != nil {
+			found[c.Key] = c.Instance
+		}
 	}
 	return found
 }
@@ -317,5 +319,44 @@ func TestLogStaysShortOverRestarts(t *testing.T) {
 	}
 	if most := slack + 4*(300<<10); longest > most {
 		t.Errorf("the log of one instance grew to %d bytes: want at most %d", longest, most)
+	}
+}
+
+// TestGoodbyesSurvive also when the log is written anew, until they are to be forgotten.
+func TestGoodbyesSurvive(t *testing.T) {
+	s := open(t, t.TempDir())
+	incarnation, err := registry.ParseIncarnation("7-9f86d081")
+	if err != nil {
+		t.Fatal(err)
+	}
+	departed := func(n int) registry.Change {
+		return registry.Change{Key: instance(n, "").Key, Departed: incarnation}
+	}
+	save(t, s, instance(1, "one"), instance(2, "one"), instance(3, "one"))
+	save(t, s, departed(1), departed(2), departed(3))
+	save(t, s, gone(2), instance(3, "two"))
+	want := map[registry.Key]bool{departed(1).Key: true, departed(3).Key: false}
+	for range 2 {
+		if err := s.writeAnew(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, s.dir)
+		loaded, err := s.Load(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[registry.Key]bool{}
+		for _, c := range loaded {
+			got[c.Key] = c.Instance == nil && c.Departed == incarnation
+		}
+		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b registry.Key) bool { return a == b })); diff != "" {
+			t.Errorf("which instances departed (-want +got):\n%s", diff)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
