@@ -32,6 +32,11 @@ func findings(s api.Status, proxies []*shownProxy, unhealthy []serviceCount, mis
 			Hint:    "what waits is on this server's disk too, and is merged by itself when the store answers",
 		})
 	}
+	if store := s.Store; store != nil {
+		for _, f := range store.Faults {
+			found = append(found, api.Finding{Kind: api.StoreFaulty, Subject: f.Key, Since: f.Since, Message: f.Problem + "; the rest of the store is in use", Hint: f.Hint})
+		}
+	}
 	for _, d := range s.Expiry {
 		found = append(found, api.Finding{
 			Kind: api.ExpiryPaused, Subject: d.Service, Since: d.Since,

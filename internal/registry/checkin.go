@@ -46,6 +46,9 @@ func (r *Registry) CheckIn(ctx context.Context, instance Instance) (Grant, error
 	if found := i.Problems(); len(found) > 0 {
 		return Grant{}, Invalid(found)
 	}
+	if i.Sequence > MaxSequence {
+		return Grant{}, Invalid{{"sequence", fmt.Sprintf("%d is out of range", i.Sequence), fmt.Sprintf("at most %d", uint64(MaxSequence))}}
+	}
 	if g, renewed := r.renew(i); renewed {
 		return g, nil
 	}
@@ -81,6 +84,14 @@ func (r *Registry) notice(i Incarnation) bool {
 	}
 	r.incarnations.seen(i)
 	return true
+}
+
+// IsPlausible reports whether a server can have issued i, as far as this one knows. Records of other incarnations are not
+// merged.
+func (r *Registry) IsPlausible(i Incarnation) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.incarnations.plausible(i)
 }
 
 // renew extends the lease of an instance if its description and its incarnation are the registered ones.

@@ -28,6 +28,10 @@ const (
 	maxIncarnationLead = 1 << 32
 )
 
+// MaxSequence is the highest [Instance.Sequence] and [Instance.Revival], so that there always is a next one to compute
+// with.
+const MaxSequence = 1 << 62
+
 // IsZero reports whether i is the zero value.
 func (i Incarnation) IsZero() bool { return i == Incarnation{} }
 

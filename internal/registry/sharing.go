@@ -224,6 +224,14 @@ func (l *lease) extendForeign(rest time.Duration, now time.Time) {
 	}
 }
 
+// Knows reports whether the registry has a record of the instance with that key.
+func (r *Registry) Knows(key Key) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, known := r.record(key)
+	return known
+}
+
 // record returns the registry's record of the instance with that key. The caller holds mu.
 func (r *Registry) record(key Key) (Record, bool) {
 	if i := r.Snapshot().Instance(key); i != nil {

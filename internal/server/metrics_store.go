@@ -8,8 +8,8 @@ import (
 
 // storeCollector reads how sharing instances goes. It has no values where they are not shared.
 type storeCollector struct {
-	server                                           *server
-	connected, unwritten, compared, refused, audited *prometheus.Desc
+	server                                                   *server
+	connected, unwritten, compared, refused, audited, faults *prometheus.Desc
 }
 
 func newStoreCollector(s *server) *storeCollector {
@@ -20,13 +20,14 @@ func newStoreCollector(s *server) *storeCollector {
 		unwritten: describe("doyen_store_unwritten_records", "Changes of instances at this server that are not in the store yet."),
 		compared:  describe("doyen_store_compared_timestamp_seconds", "When this server last heard the renewals of others and compared versions with the store, in Unix time; 0 before the first time."),
 		refused:   describe("doyen_store_refused_entries_total", "Entries of the store that this server read and did not take because they were not valid."),
+		faults:    describe("doyen_store_faults", "Keys and entries of the store that this server could not use lately, at most 20 of them; doyen status names them."),
 		audited:   describe("doyen_store_shard_reads_total", "Parts of the store that were read whole, to find what was missed."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *storeCollector) Describe(descriptions chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.connected, c.unwritten, c.compared, c.refused, c.audited} {
+	for _, d := range []*prometheus.Desc{c.connected, c.unwritten, c.compared, c.refused, c.audited, c.faults} {
 		descriptions <- d
 	}
 }
@@ -44,6 +45,7 @@ func (c *storeCollector) Collect(metrics chan<- prometheus.Metric) {
 	add(c.unwritten, prometheus.GaugeValue, float64(now.Unwritten))
 	add(c.compared, prometheus.GaugeValue, unixTime(now.LastRound))
 	add(c.refused, prometheus.CounterValue, float64(now.Refused))
+	add(c.faults, prometheus.GaugeValue, float64(len(now.Faults)))
 	add(c.audited, prometheus.CounterValue, float64(now.Compared))
 }
 

@@ -30,6 +30,9 @@ func (s *server) storeStatus() *api.Store {
 		Address: s.Store.Address.String(), Connected: now.Connected, Since: now.Since.UTC(), Unwritten: now.Unwritten,
 		Refused: now.Refused, Compared: now.LastRound.UTC(),
 	}
+	for _, f := range now.Faults {
+		status.Faults = append(status.Faults, api.StoreFault{Key: f.Key, Problem: f.Problem, Hint: f.Hint, Since: f.Since.UTC()})
+	}
 	if now.Err != nil {
 		status.Error = now.Err.Error()
 	}

@@ -132,6 +132,19 @@ func (s *Server) Do(command string) string {
 	return strings.TrimSpace(line)
 }
 
+// Try runs a command of which the answer does not matter.
+func (s *Server) Try(command string) {
+	s.t.Helper()
+	conn, err := net.DialTimeout("tcp", s.Address(), patience)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	fmt.Fprintf(conn, "%s\r\n", command)
+	_, _ = bufio.NewReader(conn).ReadString('\n')
+}
+
 // StartReplicated starts a master, a replica, and a Sentinel that watches them under the name "mesh" and
 // needs no other to agree.
 func StartReplicated(t testing.TB) (master, replica, sentinel *Server) {

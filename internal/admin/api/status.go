@@ -46,6 +46,7 @@ const (
 	DocumentsRefused    FindingKind = "documents-refused"    // the folder has problems
 	DocumentsHeld       FindingKind = "documents-held"       // a change waits for a person
 	StoreAway           FindingKind = "store-away"           // the store in which servers share instances does not answer
+	StoreFaulty         FindingKind = "store-faulty"         // a key or an entry of that store cannot be used
 	ExpiryPaused        FindingKind = "expiry-paused"        // too many instances stopped checking in at once
 	ServiceUnhealthy    FindingKind = "service-unhealthy"    // none of a service's instances is healthy
 	EdgeMissing         FindingKind = "edge-missing"         // no proxy runs an Edge document
@@ -83,6 +84,16 @@ type Store struct {
 	Unwritten int       `json:"unwritten"`         // changes at this server that are not in the store yet
 	Refused   uint64    `json:"refused,omitempty"` // entries of the store that are not valid
 	Compared  time.Time `json:"compared,omitzero"` // when the server last compared what it has with the store
+	// Faults are keys and entries of the store that could not be used lately; at most 20 of them.
+	Faults []StoreFault `json:"faults,omitempty"`
+}
+
+// StoreFault is a key or an entry of the store that cannot be used as it is. Everything else is in use.
+type StoreFault struct {
+	Key     string    `json:"key"`
+	Problem string    `json:"problem"`
+	Hint    string    `json:"hint,omitempty"`
+	Since   time.Time `json:"since"`
 }
 
 // Problem is one mistake in a document.

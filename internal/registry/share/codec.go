@@ -68,22 +68,30 @@ func encode(r registry.Record) (Entry, error) {
 	return Entry{entryKey(r), r.Rank(), bytes.TrimSuffix(text.Bytes(), []byte("\n"))}, err
 }
 
+// errGarbage is wrapped by the errors of decode for entries that no release writes. What else is refused may be from a
+// later release.
+var errGarbage = errors.New("no server wrote it")
+
+func garbage(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", errGarbage, fmt.Errorf(format, args...))
+}
+
 // decode reads what encode writes, and returns an error for anything that a registry must not be given.
 func decode(e Entry) (registry.Record, error) {
 	if len(e.Key) > MaxKey || len(e.Value) > MaxValue {
-		return registry.Record{}, fmt.Errorf("entry with a key of %d bytes and a value of %d: want at most %d and %d", len(e.Key), len(e.Value), MaxKey, MaxValue)
+		return registry.Record{}, garbage("entry with a key of %d bytes and a value of %d: want at most %d and %d", len(e.Key), len(e.Value), MaxKey, MaxValue)
 	}
 	instance, isOrder := strings.CutPrefix(e.Key, orderPrefix)
 	key, err := parseKey(instance)
 	if err != nil {
-		return registry.Record{}, err
+		return registry.Record{}, garbage("%w", err)
 	}
 	if isOrder {
 		return decodeOrder(key, e)
 	}
 	var v value
 	if err := json.Unmarshal(e.Value, &v); err != nil {
-		return registry.Record{}, fmt.Errorf("entry %q: %w", e.Key, err)
+		return registry.Record{}, garbage("entry %q: %w", e.Key, err)
 	}
 	i := &registry.Instance{
 		Key: key, Ports: v.Ports, Zone: v.Zone, Tags: v.Tags, Weight: v.Weight, State: v.State, Reason: v.Reason,
@@ -97,12 +105,14 @@ func decode(e Entry) (registry.Record, error) {
 		}
 	}
 	switch {
+	case i.Incarnation.IsZero():
+		return registry.Record{}, garbage("entry %q has no incarnation", e.Key)
+	case max(i.Sequence, i.Revival) > registry.MaxSequence:
+		return registry.Record{}, garbage("entry %q: sequence %d or revival %d is above %d", e.Key, i.Sequence, i.Revival, uint64(registry.MaxSequence))
 	case endings[record.Ended] != v.Ended:
 		return registry.Record{}, fmt.Errorf("entry %q: ended is %.20q: want lapsed or departed", e.Key, v.Ended)
-	case i.Incarnation.IsZero():
-		return registry.Record{}, fmt.Errorf("entry %q has no incarnation", e.Key)
 	case !sameVersion(record.VersionRank(), e.Rank):
-		return registry.Record{}, fmt.Errorf("entry %q has a rank that is not its value's", e.Key)
+		return registry.Record{}, garbage("entry %q has a rank that is not its value's", e.Key)
 	}
 	return valid(e, record)
 }

@@ -2,6 +2,7 @@ package share
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
@@ -30,6 +31,17 @@ type Version struct {
 	Number uint64 // counts changes in this epoch
 }
 
+// BrokenError says that one key of an engine cannot be used, while all others can be.
+type BrokenError struct {
+	Key     string // as the engine names it
+	Problem string // what it is, and what was done about it
+	Hint    string // what to do
+	Mended  bool   // the next call works
+}
+
+// Error returns the key and the problem.
+func (e *BrokenError) Error() string { return fmt.Sprintf("key %s: %s", e.Key, e.Problem) }
+
 // Change is an entry that was written, and the version of its shard since then.
 type Change struct {
 	Shard int
@@ -38,7 +50,8 @@ type Change struct {
 }
 
 // Engine is where servers meet. Each method but Watch returns when ctx ends, at the latest, and may be called
-// from several goroutines. After an error a Write may have happened or not.
+// from several goroutines. After an error a Write may have happened or not. An error that concerns one key only is a
+// [BrokenError].
 type Engine interface {
 	// Write stores each of at most MaxEntries entries of one shard, unless the shard has an entry of the same
 	// key and an equal or greater rank; both in one atomic step, for each entry. It returns what the shard has
@@ -48,7 +61,7 @@ type Engine interface {
 	Forget(ctx context.Context, shard int, entries []Entry) error
 	// Read returns all entries of a shard, and the version that it had before they were read.
 	Read(ctx context.Context, shard int) ([]Entry, Version, error)
-	// Versions returns the versions of all shards.
+	// Versions returns the versions of all shards; the zero version for one whose version cannot be read.
 	Versions(ctx context.Context) ([Shards]Version, error)
 	// Watch calls changed with what is written from now on, those of a shard in their order, until ctx ends
 	// or an error. It calls it once with nothing when it has begun. Changes may be missing, and come twice.

@@ -3,6 +3,7 @@ package share_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -102,5 +103,131 @@ func TestRankThatIsTooHigh(t *testing.T) {
 		if writes := engine.writes.Load() - before; writes > 10 {
 			t.Errorf("%d writes in %v", writes, heals)
 		}
+	})
+}
+
+// TestEntriesThatNoServerWrote: whatever their rank, a server that knows the instance writes over them. What a later
+// release may have written stays.
+func TestEntriesThatNoServerWrote(t *testing.T) {
+	highest := registry.Rank{}
+	for n := range highest {
+		highest[n] = 0xff
+	}
+	for name, test := range map[string]struct {
+		change func(*share.Entry)
+		stays  bool
+	}{
+		"no JSON":                  {func(e *share.Entry) { e.Rank, e.Value = highest, []byte("?") }, false},
+		"no incarnation":           {func(e *share.Entry) { e.Rank, e.Value = highest, []byte("{}") }, false},
+		"a rank of another value":  {func(e *share.Entry) { e.Rank = highest }, false},
+		"a value that is too long": {func(e *share.Entry) { e.Rank, e.Value = highest, make([]byte, share.MaxValue+1) }, false},
+		"a sequence above all": {func(e *share.Entry) {
+			binary.BigEndian.PutUint64(e.Rank[13:], 1<<63)
+			e.Value = bytes.Replace(e.Value, []byte(`"sequence":1`), []byte(`"sequence":9223372036854775808`), 1)
+		}, false},
+		"an incarnation far above all": {func(e *share.Entry) {
+			number := binary.BigEndian.Uint64(e.Rank[:])
+			binary.BigEndian.PutUint64(e.Rank[:], 1<<40)
+			e.Value = bytes.Replace(e.Value, fmt.Appendf(nil, `"incarnation":"%d-`, number), fmt.Appendf(nil, `"incarnation":"%d-`, 1<<40), 1)
+		}, false},
+		"a state of a later release": {func(e *share.Entry) {
+			e.Rank[20]++
+			e.Value = bytes.Replace(e.Value, []byte(`"sequence":1`), []byte(`"sequence":2`), 1)
+			e.Value = bytes.Replace(e.Value, []byte(`"state":"healthy"`), []byte(`"state":"hibernating"`), 1)
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				engine := sharetest.NewMemory()
+				servers := []*server{start(t, engine), start(t, engine)}
+				i := instance("users", 1)
+				checkIn(t, servers[0], i)
+				synctest.Wait()
+				shard := registry.Shard("users", share.Shards)
+				entries, _, err := engine.Read(t.Context(), shard)
+				if err != nil || len(entries) != 1 {
+					t.Fatal(entries, err)
+				}
+				wrong := entries[0]
+				test.change(&wrong)
+				if bytes.Equal(wrong.Value, entries[0].Value) && wrong.Rank == entries[0].Rank {
+					t.Fatalf("the entry is unchanged: %s", wrong.Value)
+				}
+				if _, err := engine.Write(t.Context(), shard, []share.Entry{wrong}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(heals)
+				synctest.Wait()
+				if faults := servers[0].Status().Faults; len(faults) != 1 || faults[0].Problem == "" || faults[0].Hint == "" {
+					t.Errorf("faults: %+v, want the entry with what to do", faults)
+				}
+				have(t, servers, i)
+				entries, _, err = engine.Read(t.Context(), shard)
+				if err != nil || len(entries) != 1 || (entries[0].Rank == wrong.Rank) != test.stays {
+					t.Errorf("the engine has %+v, %v", entries, err)
+				}
+				time.Sleep(10 * time.Minute)
+				if faults := servers[0].Status().Faults; !test.stays && len(faults) > 0 {
+					t.Errorf("faults long after they were mended: %+v", faults)
+				}
+			})
+		})
+	}
+}
+
+// partly is an engine one of whose shards is broken.
+type partly struct {
+	share.Engine
+	shard int
+	calls atomic.Int32
+}
+
+func (p *partly) broken(shard int) error {
+	if shard == p.shard {
+		p.calls.Add(1)
+		return &share.BrokenError{Key: "the key", Problem: "it is broken", Hint: "mend it"}
+	}
+	return nil
+}
+
+func (p *partly) Write(ctx context.Context, shard int, entries []share.Entry) ([]share.Entry, error) {
+	if err := p.broken(shard); err != nil {
+		return nil, err
+	}
+	return p.Engine.Write(ctx, shard, entries)
+}
+
+func (p *partly) Read(ctx context.Context, shard int) ([]share.Entry, share.Version, error) {
+	if err := p.broken(shard); err != nil {
+		return nil, share.Version{}, err
+	}
+	return p.Engine.Read(ctx, shard)
+}
+
+// TestBrokenShard: the other shards are shared, and the store counts as connected.
+func TestBrokenShard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := sharetest.NewMemory()
+		engine := &partly{Engine: memory, shard: registry.Shard("users", share.Shards)}
+		servers := []*server{start(t, engine), start(t, engine)}
+		broken, whole := instance("users", 1), instance("orders", 1)
+		if registry.Shard("orders", share.Shards) == engine.shard {
+			t.Fatal("both services are in one shard")
+		}
+		checkIn(t, servers[0], broken)
+		checkIn(t, servers[0], whole)
+		time.Sleep(heals)
+		have(t, servers[:1], broken, whole)
+		have(t, servers[1:], whole)
+		status := servers[0].Status()
+		if !status.Connected || status.Unwritten != 1 || len(status.Faults) != 1 || status.Faults[0].Key != "the key" {
+			t.Errorf("status %+v, want connected, the fault, and one change unwritten", status)
+		}
+		if calls := engine.calls.Load(); calls > 60 {
+			t.Errorf("%d calls for a broken shard in %v", calls, heals)
+		}
+		engine.shard = -1
+		time.Sleep(heals)
+		have(t, servers, broken, whole)
 	})
 }

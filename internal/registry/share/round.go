@@ -24,21 +24,27 @@ func (s *Sharer) rounds(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if err := s.doRound(ctx); err != nil && ctx.Err() == nil {
-			s.failed(err)
-			s.registry.SetIsolated(true)
-		} else if err == nil {
-			s.succeeded()
-			s.registry.SetIsolated(false)
+		err := s.doRound(ctx)
+		if ctx.Err() != nil {
+			return nil
 		}
+		if err != nil {
+			s.failed(err)
+		}
+		if err == nil || isBroken(err) {
+			s.succeeded()
+		}
+		s.registry.SetIsolated(err != nil)
 		timer.Reset(roundEvery)
 	}
 }
 
-// doRound is one round. It is complete, or returns an error.
+// doRound is one round. It is complete, or returns an error. Broken shards are left out. If it returns a [BrokenError],
+// all but the exchange of renewals is complete.
 func (s *Sharer) doRound(ctx context.Context) error {
-	if err := s.exchangeRenewals(ctx); err != nil {
-		return err
+	renewals := s.exchangeRenewals(ctx)
+	if renewals != nil && !isBroken(renewals) {
+		return renewals
 	}
 	if err := s.compareVersions(ctx); err != nil {
 		return err
@@ -55,7 +61,7 @@ func (s *Sharer) doRound(ctx context.Context) error {
 	default:
 		close(s.synced)
 	}
-	return nil
+	return renewals
 }
 
 // compareStale compares the shards of which something is missing, some at once.
@@ -64,7 +70,14 @@ func (s *Sharer) compareStale(ctx context.Context) error {
 	group.SetLimit(4)
 	for shard := range Shards {
 		if s.isStale(shard) {
-			group.Go(func() error { return s.compareShard(ctx, shard) })
+			group.Go(func() error {
+				err := s.compareShard(ctx, shard)
+				if isBroken(err) {
+					s.failed(err)
+					return nil
+				}
+				return err
+			})
 		}
 	}
 	return group.Wait()

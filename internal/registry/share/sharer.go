@@ -2,6 +2,7 @@ package share
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -59,6 +60,7 @@ type Sharer struct {
 	mu     sync.Mutex // a leaf
 	shards [Shards]progress
 	status Status
+	faults map[string]Fault // by key
 }
 
 // ended is when this server first saw that the engine keeps how an instance ended.
@@ -73,7 +75,7 @@ func New(r *registry.Registry, engine Engine, log *slog.Logger) *Sharer {
 		registry: r, engine: engine, log: log,
 		name: strconv.FormatUint(rand.Uint64(), 36),
 		wake: make(chan struct{}, 1), synced: make(chan struct{}),
-		status: Status{Since: time.Now()},
+		status: Status{Since: time.Now()}, faults: map[string]Fault{},
 	}
 	for shard := range s.shards {
 		s.shards[shard].stale = true
@@ -137,11 +139,13 @@ func (s *Sharer) writeChanges(ctx context.Context) error {
 	var failed error
 	for shard, records := range byShard {
 		for some := range slices.Chunk(records, MaxEntries) {
-			if failed == nil {
-				failed = s.write(ctx, shard, some)
+			err := failed
+			if err == nil || isBroken(err) { // in which case other shards can be written
+				err = s.write(ctx, shard, some)
 			}
-			if failed != nil {
+			if err != nil {
 				s.announce(some)
+				failed = err
 			}
 		}
 	}
@@ -155,7 +159,7 @@ func (s *Sharer) write(ctx context.Context, shard int, records []registry.Record
 	for _, r := range records {
 		entry, err := encode(r)
 		if err != nil {
-			s.refused(err)
+			s.refused(keyOf(r.Instance.Key), err)
 			continue
 		}
 		entries = append(entries, entry)
@@ -176,24 +180,62 @@ func (s *Sharer) write(ctx context.Context, shard int, records []registry.Record
 	return s.merge(ctx, shard, newer)
 }
 
-// merge gives the registry what decodes of entries.
+// merge gives the registry what decodes of entries. It replaces those that no server wrote.
 func (s *Sharer) merge(ctx context.Context, shard int, entries []Entry) error {
 	records := make([]registry.Record, 0, len(entries))
+	var wrong []Entry
 	for _, e := range entries {
-		r, err := decode(e)
-		if err == nil && shardOf(r.Instance.Key) != shard {
-			err = errWrongShard(e.Key, shard)
-		}
-		if err != nil {
-			s.refused(err)
+		r, err := s.believe(shard, e)
+		if err == nil {
+			records = append(records, r)
 			continue
 		}
-		records = append(records, r)
+		s.refused(e.Key, err)
+		if errors.Is(err, errGarbage) {
+			wrong = append(wrong, e)
+		}
 	}
-	if len(records) == 0 {
+	if len(records) > 0 {
+		if err := s.registry.Merge(ctx, records); err != nil {
+			return err
+		}
+	}
+	return s.replace(ctx, shard, wrong)
+}
+
+// believe decodes an entry of a shard that the registry can take.
+func (s *Sharer) believe(shard int, e Entry) (registry.Record, error) {
+	r, err := decode(e)
+	switch {
+	case err != nil:
+		return r, err
+	case shardOf(r.Instance.Key) != shard:
+		return r, errWrongShard(e.Key, shard)
+	case !s.registry.IsPlausible(r.Instance.Incarnation):
+		return r, garbage("entry %q: incarnation %v is far above every one that a server has issued", e.Key, r.Instance.Incarnation)
+	}
+	return r, nil
+}
+
+// replace removes entries that no server wrote where they stand in place of what this registry knows, whatever their
+// rank, and makes the registry's records changes.
+func (s *Sharer) replace(ctx context.Context, shard int, wrong []Entry) error {
+	var known []Entry
+	var keys []registry.Key
+	for _, e := range wrong {
+		key, err := parseKey(e.Key)
+		if err == nil && shardOf(key) == shard && s.registry.Knows(key) {
+			known, keys = append(known, e), append(keys, key)
+		}
+	}
+	if len(known) == 0 {
 		return nil
 	}
-	return s.registry.Merge(ctx, records)
+	if err := s.engine.Forget(ctx, shard, known); err != nil {
+		return err
+	}
+	s.registry.Announce(keys...)
+	return nil
 }
 
 // watch merges what is pushed, until ctx ends.

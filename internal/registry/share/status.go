@@ -3,6 +3,9 @@ package share
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -15,12 +18,65 @@ type Status struct {
 	Refused   uint64    // entries that were read and not believed
 	LastRound time.Time // when renewals were exchanged and versions compared last; zero: never
 	Unwritten int       // records that changed here and wait to be written
+	Faults    []Fault   // what could not be used lately, by key, at most maxFaults
+}
+
+// Fault is a key of the engine, or an entry, that cannot be used as it is.
+type Fault struct {
+	Key     string // of the engine, or of the entry
+	Problem string
+	Hint    string
+	Since   time.Time
+	until   time.Time // when it counts as mended unless it is met again
+}
+
+const (
+	maxFaults = 20
+	// brokenFor and refusedFor are how long a fault is shown after it was met last. Broken keys are met in each round,
+	// and entries in each audit of their shard.
+	brokenFor  = 10 * roundEvery
+	refusedFor = (Shards + 2) * auditEvery * roundEvery
+)
+
+func isBroken(err error) bool {
+	broken := new(BrokenError)
+	return errors.As(err, &broken)
+}
+
+// fault notes a fault, and logs a new one.
+func (s *Sharer) fault(f Fault, lasts time.Duration) {
+	now := time.Now()
+	s.mu.Lock()
+	for key, known := range s.faults {
+		if now.After(known.until) {
+			delete(s.faults, key)
+		}
+	}
+	known, found := s.faults[f.Key]
+	f.Since, f.until = now, now.Add(lasts)
+	if found {
+		f.Since = known.Since
+	}
+	isNoted := found || len(s.faults) < maxFaults
+	if isNoted {
+		s.faults[f.Key] = f
+	}
+	s.mu.Unlock()
+	if isNoted && !found {
+		s.log.Warn("shared store has something that this server cannot use; the rest of it is in use", "key", f.Key, "problem", f.Problem, "hint", f.Hint)
+	}
 }
 
 // Status returns how sharing goes now.
 func (s *Sharer) Status() Status {
 	s.mu.Lock()
 	status := s.status
+	now := time.Now()
+	for _, key := range slices.Sorted(maps.Keys(s.faults)) {
+		if f := s.faults[key]; !now.After(f.until) {
+			status.Faults = append(status.Faults, f)
+		}
+	}
 	s.mu.Unlock()
 	status.Unwritten = s.registry.Unannounced() + int(s.writing.Load())
 	return status
@@ -29,6 +85,10 @@ func (s *Sharer) Status() Status {
 // failed notes that a call failed, and logs the first one.
 func (s *Sharer) failed(err error) {
 	if errors.Is(err, context.Canceled) {
+		return
+	}
+	if broken := new(BrokenError); errors.As(err, &broken) {
+		s.fault(Fault{Key: broken.Key, Problem: broken.Problem, Hint: broken.Hint}, brokenFor)
 		return
 	}
 	s.mu.Lock()
@@ -61,13 +121,14 @@ func (s *Sharer) succeeded() {
 	}
 }
 
-// refused notes an entry that is not believed, and logs the first one.
-func (s *Sharer) refused(err error) {
+// refused notes an entry that is not believed.
+func (s *Sharer) refused(key string, err error) {
 	s.mu.Lock()
 	s.status.Refused++
-	first := s.status.Refused == 1
 	s.mu.Unlock()
-	if first {
-		s.log.Warn("shared store has an entry that this server does not take", "error", err)
+	hint := "a later release wrote it: upgrade this server"
+	if errors.Is(err, errGarbage) || errors.Is(err, errShard) {
+		hint = "find out who else writes to the store; where a server knows the instance, it replaces the entry"
 	}
+	s.fault(Fault{Key: fmt.Sprintf("%.*q", MaxKey, key), Problem: err.Error(), Hint: hint}, refusedFor)
 }

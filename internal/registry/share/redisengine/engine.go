@@ -104,7 +104,7 @@ func (e *Engine) Write(ctx context.Context, shard int, entries []share.Entry) ([
 	}
 	keys := []string{e.instances(shard), e.version(shard), e.changes(shard)}
 	answer, err := write.Run(ctx, e.client, keys, arguments...).StringSlice()
-	if err != nil && !errors.Is(err, redis.Nil) {
+	if err = e.mend(ctx, err, e.keysOf(shard)...); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("write: %w", err)
 	}
 	var newer []share.Entry
@@ -120,7 +120,8 @@ func (e *Engine) Forget(ctx context.Context, shard int, entries []share.Entry) e
 	for _, entry := range entries {
 		arguments = append(arguments, entry.Key, hex.EncodeToString(entry.Rank[:]))
 	}
-	if err := forget.Run(ctx, e.client, []string{e.instances(shard)}, arguments...).Err(); err != nil && !errors.Is(err, redis.Nil) {
+	err := forget.Run(ctx, e.client, []string{e.instances(shard)}, arguments...).Err()
+	if err = e.mend(ctx, err, e.keysOf(shard)...); err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("forget: %w", err)
 	}
 	return nil
@@ -129,14 +130,15 @@ func (e *Engine) Forget(ctx context.Context, shard int, entries []share.Entry) e
 // Read implements share.Engine.
 func (e *Engine) Read(ctx context.Context, shard int) ([]share.Entry, share.Version, error) {
 	version, err := versionOf(e.client.HMGet(ctx, e.version(shard), "epoch", "number"))
-	if err != nil {
+	if err = e.mend(ctx, err, e.keysOf(shard)...); err != nil {
 		return nil, version, fmt.Errorf("read: %w", err)
 	}
 	found := map[string]struct{}{} // a scan may return a field twice
 	var entries []share.Entry
 	for cursor, size := uint64(0), 0; ; {
 		var fields []string
-		if fields, cursor, err = e.client.HScan(ctx, e.instances(shard), cursor, "", 500).Result(); err != nil {
+		fields, cursor, err = e.client.HScan(ctx, e.instances(shard), cursor, "", 500).Result()
+		if err = e.mend(ctx, err, e.keysOf(shard)...); err != nil {
 			return nil, version, fmt.Errorf("read: %w", err)
 		}
 		for n := 0; n+1 < len(fields); n += 2 {
@@ -144,7 +146,9 @@ func (e *Engine) Read(ctx context.Context, shard int) ([]share.Entry, share.Vers
 				continue
 			}
 			if size += len(fields[n]) + len(fields[n+1]); size > maxShard {
-				return nil, version, fmt.Errorf("read: shard %d has more than %d bytes", shard, maxShard)
+				return nil, version, &share.BrokenError{
+					Key: e.instances(shard), Problem: fmt.Sprintf("it has more than %d bytes", maxShard), Hint: "find out who else writes to it, and delete it: the servers fill it again",
+				}
 			}
 			found[fields[n]] = struct{}{}
 			entries = append(entries, entryOf(fields[n], fields[n+1]))
@@ -164,13 +168,15 @@ func (e *Engine) Versions(ctx context.Context) (versions [share.Shards]share.Ver
 		}
 		return nil
 	})
-	for shard := range share.Shards {
-		if err != nil {
+	if err != nil && !isForeign(err) {
+		return versions, fmt.Errorf("versions: %w", err)
+	}
+	for shard, answer := range answers {
+		if versions[shard], err = versionOf(answer); err != nil && !isForeign(err) {
 			return versions, fmt.Errorf("versions: %w", err)
 		}
-		versions[shard], err = versionOf(answers[shard])
 	}
-	return versions, err
+	return versions, nil
 }
 
 func versionOf(answer *redis.SliceCmd) (share.Version, error) {
@@ -190,7 +196,7 @@ func versionOf(answer *redis.SliceCmd) (share.Version, error) {
 // Renew implements share.Engine.
 func (e *Engine) Renew(ctx context.Context, entry []byte) error {
 	err := e.client.XAdd(ctx, &redis.XAddArgs{Stream: e.renewals(), MaxLen: streamLength, Approx: true, Values: []any{"r", entry}}).Err()
-	if err != nil {
+	if err = e.mend(ctx, err, typed{e.renewals(), stream}); err != nil {
 		return fmt.Errorf("renew: %w", err)
 	}
 	return nil

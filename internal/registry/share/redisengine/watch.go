@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,10 +22,13 @@ const (
 	// perRead bounds what one read of streams returns of each.
 	perRead = 256
 	// rewindEvery is how many reads without a result pass until the streams' ends are looked at: those of a
-	// store that was wiped, and whose clock was put back, have lower positions.
+	// store that was wiped, and whose clock was put back, have lower positions, and another program may have made one.
 	rewindEvery = 5
 	// start is the position before every entry.
 	start = "0-0"
+	// unreadable is the position in what is no stream. It is not read: servers miss the versions of its changes, and
+	// read the shard.
+	unreadable = ""
 )
 
 // Watch implements share.Engine. One connection waits for all shards, and one for each shard in a Cluster,
@@ -72,13 +76,20 @@ func (e *Engine) ends(ctx context.Context) (ends [share.Shards]string, err error
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && !isForeign(err) {
 		return ends, err
 	}
 	for shard, answer := range answers {
 		ends[shard] = start
 		if last := answer.Val(); len(last) > 0 {
 			ends[shard] = last[0].ID
+		}
+		if isForeign(answer.Err()) {
+			ends[shard] = unreadable
+			broken := new(share.BrokenError)
+			if err := e.mend(ctx, answer.Err(), typed{e.changes(shard), stream}); errors.As(err, &broken) && broken.Mended {
+				return ends, err
+			}
 		}
 	}
 	return ends, nil
@@ -88,7 +99,9 @@ func (e *Engine) ends(ctx context.Context) (ends [share.Shards]string, err error
 func (e *Engine) follow(ctx context.Context, shards []int, position [share.Shards]string, changed func([]share.Change)) error {
 	for idle := 0; ctx.Err() == nil; {
 		read, err := e.read(ctx, shards, position)
-		if err != nil {
+		if isForeign(err) {
+			idle, read = rewindEvery-1, nil // look at all of them
+		} else if err != nil {
 			return err
 		}
 		if idle++; len(read) > 0 {
@@ -116,6 +129,11 @@ func (e *Engine) follow(ctx context.Context, shards []int, position [share.Shard
 func (e *Engine) read(ctx context.Context, shards []int, position [share.Shards]string) ([]redis.XStream, error) {
 	ctx, cancel := context.WithTimeout(ctx, block+answerTimeout)
 	defer cancel()
+	shards = slices.DeleteFunc(slices.Clone(shards), func(shard int) bool { return position[shard] == unreadable })
+	if len(shards) == 0 {
+		pause(ctx, block)
+		return nil, nil
+	}
 	names := make([]string, 0, 2*len(shards))
 	for _, shard := range shards {
 		names = append(names, e.changes(shard))
@@ -130,6 +148,13 @@ func (e *Engine) read(ctx context.Context, shards []int, position [share.Shards]
 	return read, err
 }
 
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
 // rewound is position, with the start in place of positions that the streams have not reached.
 func (e *Engine) rewound(ctx context.Context, position [share.Shards]string) ([share.Shards]string, error) {
 	ends, err := e.ends(ctx)
@@ -137,7 +162,10 @@ func (e *Engine) rewound(ctx context.Context, position [share.Shards]string) ([s
 		return position, err
 	}
 	for shard, end := range ends {
-		if before(end, position[shard]) {
+		switch {
+		case end == unreadable:
+			position[shard] = unreadable
+		case position[shard] == unreadable || before(end, position[shard]):
 			position[shard] = start
 		}
 	}
@@ -179,7 +207,7 @@ func changesOf(shard int, messages []redis.XMessage) []share.Change {
 // Renewals implements share.Engine.
 func (e *Engine) Renewals(ctx context.Context, after string) ([][]byte, string, error) {
 	last, err := e.client.XRevRangeN(ctx, e.renewals(), "+", "-", 1).Result()
-	if err != nil {
+	if err = e.mend(ctx, err, typed{e.renewals(), stream}); err != nil {
 		return nil, "", fmt.Errorf("renewals: %w", err)
 	}
 	end := start
