@@ -61,7 +61,7 @@ func fill(ctx context.Context, store string, all []registry.Instance) error {
 	if err != nil {
 		return err
 	}
-	engine, err := redisengine.Open(address, "")
+	engine, err := redisengine.Open(address, redisengine.Passwords{})
 	if err != nil {
 		return err
 	}

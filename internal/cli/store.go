@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,18 +13,63 @@ import (
 	"github.com/doyen-mesh/doyen/internal/server"
 )
 
-// passwordVariable holds the store's password. It has no flag, because anyone can read command lines.
-const passwordVariable = "DOYEN_STORE_PASSWORD"
-
-// storeFlags say where servers share instances.
-type storeFlags struct{ url, passwordFile string }
+// storeFlags say where servers share instances. Passwords have no flags, because anyone can read command lines.
+type storeFlags struct{ url, passwordFile, sentinelFile string }
 
 func (s *storeFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&s.url, "store", "", "`URL` of a Redis or Valkey in which servers share instances: redis://HOST:PORT, rediss:// with TLS, redis+sentinel:// or redis+cluster:// (default: not shared)")
-	flags.StringVar(&s.passwordFile, "store-password", "", "`file` with the password of the store (or $"+passwordVariable+")")
+	flags.StringVar(&s.passwordFile, "store-password", "", "`file` with the password of the store (or $DOYEN_STORE_PASSWORD)")
+	flags.StringVar(&s.sentinelFile, "store-sentinel-password", "", "`file` with the password of the Sentinels, if they want one (or $DOYEN_STORE_SENTINEL_PASSWORD)")
 	fromEnvironment(cmd, "store", "DOYEN_STORE")
 	fromEnvironment(cmd, "store-password", "DOYEN_STORE_PASSWORD_FILE")
+	fromEnvironment(cmd, "store-sentinel-password", "DOYEN_STORE_SENTINEL_PASSWORD_FILE")
+}
+
+// passwords reads the secrets, each from its file or its variable.
+func (s *storeFlags) passwords(i Invocation) (passwords redisengine.Passwords, err error) {
+	for _, secret := range []struct {
+		into                 *redisengine.Password
+		flag, file, variable string
+	}{
+		{&passwords.Store, "store-password", s.passwordFile, "DOYEN_STORE_PASSWORD"},
+		{&passwords.Sentinel, "store-sentinel-password", s.sentinelFile, "DOYEN_STORE_SENTINEL_PASSWORD"},
+	} {
+		text := i.Getenv(secret.variable)
+		if secret.file != "" {
+			content, err := os.ReadFile(secret.file)
+			if err != nil {
+				return passwords, fmt.Errorf("--%s: %w", secret.flag, err)
+			}
+			text = strings.TrimRight(string(content), "\r\n")
+		}
+		*secret.into = redisengine.Password(text)
+	}
+	return passwords, nil
+}
+
+// storeEngine is a kind of store.
+type storeEngine struct {
+	schemes []string // of its URLs
+	example string
+	// open returns the store at a URL, or what is wrong with the URL.
+	open func(url string, passwords redisengine.Passwords) (*server.Store, error)
+}
+
+func storeEngines() []storeEngine {
+	return []storeEngine{
+		{redisengine.Schemes, "redis://10.0.0.5:6379", redisStore},
+	}
+}
+
+func redisStore(url string, passwords redisengine.Passwords) (*server.Store, error) {
+	address, err := redisengine.ParseAddress(url)
+	if err != nil {
+		return nil, err
+	}
+	return &server.Store{Address: address.String(), Open: func(context.Context) (server.Engine, error) {
+		return redisengine.Open(address, passwords)
+	}}, nil
 }
 
 // open sets the store of a server; none without a URL.
@@ -30,18 +77,15 @@ func (s *storeFlags) open(i Invocation, o *server.Options) error {
 	if s.url == "" {
 		return nil
 	}
-	address, err := redisengine.ParseAddress(s.url)
+	passwords, err := s.passwords(i)
 	if err != nil {
-		return usage("for example: --store redis://10.0.0.5:6379", "--store: %w", err)
+		return err
 	}
-	password := i.Getenv(passwordVariable)
-	if s.passwordFile != "" {
-		text, err := os.ReadFile(s.passwordFile)
-		if err != nil {
-			return fmt.Errorf("--store-password: %w", err)
-		}
-		password = strings.TrimRight(string(text), "\r\n")
+	engines := storeEngines()
+	scheme, _, _ := strings.Cut(s.url, ":")
+	at := max(0, slices.IndexFunc(engines, func(e storeEngine) bool { return slices.Contains(e.schemes, scheme) }))
+	if o.Store, err = engines[at].open(s.url, passwords); err != nil {
+		return usage("for example: --store "+engines[at].example, "--store: %w", err)
 	}
-	o.Store = &server.Store{Address: address, Password: redisengine.Password(password)}
 	return nil
 }

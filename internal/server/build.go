@@ -59,7 +59,7 @@ func (s *server) build(ctx context.Context) error {
 	if s.registry, err = registry.New(ctx, registry.Options{Store: store, Shared: s.Store != nil, Log: s.Log}); err != nil {
 		return fmt.Errorf("registry: %w", err)
 	}
-	if err := s.openStore(); err != nil {
+	if err := s.openStore(ctx); err != nil {
 		return err
 	}
 	if err := s.openDocuments(); err != nil {

@@ -22,7 +22,6 @@ import (
 	"github.com/doyen-mesh/doyen/internal/dnsserver"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/internal/registry/share"
-	"github.com/doyen-mesh/doyen/internal/registry/share/redisengine"
 	"github.com/doyen-mesh/doyen/xds"
 	"github.com/doyen-mesh/doyen/xds/xdsmetrics"
 )
@@ -63,8 +62,14 @@ type Addresses struct {
 
 // Store is where servers share instances.
 type Store struct {
-	Address  redisengine.Address
-	Password redisengine.Password
+	Address string // for people
+	Open    func(context.Context) (Engine, error)
+}
+
+// Engine is an engine for sharing instances that holds connections.
+type Engine interface {
+	share.Engine
+	Close() error
 }
 
 // InvalidError is why a server does not start with a folder that has problems if no earlier content of it was ever

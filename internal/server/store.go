@@ -1,22 +1,23 @@
 package server
 
 import (
+	"context"
+
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/registry/share"
-	"github.com/doyen-mesh/doyen/internal/registry/share/redisengine"
 )
 
 // openStore makes what shares instances with other servers.
-func (s *server) openStore() error {
+func (s *server) openStore(ctx context.Context) error {
 	if s.Store == nil {
 		return nil
 	}
-	engine, err := redisengine.Open(s.Store.Address, s.Store.Password)
+	engine, err := s.Store.Open(ctx)
 	if err != nil {
 		return err
 	}
 	s.closers = append(s.closers, engine.Close)
-	s.sharer = share.New(s.registry, engine, s.Log.With("store", s.Store.Address.String()))
+	s.sharer = share.New(s.registry, engine, s.Log.With("store", s.Store.Address))
 	return nil
 }
 
@@ -27,7 +28,7 @@ func (s *server) storeStatus() *api.Store {
 	}
 	now := s.sharer.Status()
 	status := &api.Store{
-		Address: s.Store.Address.String(), Connected: now.Connected, Since: now.Since.UTC(), Unwritten: now.Unwritten,
+		Address: s.Store.Address, Connected: now.Connected, Since: now.Since.UTC(), Unwritten: now.Unwritten,
 		Refused: now.Refused, Compared: now.LastRound.UTC(),
 	}
 	for _, f := range now.Faults {

@@ -146,8 +146,8 @@ func (s *Server) Try(command string) {
 }
 
 // StartReplicated starts a master, a replica, and a Sentinel that watches them under the name "mesh" and
-// needs no other to agree.
-func StartReplicated(t testing.TB) (master, replica, sentinel *Server) {
+// needs no other to agree. The lines are added to the Sentinel's configuration.
+func StartReplicated(t testing.TB, lines ...string) (master, replica, sentinel *Server) {
 	t.Helper()
 	master = Start(t)
 	replica = Start(t, "--replicaof", "127.0.0.1 "+fmt.Sprint(master.Port))
@@ -155,6 +155,7 @@ func StartReplicated(t testing.TB) (master, replica, sentinel *Server) {
 	port := machine.FreePorts(t, 1)[0]
 	file := filepath.Join(t.TempDir(), "sentinel.conf")
 	text := fmt.Sprintf("port %d\nsentinel monitor mesh 127.0.0.1 %d 1\nsentinel down-after-milliseconds mesh 1000\nsentinel failover-timeout mesh 5000\n", port, master.Port)
+	text += strings.Join(lines, "\n") + "\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,8 @@ func StartReplicated(t testing.TB) (master, replica, sentinel *Server) {
 	t.Cleanup(sentinel.Kill)
 	sentinel.Restart()
 	wait(t, "the Sentinel knows the replica", func() bool {
-		return infoHas(sentinel, "slaves=1")
+		known, err := os.ReadFile(file) // it writes what it knows
+		return err == nil && strings.Contains(string(known), "known-replica mesh")
 	})
 	return master, replica, sentinel
 }

@@ -19,13 +19,15 @@ var Schemes = []string{"redis", "rediss", "redis+sentinel", "rediss+sentinel", "
 
 // Address says where a store is and how to reach it. It holds no password.
 type Address struct {
-	Hosts    []string // host:port of the node, of the Sentinels, or of some nodes of the Cluster
-	Cluster  bool
-	Master   string // the name of the master that Sentinels watch; "" without Sentinel
-	User     string // of the ACL; "" is the default user
-	Database int
-	Prefix   string // begins every key
-	TLS      *TLS   // nil: no TLS
+	Hosts   []string // host:port of the node, of the Sentinels, or of some nodes of the Cluster
+	Cluster bool
+	Master  string // the name of the master that Sentinels watch; "" without Sentinel
+	User    string // of the ACL; "" is the default user
+	// SentinelUser is the user of the Sentinels' own ACL; "" is their default user.
+	SentinelUser string
+	Database     int
+	Prefix       string // begins every key
+	TLS          *TLS   // nil: no TLS
 }
 
 // TLS are files in PEM form; "" is the system's authorities, and no certificate.
@@ -74,6 +76,9 @@ func ParseAddress(text string) (Address, error) {
 	if len(a.Hosts) > 1 && !sentinel && !a.Cluster {
 		return Address{}, errors.New("addr: only the URL of a Sentinel or a Cluster names several hosts")
 	}
+	if a.SentinelUser != "" && !sentinel {
+		return Address{}, errors.New("sentinel-user: only the URL of a Sentinel names one")
+	}
 	if sentinel != (a.Master != "") {
 		return Address{}, errors.New("a URL of redis+sentinel, and no other, names the master: ?master=NAME")
 	}
@@ -94,6 +99,8 @@ func (a *Address) parameters(query url.Values, port string) error {
 			}
 		case name == "master":
 			a.Master = last
+		case name == "sentinel-user":
+			a.SentinelUser = last
 		case name == "prefix" && prefixForm.MatchString(last):
 			a.Prefix = last
 		case name == "prefix":
@@ -105,7 +112,7 @@ func (a *Address) parameters(query url.Values, port string) error {
 		case name == "key" && a.TLS != nil:
 			a.TLS.Key = last
 		default:
-			return fmt.Errorf("the URL has no parameter %.40q: it may have addr, master and prefix, and with rediss ca, cert and key", name)
+			return fmt.Errorf("the URL has no parameter %.40q: it may have addr, master, sentinel-user and prefix, and with rediss ca, cert and key", name)
 		}
 	}
 	return nil

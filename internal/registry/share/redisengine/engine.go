@@ -36,15 +36,22 @@ type Engine struct {
 	cluster bool
 }
 
+// Passwords are the secrets with which to connect; "" is none.
+type Passwords struct {
+	Store    Password // of the user of the store
+	Sentinel Password // of the user of the Sentinels
+}
+
 // Open returns an engine at an address. It makes no connection yet. Its errors are those of the files for TLS.
-func Open(a Address, password Password) (*Engine, error) {
+func Open(a Address, passwords Passwords) (*Engine, error) {
 	redis.SetLogger(silent{}) // what matters is in the errors
 	secure, err := a.TLS.config()
 	if err != nil {
 		return nil, fmt.Errorf("store: TLS: %w", err)
 	}
 	options := &redis.UniversalOptions{
-		Addrs: a.Hosts, MasterName: a.Master, DB: a.Database, Username: a.User, Password: string(password), TLSConfig: secure, Dialer: dial(secure),
+		Addrs: a.Hosts, MasterName: a.Master, DB: a.Database, Username: a.User, Password: string(passwords.Store), TLSConfig: secure, Dialer: dial(secure),
+		SentinelUsername: a.SentinelUser, SentinelPassword: string(passwords.Sentinel),
 		DialTimeout: dialTimeout, ReadTimeout: answerTimeout, WriteTimeout: answerTimeout, ContextTimeoutEnabled: true,
 		DialerRetries: 1, MaxRetries: 1, PoolSize: share.Shards + 8, PipelinePoolSize: -1,
 		ClientName: "doyen", DisableIdentity: true,

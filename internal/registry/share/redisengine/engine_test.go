@@ -25,11 +25,16 @@ import (
 
 func open(t testing.TB, url, password string) *redisengine.Engine {
 	t.Helper()
+	return openWith(t, url, redisengine.Passwords{Store: redisengine.Password(password)})
+}
+
+func openWith(t testing.TB, url string, passwords redisengine.Passwords) *redisengine.Engine {
+	t.Helper()
 	address, err := redisengine.ParseAddress(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine, err := redisengine.Open(address, redisengine.Password(password))
+	engine, err := redisengine.Open(address, passwords)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,6 +128,19 @@ func TestSentinel(t *testing.T) {
 	conform(t, "redis+sentinel://"+sentinel.Address()+"?master=mesh", "")
 }
 
+// TestSentinelPassword: Sentinels that want a password, also of a user of their own.
+func TestSentinelPassword(t *testing.T) {
+	const password = "sentinel-secret"
+	_, _, sentinel := redisserver.StartReplicated(t, "user default off", "user watcher on >"+password+" allchannels +@all")
+	url := "redis+sentinel://" + sentinel.Address() + "?master=mesh"
+	if _, err := openWith(t, url+"&sentinel-user=watcher", redisengine.Passwords{Sentinel: password}).Versions(t.Context()); err != nil {
+		t.Errorf("with the user of the Sentinels: %v", err)
+	}
+	if _, err := open(t, url, "").Versions(t.Context()); err == nil || strings.Contains(err.Error(), password) {
+		t.Errorf("without: %v, want an error without the password", err)
+	}
+}
+
 // TestErrorsHaveNoSecrets: a wrong password is reported without it.
 func TestErrorsHaveNoSecrets(t *testing.T) {
 	server := redisserver.Start(t, "--requirepass", "right")
@@ -152,7 +170,7 @@ func TestAddresses(t *testing.T) {
 	}
 	for _, url := range []string{
 		"", "10.0.0.5", "http://a", "redis:a", "redis://", "redis://a/x", "redis://a/-1", "redis://a#x", "redis://a?x=1", "redis://a?ca=x", "redis://a?prefix={}",
-		"redis+cluster://a/1", "redis+sentinel://a", "redis://a?master=x", "redis://a?addr=b", "redis+cluster://a?addr=", "redis+cluster://a?addr=:6379", "redis://u:hunter2@a", "redis://:hunter2@a:b",
+		"redis+cluster://a/1", "redis+sentinel://a", "redis://a?master=x", "redis://a?sentinel-user=x", "redis://a?addr=b", "redis+cluster://a?addr=", "redis+cluster://a?addr=:6379", "redis://u:hunter2@a", "redis://:hunter2@a:b",
 	} {
 		if a, err := redisengine.ParseAddress(url); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q: %+v, %v, want an error without secrets", url, a, err)

@@ -55,7 +55,7 @@ func TestRepliesOutOfBounds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			engine, err := Open(address, "")
+			engine, err := Open(address, Passwords{})
 			if err != nil {
 				t.Fatal(err)
 			}
