@@ -8,6 +8,15 @@ import (
 	"github.com/doyen-mesh/doyen/internal/admin/api"
 )
 
+// TestStoreFaulty: a key of the store that cannot be used is a finding, with what to do.
+func TestStoreFaulty(t *testing.T) {
+	status := api.Status{Store: &api.Store{Connected: true, Faults: []api.StoreFault{{Key: "doyen:{3}:version", Problem: "another program made it", Hint: "rename it"}}}}
+	found := findings(status, nil, nil, nil, time.Now())
+	if len(found) != 1 || found[0].Kind != api.StoreFaulty || found[0].Subject != "doyen:{3}:version" || found[0].Hint != "rename it" || !strings.Contains(found[0].Message, "another program") {
+		t.Errorf("findings: %+v", found)
+	}
+}
+
 // TestStoreAway: a store that does not answer is a finding once it has had the time for a failover.
 func TestStoreAway(t *testing.T) {
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
