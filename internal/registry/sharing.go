@@ -224,12 +224,11 @@ func (l *lease) extendForeign(rest time.Duration, now time.Time) {
 	}
 }
 
-// Knows reports whether the registry has a record of the instance with that key.
+// Knows reports whether the registry has records of the instance with that key.
 func (r *Registry) Knows(key Key) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, known := r.record(key)
-	return known
+	return len(r.recordsOf(key)) > 0
 }
 
 // record returns the registry's record of the instance with that key. The caller holds mu.

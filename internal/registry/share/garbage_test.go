@@ -178,12 +178,12 @@ func TestEntriesThatNoServerWrote(t *testing.T) {
 // partly is an engine one of whose shards is broken.
 type partly struct {
 	share.Engine
-	shard int
+	shard atomic.Int32
 	calls atomic.Int32
 }
 
 func (p *partly) broken(shard int) error {
-	if shard == p.shard {
+	if shard == int(p.shard.Load()) {
 		p.calls.Add(1)
 		return &share.BrokenError{Key: "the key", Problem: "it is broken", Hint: "mend it"}
 	}
@@ -208,10 +208,11 @@ func (p *partly) Read(ctx context.Context, shard int) ([]share.Entry, share.Vers
 func TestBrokenShard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := sharetest.NewMemory()
-		engine := &partly{Engine: memory, shard: registry.Shard("users", share.Shards)}
+		engine := &partly{Engine: memory}
+		engine.shard.Store(int32(registry.Shard("users", share.Shards)))
 		servers := []*server{start(t, engine), start(t, engine)}
 		broken, whole := instance("users", 1), instance("orders", 1)
-		if registry.Shard("orders", share.Shards) == engine.shard {
+		if registry.Shard("orders", share.Shards) == registry.Shard("users", share.Shards) {
 			t.Fatal("both services are in one shard")
 		}
 		checkIn(t, servers[0], broken)
@@ -226,7 +227,7 @@ func TestBrokenShard(t *testing.T) {
 		if calls := engine.calls.Load(); calls > 60 {
 			t.Errorf("%d calls for a broken shard in %v", calls, heals)
 		}
-		engine.shard = -1
+		engine.shard.Store(-1)
 		time.Sleep(heals)
 		have(t, servers, broken, whole)
 	})

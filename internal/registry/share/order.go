@@ -2,7 +2,6 @@ package share
 
 import (
 	"encoding/json"
-	"fmt"
 
 	"github.com/doyen-mesh/doyen/internal/registry"
 )
@@ -22,7 +21,7 @@ type order struct {
 func decodeOrder(key registry.Key, e Entry) (registry.Record, error) {
 	var o order
 	if err := json.Unmarshal(e.Value, &o); err != nil {
-		return registry.Record{}, fmt.Errorf("entry %q: %w", e.Key, err)
+		return registry.Record{}, garbage("entry %q: %w", e.Key, err)
 	}
 	record := registry.Record{Instance: &registry.Instance{Key: key, Reason: o.Reason, Sequence: o.Version}, Order: true}
 	if o.TakenBack {
@@ -30,9 +29,11 @@ func decodeOrder(key registry.Key, e Entry) (registry.Record, error) {
 	}
 	switch {
 	case o.Version == 0:
-		return registry.Record{}, fmt.Errorf("entry %q has no version", e.Key)
+		return registry.Record{}, garbage("entry %q has no version", e.Key)
+	case o.Version > registry.MaxSequence:
+		return registry.Record{}, garbage("entry %q: version %d is above %d", e.Key, o.Version, uint64(registry.MaxSequence))
 	case !sameVersion(record.VersionRank(), e.Rank):
-		return registry.Record{}, fmt.Errorf("entry %q has a rank that is not its value's", e.Key)
+		return registry.Record{}, garbage("entry %q has a rank that is not its value's", e.Key)
 	}
 	return valid(e, record)
 }

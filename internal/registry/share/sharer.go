@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -223,7 +224,7 @@ func (s *Sharer) replace(ctx context.Context, shard int, wrong []Entry) error {
 	var known []Entry
 	var keys []registry.Key
 	for _, e := range wrong {
-		key, err := parseKey(e.Key)
+		key, err := parseKey(strings.TrimPrefix(e.Key, orderPrefix))
 		if err == nil && shardOf(key) == shard && s.registry.Knows(key) {
 			known, keys = append(known, e), append(keys, key)
 		}
