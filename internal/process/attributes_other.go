@@ -2,8 +2,16 @@
 
 package process
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+)
 
 // childAttributes puts a child into a process group of its own. Without PR_SET_PDEATHSIG, children outlive a parent
 // that is killed with SIGKILL.
 func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// waitWithoutReaping returns at once: a child cannot be released here.
+func waitWithoutReaping(int) {}
+
+func isChild(int) error { return errors.New("programs are taken over on Linux only") }

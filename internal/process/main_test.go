@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
@@ -15,6 +16,13 @@ import (
 
 // testApp makes the test binary run as one of the programs below; its value names the program.
 const testApp = "DOYEN_PROCESS_TEST_APP"
+
+// The program that replaces itself needs the main thread.
+func init() {
+	if os.Getenv(testApp) != "" {
+		runtime.LockOSThread()
+	}
+}
 
 func TestMain(m *testing.M) {
 	if name := os.Getenv(testApp); name != "" {
@@ -31,6 +39,7 @@ func apps() map[string]func() int {
 		"stubborn": stubborn,
 		"parent":   parent,
 		"suicide":  suicide,
+		"replaced": replaced,
 	}
 }
 

@@ -1,5 +1,6 @@
 // Package process starts programs so that they reliably end: each leads a process group that ends with it, and none
-// outlives its parent if the system supports that.
+// outlives its parent if the system supports that. A parent can also replace its own program, and take over the
+// programs that it has started.
 //
 // The package's one invariant: after Done is closed, no process of the program's group is left.
 package process
@@ -9,17 +10,16 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 )
 
 // signalled is what shells add to a signal's number to form an exit status.
 const signalled = 128
-
-// pipeGrace is how long output of grandchildren is read after a child has ended.
-const pipeGrace = time.Second
 
 // Command is what to run.
 type Command struct {
@@ -28,28 +28,58 @@ type Command struct {
 	Env    []string // all of it; nil is this process's own
 	Stdout io.Writer
 	Stderr io.Writer
+	// Thread starts the program. nil is a thread of its own, with which the program ends.
+	Thread *Thread
 }
 
-// Process is a program that was started. Safe for concurrent use.
+// Process is a program that was started or adopted. Safe for concurrent use.
 type Process struct {
-	cmd  *exec.Cmd
-	done chan struct{} // closes once it has ended; code is set before
-	code int
+	process *os.Process
+	outputs []*output
+	done    chan struct{} // closes once it has ended; code is set before
+	code    int
+
+	mu       sync.Mutex
+	ended    bool // it was reaped, or is about to be
+	released bool // it is another's to reap
 }
 
 // Start starts c. The error names the command and says why it cannot be run.
 func Start(c Command) (*Process, error) {
 	cmd := exec.Command(c.Path, c.Args...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = c.Env, c.Stdout, c.Stderr
-	cmd.SysProcAttr = childAttributes()
-	cmd.WaitDelay = pipeGrace
-	p := &Process{cmd: cmd, done: make(chan struct{})}
-	started := make(chan error)
-	go p.supervise(started)
-	if err := <-started; err != nil {
+	cmd.Env, cmd.SysProcAttr = c.Env, childAttributes()
+	p := &Process{done: make(chan struct{})}
+	if err := p.connect(c, cmd); err != nil {
 		return nil, commandError(c.Path, err)
 	}
+	var err error
+	if c.Thread != nil {
+		err = c.Thread.Do(cmd.Start)
+	} else {
+		err = startOnThreadOfItsOwn(cmd, p.done)
+	}
+	p.process = cmd.Process
+	p.started(err)
+	if err != nil {
+		return nil, commandError(c.Path, err)
+	}
+	go p.wait()
 	return p, nil
+}
+
+// startOnThreadOfItsOwn starts cmd on a thread that lasts until ended is closed.
+func startOnThreadOfItsOwn(cmd *exec.Cmd, ended <-chan struct{}) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			<-ended
+		}
+	}()
+	return <-started
 }
 
 // Find returns nil if path leads to a program that can be started.
@@ -61,7 +91,7 @@ func Find(path string) error {
 }
 
 // PID returns the program's process ID, which is also that of its group.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
+func (p *Process) PID() int { return p.process.Pid }
 
 // Done closes once the program has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
@@ -69,20 +99,23 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // Code returns the exit status as a shell does: 128 + n after signal n. Call it only after Done is closed.
 func (p *Process) Code() int { return p.code }
 
-// supervise starts the child and waits for its end on one system thread: the kernel considers that thread, not the
-// process, as the parent whose death kills the child (prctl(2), PR_SET_PDEATHSIG).
-func (p *Process) supervise(started chan<- error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err := p.cmd.Start()
-	started <- err
-	if err != nil {
+// wait reaps the program when it ends, unless it was released before.
+func (p *Process) wait() {
+	waitWithoutReaping(p.process.Pid)
+	p.mu.Lock()
+	p.ended = !p.released
+	p.mu.Unlock()
+	if !p.ended {
 		return
 	}
-	// The error repeats the status, or says that a grandchild kept a pipe open, which is not an error here.
-	_ = p.cmd.Wait()
+	p.code = 1 // if it cannot be known
+	if state, err := p.process.Wait(); err == nil {
+		p.code = exitCode(state.Sys())
+	}
 	p.signalGroup(syscall.SIGKILL)
-	p.code = exitCode(p.cmd.ProcessState.Sys())
+	for _, o := range p.outputs {
+		o.finish()
+	}
 	close(p.done)
 }
 
@@ -139,4 +172,4 @@ func (p *Process) Signal(s syscall.Signal) {
 }
 
 // signalGroup sends s to all processes of the child's group. The only possible error is that there are none.
-func (p *Process) signalGroup(s syscall.Signal) { _ = syscall.Kill(-p.cmd.Process.Pid, s) }
+func (p *Process) signalGroup(s syscall.Signal) { _ = syscall.Kill(-p.process.Pid, s) }
