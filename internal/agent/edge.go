@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -19,6 +20,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/agent/supervisor"
 	"github.com/doyen-mesh/doyen/internal/envoy/bootstrap"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/process"
 )
 
 // EdgeOptions is what an agent for an edge needs. Edge is required.
@@ -41,8 +43,8 @@ type EdgeOptions struct {
 // When no server answers, Envoy starts all the same and follows when one does.
 func RunEdge(ctx context.Context, o EdgeOptions) error {
 	o.Log, o.Stderr = orSilent(o.Log), orDiscard(o.Stderr)
-	var err error
-	if o.Proxy.Path, err = o.Proxy.Find(ctx, o.Log); err != nil {
+	o, err := o.findPrograms(ctx)
+	if err != nil {
 		return err
 	}
 	h, err := openHost(o.HostOptions, "edge-"+string(o.Edge))
@@ -56,13 +58,35 @@ func RunEdge(ctx context.Context, o EdgeOptions) error {
 		return err
 	}
 	e := &edge{EdgeOptions: o, host: h, server: server, envoy: newFuture[*supervisor.Envoy](), ready: make(chan struct{}, 1)}
+	h.succession.settled = e.isSettled
+	if err := e.resume(); err != nil {
+		return err
+	}
 	all := append(h.parts(), parts{
 		{name: "description", run: e.describe},
 		{name: "envoy", run: e.once(func(ctx context.Context, envoy *supervisor.Envoy) error { return envoy.Run(ctx) })},
 		{name: "drain", end: e.drain},
 		{name: "verdict", run: e.once(e.followVerdict)},
 	}...)
-	return all.run(ctx, func() (context.Context, context.CancelFunc) { return patience(o.DrainTimeout, o.Hurry, nil) })
+	err = all.run(ctx, func() (context.Context, context.CancelFunc) { return patience(o.DrainTimeout, o.Hurry, nil) })
+	if errors.Is(err, process.ErrReleased) {
+		return h.replace(ctx, e.keep())
+	}
+	return err
+}
+
+// findPrograms looks that Envoy can be started.
+func (o EdgeOptions) findPrograms(ctx context.Context) (_ EdgeOptions, err error) {
+	o.Proxy.Path, err = o.Proxy.Find(ctx, o.Log)
+	return o, o.HostOptions.excuse(err)
+}
+
+// Check returns what would keep an agent with these options from starting, as far as that can be known without a server
+// and without looking at ports. It changes nothing.
+func (o EdgeOptions) Check(ctx context.Context) error {
+	o.Log = orSilent(o.Log)
+	_, err := o.findPrograms(ctx)
+	return err
 }
 
 // edge is what the parts of the agent of an edge share. Its values are set once.
@@ -71,6 +95,7 @@ type edge struct {
 	host   *host
 	server *client.Client
 	envoy  *future[*supervisor.Envoy]
+	kept   state.Agent   // from which Envoy was started; set before envoy is
 	ready  chan struct{} // one slot: Envoy has become ready
 }
 
@@ -97,6 +122,12 @@ func (e *edge) describe(ctx context.Context) error {
 	saved := e.host.saved.Edge
 	if saved != nil && saved.Name == string(e.Edge) {
 		silent = asking.silent
+	}
+	if e.host.succession.inherited != nil {
+		if e.host.isDescribedBy("server") {
+			return nil
+		}
+		silent, late = nil, nil
 	}
 	for {
 		var document api.Edge
@@ -140,12 +171,47 @@ func (e *edge) described(document api.Edge) error {
 // start settles the ports and lets Envoy start. It returns the ports that it chose itself.
 func (e *edge) start(document api.Edge) (map[string]int, error) {
 	chooser := newPortChooser()
-	chooser.before = e.host.saved.Ports
+	chooser.before, chooser.running = e.host.saved.Ports, e.host.succession.inherited != nil
 	envoy, err := e.newEnvoy(document, chooser)
-	if err == nil {
-		e.envoy.set(envoy)
+	if err != nil {
+		return nil, err
 	}
-	return chooser.free, err
+	if k := e.host.succession.inherited; k != nil {
+		if envoy.Inherited, err = e.host.succession.take(k.Envoy, envoyOutput); err != nil {
+			return nil, err
+		}
+	}
+	e.kept = state.Agent{Edge: &document, Ports: chooser.free}
+	e.envoy.set(envoy)
+	return chooser.free, nil
+}
+
+// isSettled returns why the agent cannot be replaced yet.
+func (e *edge) isSettled() error {
+	select {
+	case <-e.envoy.known:
+		return nil
+	default:
+		return errStarting
+	}
+}
+
+// keep returns what the agent hands over. Its parts must have let go.
+func (e *edge) keep() kept {
+	return kept{State: e.kept, Envoy: e.host.succession.give(e.envoy.value.Released(), envoyOutput)}
+}
+
+// resume takes over the Envoy that runs, if the program before has handed one over.
+func (e *edge) resume() error {
+	k := e.host.succession.inherited
+	if k == nil {
+		return nil
+	}
+	if k.State.Edge == nil {
+		return errors.New("handover: it has no edge")
+	}
+	_, err := e.start(*k.State.Edge)
+	return err
 }
 
 // newEnvoy settles the ports and returns an Envoy that is not started.
@@ -170,7 +236,7 @@ func (e *edge) newEnvoy(document api.Edge, chooser *portChooser) (*supervisor.En
 			Server:   servers.List(e.XDS)[0], Socket: e.host.socket(), AdminPort: admin, CA: bootstrap.SystemCA(),
 		},
 		Server: e.XDS, Upstream: e.host.upstream,
-		Inbound: inbound, Hurry: e.Hurry, Out: e.Stderr, Log: e.Log,
+		Inbound: inbound, Hurry: e.Hurry, Out: e.Stderr, Log: e.Log, Thread: e.host.thread(),
 		Ready: e.setReady,
 	})
 }

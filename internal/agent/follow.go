@@ -43,8 +43,6 @@ func (f *follower) manifestChanged() {
 
 // Run follows the manifest of the instance until ctx ends, and returns nil.
 func (f *follower) Run(ctx context.Context, m *member) error {
-	last := m.plan.service
-	last.Instances = api.Instances{}
 	retry := backoff.Backoff{First: firstRetry, Last: lastRetry}
 	for {
 		select {
@@ -62,14 +60,14 @@ func (f *follower) Run(ctx context.Context, m *member) error {
 			if backoff.Sleep(ctx, retry.Pause()) {
 				f.manifestChanged()
 			}
-		case !reflect.DeepEqual(d.what, last):
+		case !reflect.DeepEqual(d.what, m.manifest):
 			retry.Reset()
 			if err := f.apply(ctx, m, d.what); err != nil && ctx.Err() == nil {
 				f.instance.Log.Error("this instance does not follow its manifest", "error", err)
 				continue
 			}
-			last = d.what
-			f.instance.save(last)
+			m.manifest = d.what
+			f.instance.save(m.manifest)
 		}
 	}
 }

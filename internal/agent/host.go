@@ -32,6 +32,9 @@ type HostOptions struct {
 	StateDir  string
 	StateRoot string
 	Log       *slog.Logger
+
+	Version    string      // of this program
+	Succession *Succession // nil for an agent that does not replace its own program
 }
 
 // host is what the agents of instances and edges have in common: the state folder, the relay, and the way to the servers.
@@ -43,8 +46,9 @@ type host struct {
 	xds    *grpc.ClientConn
 	relay  *relay.Relay // nil without a folder
 
-	secrets *secrets.Secrets // nil without a folder
-	sockets [2]net.Listener  // of relay and status; nil without a folder
+	secrets    *secrets.Secrets // nil without a folder
+	sockets    [2]net.Listener  // of relay and status; nil without a folder
+	succession succession
 
 	mu     sync.Mutex
 	status status.Agent // but for the relay's clients
@@ -52,7 +56,13 @@ type host struct {
 
 // openHost opens the state folder of the agent with that name and listens on its sockets. It starts nothing.
 func openHost(o HostOptions, name string) (h *host, err error) {
-	h = &host{HostOptions: o, status: status.Agent{PID: os.Getpid(), Started: time.Now(), Server: o.Server, XDS: o.XDS}}
+	h = &host{
+		HostOptions: o, succession: succession{Succession: o.Succession, asked: make(chan chan error)},
+		status: status.Agent{PID: os.Getpid(), Version: o.Version, Started: time.Now(), Server: o.Server, XDS: o.XDS},
+	}
+	if err := h.succession.receive(); err != nil {
+		return nil, err
+	}
 	transport, err := servers.NewTransport(servers.List(o.Server))
 	if err != nil {
 		return nil, err
@@ -61,9 +71,20 @@ func openHost(o HostOptions, name string) (h *host, err error) {
 	if h.xds, err = servers.Dial(servers.List(o.XDS)); err != nil {
 		return nil, err
 	}
-	if err := h.openFolder(name); err != nil {
+	if h.succession.inherited != nil {
+		err = h.resume()
+	} else {
+		err = h.openFolder(name)
+	}
+	if err != nil {
 		h.close()
 		return nil, err
+	}
+	if h.folder != nil {
+		h.relay = relay.New(relay.Options{
+			Servers: h.xds, Folder: h.folder.Copies(), PushVirtualHosts: true, NamesFiles: secrets.NamesFiles, Log: h.Log,
+		})
+		h.secrets = secrets.New(h.relay, h.Log)
 	}
 	return h, nil
 }
@@ -91,10 +112,6 @@ func (h *host) openFolder(name string) (err error) {
 			return err
 		}
 	}
-	h.relay = relay.New(relay.Options{
-		Servers: h.xds, Folder: h.folder.Copies(), PushVirtualHosts: true, NamesFiles: secrets.NamesFiles, Log: h.Log,
-	})
-	h.secrets = secrets.New(h.relay, h.Log)
 	return nil
 }
 
@@ -124,13 +141,36 @@ func (h *host) close() {
 
 // parts are those that come before all others.
 func (h *host) parts() parts {
-	if h.folder == nil {
-		return nil
+	var all parts
+	if h.folder != nil {
+		all = append(all,
+			part{name: "relay", run: func(ctx context.Context) error { return h.relay.Run(ctx, h.sockets[0]) }},
+			part{name: "secrets", run: h.secrets.Run},
+			part{name: "status", run: func(ctx context.Context) error { return status.Serve(ctx, h.sockets[1], h.now, h.ask) }},
+		)
 	}
-	return parts{
-		{name: "relay", run: func(ctx context.Context) error { return h.relay.Run(ctx, h.sockets[0]) }},
-		{name: "secrets", run: h.secrets.Run},
-		{name: "status", run: func(ctx context.Context) error { return status.Serve(ctx, h.sockets[1], h.now) }},
+	if h.succession.Succession != nil {
+		all = append(all, part{name: "succession", run: h.succeed})
+	}
+	return all
+}
+
+// ask asks the agent to replace its program, and returns why it does not.
+func (h *host) ask(ctx context.Context) error {
+	if h.succession.Succession == nil {
+		return errors.New("this agent cannot replace its program")
+	}
+	answer := make(chan error, 1)
+	select {
+	case h.succession.asked <- answer:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -165,6 +205,9 @@ func (h *host) save(a state.Agent) {
 		h.Log.Warn("the agent's state cannot be saved: it could not start without a server", "error", err)
 	}
 }
+
+// isDescribedBy reports whether that has described the service or edge: see status.Agent.
+func (h *host) isDescribedBy(what string) bool { return h.now().Described == what }
 
 // note changes the status.
 func (h *host) note(change func(*status.Agent)) {

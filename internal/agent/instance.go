@@ -39,9 +39,16 @@ func Run(ctx context.Context, o Options) (status int, err error) {
 		return 1, err
 	}
 	defer i.close()
+	err = i.resume()
+	if err != nil {
+		return 1, err
+	}
 	err = i.parts().run(ctx, func() (context.Context, context.CancelFunc) {
 		return patience(o.DrainTimeout, o.Hurry, i.ended.known)
 	})
+	if errors.Is(err, process.ErrReleased) {
+		err = i.host.replace(ctx, i.keep())
+	}
 	select {
 	case <-i.ended.known:
 		return i.ended.value, nil
@@ -61,13 +68,14 @@ type instance struct {
 	server  *client.Client
 	node    string // tells apart the proxyless programs of the service at this address
 
-	late    chan struct{}     // closes when the application is to start although no server has answered
-	member  *future[*member]  // once a server has described the service
-	ready   chan struct{}     // closes when Envoy is ready for the first time
-	started *future[stranger] // once the application runs
-	ended   *future[int]      // the application's exit status
-	left    bool              // a server knows that the instance has left; used by the ends of parts
-	warned  time.Time         // since when Envoy says that it is draining, when no server does; used by the ends of parts
+	late    chan struct{}           // closes when the application is to start although no server has answered
+	member  *future[*member]        // once a server has described the service
+	ready   chan struct{}           // closes when Envoy is ready for the first time
+	started *future[stranger]       // once the application runs
+	app     *supervisor.Application // once started
+	ended   *future[int]            // the application's exit status
+	left    bool                    // a server knows that the instance has left; used by the ends of parts
+	warned  time.Time               // since when Envoy says that it is draining, when no server does; used by the ends of parts
 }
 
 // stranger is what was at the application's ports before it was started; "" is nothing.
@@ -82,22 +90,19 @@ type member struct {
 	conditions *health.Conditions
 	health     *health.Check
 	envoy      *supervisor.Envoy // nil for a proxyless application
+	manifest   api.Service       // as it was followed last; of the follower
 }
 
 // newInstance settles and looks at everything that can be wrong without a server.
 func newInstance(ctx context.Context, o Options) (i *instance, err error) {
-	if err := process.Find(o.Command[0]); err != nil {
+	if o, err = o.findPrograms(ctx); err != nil {
 		return nil, err
-	}
-	if !o.Proxyless {
-		if o.Proxy.Path, err = o.Proxy.Find(ctx, o.Log); err != nil {
-			return nil, err
-		}
 	}
 	h, err := openHost(o.HostOptions, o.stateName())
 	if err != nil {
 		return nil, err
 	}
+	h.succession.settled = func() error { return i.isSettled() }
 	i = &instance{
 		Options: o, host: h, chooser: newPortChooser(),
 		late: make(chan struct{}), member: newFuture[*member](), ready: make(chan struct{}),
@@ -117,7 +122,10 @@ func (i *instance) settle() (err error) {
 	if i.server, err = client.New(servers.List(i.Server)[0], i.host.http); err != nil {
 		return err
 	}
-	i.chooser.before = saved.Ports
+	i.chooser.before, i.chooser.running = saved.Ports, i.host.succession.inherited != nil
+	if i.chooser.running {
+		i.Address = saved.Address
+	}
 	if i.Options, err = i.choosePorts(i.chooser); err != nil {
 		return err
 	}
@@ -185,6 +193,12 @@ func (i *instance) describe(ctx context.Context) error {
 		silent = asking.silent
 	}
 	isLate := false
+	if i.host.succession.inherited != nil {
+		if i.host.isDescribedBy("server") {
+			return nil
+		}
+		silent, late = nil, nil
+	}
 	for {
 		select {
 		case d := <-asking.answers:
@@ -254,7 +268,8 @@ func (i *instance) join(service api.Service) error {
 	if err != nil {
 		return err
 	}
-	m := &member{plan: p, ports: chooser.free}
+	m := &member{plan: p, ports: chooser.free, manifest: service}
+	m.manifest.Instances = api.Instances{}
 	if m.registry, err = registryclient.New(servers.List(i.Server)[0], i.host.http); err != nil {
 		return err
 	}
@@ -280,6 +295,9 @@ func (i *instance) join(service api.Service) error {
 			return err
 		}
 	}
+	if err := i.resumeMember(m); err != nil {
+		return err
+	}
 	i.member.set(m)
 	return nil
 }
@@ -303,7 +321,7 @@ func (i *instance) newEnvoy(m *member) (*supervisor.Envoy, error) {
 			Server: servers.List(i.XDS)[0], Socket: i.host.socket(), AdminPort: i.AdminPort, CA: bootstrap.SystemCA(),
 		},
 		Server: i.XDS, Upstream: i.host.upstream,
-		Inbound: m.plan.inbound, Hurry: i.Hurry, Out: i.Stderr, Log: i.Log,
+		Inbound: m.plan.inbound, Hurry: i.Hurry, Out: i.Stderr, Log: i.Log, Thread: i.host.thread(),
 		Ready: func(err error) {
 			m.conditions.Set(health.EnvoyReady, err)
 			if err == nil {
@@ -321,20 +339,30 @@ func (i *instance) runEnvoy(ctx context.Context) error {
 	return m.envoy.Run(ctx)
 }
 
-// runApplication starts the application when it is time to, and ends the agent when it ends.
+// runApplication starts the application when it is time to, or goes on with the one that runs, and ends the agent when
+// it ends.
 func (i *instance) runApplication(ctx context.Context) error {
-	if !i.mayStart(ctx) {
-		return nil
+	app := &supervisor.Application{
+		Command: i.Command, StopTimeout: i.StopTimeout, Hurry: i.Hurry, Stdout: i.Stdout, Stderr: i.Stderr, Log: i.Log,
+		Thread: i.host.thread(),
 	}
-	found := i.lookForStrangers(ctx)
-	env, err := i.environment()
+	found, err := i.inheritApplication(app)
 	if err != nil {
 		return err
 	}
-	app := supervisor.Application{
-		Command: i.Command, Environment: append(inherited(), env...), StopTimeout: i.StopTimeout, Hurry: i.Hurry,
-		Started: func() { i.started.set(found) }, Stdout: i.Stdout, Stderr: i.Stderr, Log: i.Log,
+	if app.Inherited == nil {
+		if !i.mayStart(ctx) {
+			return nil
+		}
+		found = i.lookForStrangers(ctx)
+		env, err := i.environment()
+		if err != nil {
+			return err
+		}
+		app.Environment = append(inherited(), env...)
 	}
+	i.app = app
+	app.Started = func() { i.started.set(found) }
 	err = app.Run(ctx)
 	var ended *supervisor.Ended
 	if errors.As(err, &ended) {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/agent/servers"
 	"github.com/doyen-mesh/doyen/internal/agent/supervisor"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/process"
 )
 
 // What commands take for these times when nobody says otherwise.
@@ -73,6 +75,24 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	o.HealthCommandTimeout = cmp.Or(o.HealthCommandTimeout, DefaultHealthCommandTimeout)
 	return o, nil
+}
+
+// findPrograms looks that the application and Envoy can be started.
+func (o Options) findPrograms(ctx context.Context) (_ Options, err error) {
+	if err = process.Find(o.Command[0]); err == nil && !o.Proxyless {
+		o.Proxy.Path, err = o.Proxy.Find(ctx, o.Log)
+	}
+	return o, o.HostOptions.excuse(err)
+}
+
+// Check returns what would keep an agent with these options from starting, as far as that can be known without a server
+// and without looking at ports. It changes nothing.
+func (o Options) Check(ctx context.Context) error {
+	o, err := o.withDefaults()
+	if err == nil {
+		_, err = o.findPrograms(ctx)
+	}
+	return err
 }
 
 func orSilent(log *slog.Logger) *slog.Logger {

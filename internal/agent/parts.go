@@ -2,8 +2,11 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
+
+	"github.com/doyen-mesh/doyen/internal/process"
 )
 
 // part is one of the things that an agent does.
@@ -21,10 +24,11 @@ type part struct {
 type parts []part
 
 // run starts all parts. When ctx ends or a part fails, it calls leaving for the context that bounds the end,
-// and ends the parts one by one, the last one first. It returns the error of the part that failed.
+// and ends the parts one by one, the last one first. It returns the error of the part that failed. If that is
+// process.ErrReleased, parts are stopped with this cause and not ended, unless another one fails meanwhile.
 func (all parts) run(ctx context.Context, leaving func() (context.Context, context.CancelFunc)) error {
 	failed := make(chan error, len(all))
-	stops := make([]func(), len(all))
+	stops := make([]func(error), len(all))
 	for i, p := range all {
 		stops[i] = p.start(failed)
 	}
@@ -33,10 +37,20 @@ func (all parts) run(ctx context.Context, leaving func() (context.Context, conte
 	case <-ctx.Done():
 	case err = <-failed:
 	}
+	if errors.Is(err, process.ErrReleased) {
+		for i := len(all) - 1; i >= 0; i-- {
+			stops[i](err)
+		}
+		select {
+		case err = <-failed:
+		default:
+			return err
+		}
+	}
 	end, cancel := leaving()
 	defer cancel()
 	for i := len(all) - 1; i >= 0; i-- {
-		stops[i]()
+		stops[i](nil)
 		if all[i].end != nil {
 			all[i].end(end)
 		}
@@ -44,20 +58,20 @@ func (all parts) run(ctx context.Context, leaving func() (context.Context, conte
 	return err
 }
 
-// start runs the part. The returned function ends its context and waits until it has returned.
-func (p part) start(failed chan<- error) func() {
+// start runs the part. The returned function ends its context, with that cause, and waits until it has returned.
+func (p part) start(failed chan<- error) func(cause error) {
 	if p.run == nil {
-		return func() {}
+		return func(error) {}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	var group sync.WaitGroup
 	group.Go(func() {
 		if err := p.run(ctx); err != nil {
 			failed <- err
 		}
 	})
-	return func() {
-		cancel()
+	return func(cause error) {
+		cancel(cause)
 		group.Wait()
 	}
 }

@@ -27,6 +27,7 @@ type portChooser struct {
 	given    map[int]bool
 	before   map[string]int // free ports that an earlier agent got, by flag: they are taken again if they can be
 	free     map[string]int // free ports that were given out, by flag
+	running  bool           // this agent's own programs have the ports already: those of before, and those asked for
 	problems PortProblems
 }
 
@@ -37,7 +38,7 @@ func newPortChooser() *portChooser {
 // clone returns a chooser that gives out the same ports and has no problems yet. What it gives out does not
 // change c.
 func (c *portChooser) clone() *portChooser {
-	return &portChooser{given: maps.Clone(c.given), before: c.before, free: maps.Clone(c.free)}
+	return &portChooser{given: maps.Clone(c.given), before: c.before, free: maps.Clone(c.free), running: c.running}
 }
 
 // choose returns want, or a free port when want is 0. It records a problem when somebody listens at host on
@@ -48,7 +49,7 @@ func (c *portChooser) choose(name, flag, host string, want int) int {
 	}
 	if c.given[want] {
 		c.add(flag, fmt.Errorf("%s port %d is also another port of this agent", name, want))
-	} else if err := available(host, want); err != nil {
+	} else if err := available(host, want); err != nil && !c.running {
 		c.add(flag, portError(name, host, want, err))
 	}
 	c.given[want] = true
@@ -58,7 +59,8 @@ func (c *portChooser) choose(name, flag, host string, want int) int {
 func (c *portChooser) chooseFree(name, flag, host string) int {
 	port := c.before[flag]
 	for range freeTry {
-		if port > 0 && !c.given[port] && available(host, port) == nil {
+		isOwn := c.running && port == c.before[flag]
+		if port > 0 && !c.given[port] && (isOwn || available(host, port) == nil) {
 			c.given[port], c.free[flag] = true, port
 			return port
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/agent"
 	"github.com/doyen-mesh/doyen/internal/agent/supervisor"
+	"github.com/doyen-mesh/doyen/internal/handover"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/server"
 )
@@ -26,6 +27,8 @@ func (i Invocation) agent() *cobra.Command {
 
 On SIGTERM the agent stops everything in an order that never drops a request: it removes the instance from the registry, waits until the callers' proxies have acknowledged that, drains Envoy, stops the application, then stops Envoy. A second SIGTERM stops everything immediately.
 
+On SIGHUP, or by doyen agent upgrade, the agent replaces its own program by the one that is now at the path from which it was started. The application and Envoy keep running. An agent that was started in a terminal ends on SIGHUP.
+
 The agent sets these variables for the application:
   PORT, DOYEN_PORT_<NAME>    the ports to listen on, on loopback
   DOYEN_EGRESS               URL of its proxy, which routes by the Host header, such as users or users.mesh
@@ -42,6 +45,9 @@ The agent sets these variables for the application:
 				return err
 			}
 			o.Command, o.Log, o.Stdout, o.Stderr, o.StateRoot = args, logs.logger(i), i.Stdout, i.Stderr, i.agentsRoot()
+			if handover.IsCheck(i.Getenv) {
+				return agentError(o.Check(cmd.Context()))
+			}
 			return i.runAgent(cmd, o)
 		},
 	}
@@ -66,7 +72,7 @@ The agent sets these variables for the application:
 	addProxyFlags(cmd, &o.Proxy, &o.Zone, &o.Network, &o.AdminPort)
 	logs.add(cmd)
 	i.completeFlag(cmd, "service", &o.Server, serviceNames)
-	cmd.AddCommand(i.agentStatus())
+	cmd.AddCommand(i.agentStatus(), i.agentUpgrade())
 	return cmd
 }
 
@@ -118,10 +124,10 @@ func agentUsage(cmd *cobra.Command, o agent.Options, args []string) error {
 }
 
 func (i Invocation) runAgent(cmd *cobra.Command, o agent.Options) error {
-	ctx, immediately, stop := interruptible(cmd.Context(), o.Log)
-	defer stop()
-	o.Hurry = immediately
-	status, err := agent.Run(ctx, o)
+	life := i.startLife(cmd.Context(), o.Log)
+	defer life.stop()
+	o.Hurry, o.Version, o.Succession = life.immediately, i.Version, life.succession
+	status, err := agent.Run(life.ctx, o)
 	if err != nil {
 		return agentError(err)
 	}

@@ -46,12 +46,9 @@ The exit status is 1 when no agent is found.`,
   doyen agent status -o json | jq '.agents[].clients'`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			folders := []string{folder}
-			if folder == "" {
-				var err error
-				if folders, err = filepath.Glob(filepath.Join(i.agentsRoot(), "*")); err != nil {
-					return err
-				}
+			folders, err := i.agentFolders(folder)
+			if err != nil {
+				return err
 			}
 			var all agentsShown
 			for _, f := range folders {
@@ -71,6 +68,14 @@ The exit status is 1 when no agent is found.`,
 	addOutput(cmd, &o, asText, asWide, asJSON)
 	cmd.Flags().StringVar(&folder, "state-dir", "", "state `folder` of one agent (default: all below ~/.local/state)")
 	return cmd
+}
+
+// agentFolders are the state folders to look at: the one that was named, or all in the usual place.
+func (i Invocation) agentFolders(named string) ([]string, error) {
+	if named != "" {
+		return []string{named}, nil
+	}
+	return filepath.Glob(filepath.Join(i.agentsRoot(), "*"))
 }
 
 // agentsRoot is where agents keep their state folders by default; "" where there is no place for them.
@@ -116,11 +121,10 @@ func (p *page) agent(a agentShown, now time.Time) {
 		}
 		return
 	}
-	what := "service " + a.Service
-	if a.Edge != "" {
-		what = "edge " + a.Edge
+	p.add("%s: agent %d%s, started %s ago", subject(a.Agent), a.PID, prefixed(", version ", a.Version), span(now.Sub(a.Started)))
+	if a.Upgrades > 0 {
+		p.add("  upgraded %s ago", span(now.Sub(a.Upgraded)))
 	}
-	p.add("%s: agent %d, started %s ago", what, a.PID, span(now.Sub(a.Started)))
 	p.add("  state folder %s", a.Folder)
 	if a.State != "" {
 		p.add("  registered as %s%s", a.State, prefixed(": ", a.Reason))

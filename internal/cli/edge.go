@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/doyen-mesh/doyen/internal/agent"
+	"github.com/doyen-mesh/doyen/internal/handover"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/server"
 )
@@ -16,7 +17,9 @@ func (i Invocation) edge() *cobra.Command {
 		Short: "Run an Envoy where traffic enters the mesh",
 		Long: `Run an Envoy for an Edge document: its listeners, hosts and routes.
 
-On SIGTERM it stops accepting connections, lets requests in flight finish, and exits. A second SIGTERM stops it immediately.`,
+On SIGTERM it stops accepting connections, lets requests in flight finish, and exits. A second SIGTERM stops it immediately.
+
+On SIGHUP, or by doyen agent upgrade, the agent replaces its own program by the one that is now at the path from which it was started, and Envoy keeps running. An agent that was started in a terminal ends on SIGHUP.`,
 		Example: `  doyen edge --edge public
   doyen edge --edge public --listener-port http=8000 --admin-port 0`,
 		Args: noArguments,
@@ -24,11 +27,14 @@ On SIGTERM it stops accepting connections, lets requests in flight finish, and e
 			if o.Edge == "" {
 				return usage("for example: doyen edge --edge public", "--edge is required")
 			}
-			o.Log, o.Stderr = logs.logger(i), i.Stderr
-			ctx, immediately, stop := interruptible(cmd.Context(), o.Log)
-			defer stop()
-			o.Hurry, o.StateRoot = immediately, i.agentsRoot()
-			return agentError(agent.RunEdge(ctx, o))
+			o.Log, o.Stderr, o.StateRoot = logs.logger(i), i.Stderr, i.agentsRoot()
+			if handover.IsCheck(i.Getenv) {
+				return agentError(o.Check(cmd.Context()))
+			}
+			life := i.startLife(cmd.Context(), o.Log)
+			defer life.stop()
+			o.Hurry, o.Version, o.Succession = life.immediately, i.Version, life.succession
+			return agentError(agent.RunEdge(life.ctx, o))
 		},
 	}
 	flags := cmd.Flags()

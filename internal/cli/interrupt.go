@@ -14,12 +14,18 @@ import (
 // stop restores the default handling of signals. Signals are logged, unless log is nil, and the first one is the
 // context's cause.
 func interruptible(ctx context.Context, log *slog.Logger) (_ context.Context, immediately <-chan struct{}, stop func()) {
+	ends := []os.Signal{syscall.SIGTERM, os.Interrupt}
+	if !signal.Ignored(syscall.SIGHUP) {
+		ends = append(ends, syscall.SIGHUP)
+	}
+	return interruptibleBy(ctx, log, ends...)
+}
+
+// interruptibleBy is interruptible by those signals.
+func interruptibleBy(ctx context.Context, log *slog.Logger, ends ...os.Signal) (_ context.Context, immediately <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals, second := make(chan os.Signal, 2), make(chan struct{})
-	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
-	if !signal.Ignored(syscall.SIGHUP) {
-		signal.Notify(signals, syscall.SIGHUP)
-	}
+	signal.Notify(signals, ends...)
 	done := make(chan struct{})
 	go func() {
 		for count := 0; count < 2; count++ {

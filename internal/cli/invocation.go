@@ -10,7 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/doyen-mesh/doyen/internal/handover"
 	"github.com/doyen-mesh/doyen/internal/printable"
+	"github.com/doyen-mesh/doyen/internal/process"
 	"github.com/doyen-mesh/doyen/internal/terminal"
 )
 
@@ -31,15 +33,25 @@ type Invocation struct {
 	Size    func() (columns, rows int) // of the terminal; nil asks the system
 
 	ErrorWidth int // columns of the terminal that Stderr is; 0 where it is none
+
+	Thread    *process.Thread    // the main thread; nil in tests that do not need it
+	Inherited *handover.Received // what the program before this one in the same process has handed over; nil for none
 }
 
-// Main runs the program with the process's arguments, and returns its exit status.
+// Main runs the program with the process's arguments, and returns its exit status. It is called on the main thread.
 func Main(version string) int {
 	columns, _ := terminal.Size(os.Stderr)
-	return Invocation{
+	i := Invocation{
 		Version: buildVersion(version), Args: os.Args[1:],
 		Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, ErrorWidth: columns,
-	}.Run(context.Background())
+		Thread: process.NewThread(),
+	}
+	var err error
+	if i.Inherited, err = handover.Receive(); err != nil {
+		i.report(err)
+		return statusError
+	}
+	return i.Thread.Run(func() int { return i.Run(context.Background()) })
 }
 
 // Run runs the command and returns the exit status.

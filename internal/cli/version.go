@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/doyen-mesh/doyen/internal/handover"
 )
 
 // unknownVersion is the version of a build without version information.
@@ -34,9 +36,10 @@ func (i Invocation) version() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			if o == asJSON {
 				return i.printJSON(struct {
-					Version string `json:"version"`
-					Go      string `json:"go"`
-				}{i.Version, runtime.Version()})
+					Version  string `json:"version"`
+					Go       string `json:"go"`
+					Handover int    `json:"handover"` // the format that an agent of this version reads
+				}{i.Version, runtime.Version(), handover.Format})
 			}
 			return i.printLine("%s", i.versionLine())
 		},

@@ -24,7 +24,7 @@ var ErrInUse = errors.New("in use")
 
 // Lock locks a folder, which it creates if necessary, until the result is closed or the process ends in any way
 // (flock(2)). holder describes this process: if another process tries to lock the folder, its error says so.
-func Lock(dir, holder string) (io.Closer, error) {
+func Lock(dir, holder string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}

@@ -303,7 +303,7 @@ func (s *session) restore(from *saved) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.holding != nil {
-			s.log.Warn("no server answers yet: the client is served from the copy on disk", "saved", s.saved)
+			s.log.Info("no server has sent anything newer yet: the client is served from the copy on disk", "saved", s.saved)
 		}
 		s.serveCopy()
 	})

@@ -104,6 +104,7 @@ type options struct {
 	xds  string   // where the proxy gets its configuration; "" is the server
 
 	address string // where callers reach it; "" is 127.0.0.1
+	program string // of the agent; "" is the one under test
 }
 
 // startInstance runs an application with a name, as an instance of service, and waits until it is checked in.
@@ -134,7 +135,7 @@ func (m *mesh) launchInstance(service, name string, o options) *instance {
 	}
 	args = append(append(args, o.args...), "--", self)
 	env := append([]string{appVariable + "=" + name, "PORT=" + strconv.Itoa(i.app), m.stateHome()}, o.env...)
-	i.process = start(m.t, name, env, doyen, args...)
+	i.process = start(m.t, name, env, cmp.Or(o.program, doyen), args...)
 	if !slices.Contains(o.args, "--no-envoy") {
 		i.atLast(func() { mustBeClean(m.t, name, i.admin) })
 	}

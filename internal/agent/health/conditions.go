@@ -2,6 +2,7 @@ package health
 
 import (
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 
@@ -39,6 +40,35 @@ func NewConditions(log *slog.Logger, tell func(registry.State, string), needed .
 		c.unmet[n] = ""
 	}
 	return c
+}
+
+// Kept is how conditions stand, for those that go on after them.
+type Kept struct {
+	Note    string               `json:"note,omitempty"`
+	Unmet   map[Condition]string `json:"unmet,omitempty"`
+	Started bool                 `json:"started"`
+}
+
+// Keep returns how the conditions stand.
+func (c *Conditions) Keep() Kept {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Kept{Note: c.note, Unmet: maps.Clone(c.unmet), Started: c.started}
+}
+
+// Resume goes on where other conditions have ended. A condition that these do not need is forgotten.
+func (c *Conditions) Resume(k Kept) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.note, c.started = k.Note, k.Started
+	for _, n := range c.needed {
+		if reason, unmet := k.Unmet[n]; unmet {
+			c.unmet[n] = reason
+		} else {
+			delete(c.unmet, n)
+		}
+	}
+	c.conclude()
 }
 
 // Set says that a condition holds (nil), or why it does not.

@@ -60,6 +60,28 @@ func New(r Registry, i registry.Instance, log *slog.Logger) *Lease {
 	return &Lease{registry: r, log: log, desired: i, changed: make(chan struct{}, 1)}
 }
 
+// Kept is what a lease knows, for the one that keeps the same instance in the registry after it.
+type Kept struct {
+	Desired   registry.Instance    `json:"desired"`
+	Said      registry.Instance    `json:"said"`
+	Taken     registry.Incarnation `json:"taken"`
+	Confirmed registry.Incarnation `json:"confirmed"`
+}
+
+// Keep returns what l knows. Run must have returned.
+func (l *Lease) Keep() Kept {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Kept{Desired: l.desired, Said: l.said, Taken: l.taken, Confirmed: l.confirmed}
+}
+
+// Resume returns a lease that goes on where another one has ended: for the server it is the same incarnation.
+func Resume(r Registry, k Kept, log *slog.Logger) *Lease {
+	l := New(r, k.Desired, log)
+	l.said, l.taken, l.confirmed = k.Said, k.Taken, k.Confirmed
+	return l
+}
+
 // Update changes what the instance is checked in as. It never waits.
 func (l *Lease) Update(change func(*registry.Instance)) {
 	l.mu.Lock()

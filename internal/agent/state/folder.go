@@ -58,7 +58,7 @@ const (
 // Folder is the state folder of one agent.
 type Folder struct {
 	path string
-	lock io.Closer
+	lock *os.File
 }
 
 // Open takes the folder at path until Close, or until the process ends. The folder is made if it is not there.
@@ -84,6 +84,13 @@ func Open(path, holder string) (*Folder, error) {
 	}
 	return f, nil
 }
+
+// Inherit returns the folder at path, an absolute path, that this process has taken before its program was replaced.
+// lock is what Lock returned then.
+func Inherit(path string, lock *os.File) *Folder { return &Folder{path, lock} }
+
+// Lock is the file whose lock says that this process has the folder. The lock lasts as long as any process has it open.
+func (f *Folder) Lock() *os.File { return f.lock }
 
 // OpenFree is Open for the first folder of path, path-2, path-3... that no other agent has.
 func OpenFree(path, holder string) (*Folder, error) {

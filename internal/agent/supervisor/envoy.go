@@ -43,6 +43,8 @@ type Envoy struct {
 	lines   *lineWriter // what Envoy prints
 	admin   *admin
 
+	released *process.Released // after Run: the Envoy that it has let go of
+
 	draining atomic.Bool // Envoy was told to fail health checks, so that it says that it is not ready
 }
 
@@ -60,6 +62,9 @@ type EnvoyConfig struct {
 	Hurry <-chan struct{} // closes when Envoy is to be killed rather than stopped; nil is never
 	Out   io.Writer       // what Envoy prints
 	Log   *slog.Logger
+
+	Thread    *process.Thread   // starts Envoy; nil is a thread of its own
+	Inherited *process.Released // the Envoy that the program before this one has started; nil for none
 }
 
 // EnvoyOptions is how an Envoy is run.
@@ -84,13 +89,17 @@ func NewEnvoy(c EnvoyConfig) (*Envoy, error) {
 	lines := &lineWriter{prefix: "envoy | ", out: c.Out}
 	return &Envoy{
 		EnvoyConfig: c,
-		command:     process.Command{Path: c.Path, Args: append(args, c.Args...), Stdout: lines, Stderr: lines},
+		command:     process.Command{Path: c.Path, Args: append(args, c.Args...), Stdout: lines, Stderr: lines, Thread: c.Thread},
 		lines:       lines,
 		admin:       newAdmin(c.Bootstrap.AdminPort),
 	}, nil
 }
 
-// Run starts Envoy, again whenever it ends, until ctx ends; then it stops it and returns nil.
+// Released is the Envoy that Run has let go of; nil if there is none. Run must have returned.
+func (e *Envoy) Released() *process.Released { return e.released }
+
+// Run starts Envoy, again whenever it ends, until ctx ends; then it stops it and returns nil. When ctx ends because of
+// process.ErrReleased, it lets go of Envoy instead.
 func (e *Envoy) Run(ctx context.Context) error {
 	defer e.admin.close()
 	restart := backoff.Backoff{First: firstRestart, Last: lastRestart}
@@ -114,7 +123,7 @@ func (e *Envoy) Run(ctx context.Context) error {
 
 // once runs one Envoy to its end, or to the end of ctx.
 func (e *Envoy) once(ctx context.Context) error {
-	child, err := process.Start(e.command)
+	child, err := e.start()
 	if err != nil {
 		return err
 	}
@@ -127,6 +136,9 @@ func (e *Envoy) once(ctx context.Context) error {
 	select {
 	case <-child.Done():
 	case <-ctx.Done():
+		if e.release(ctx, child) {
+			break
+		}
 		// Envoy warns of the signal, and of the stream that it closes itself. That is worth reading only when
 		// something goes wrong.
 		e.lines.holdBack()
@@ -135,7 +147,33 @@ func (e *Envoy) once(ctx context.Context) error {
 	}
 	stop()
 	<-watched
+	if e.released != nil {
+		return process.ErrReleased
+	}
 	return fmt.Errorf("envoy ended with status %d", child.Code())
+}
+
+// start starts Envoy, or takes over the one that runs.
+func (e *Envoy) start() (*process.Process, error) {
+	if e.Inherited == nil {
+		return process.Start(e.command)
+	}
+	inherited := *e.Inherited
+	e.Inherited = nil
+	return process.Adopt(e.command, inherited)
+}
+
+// release lets go of Envoy if that is why ctx has ended, and Envoy still runs.
+func (e *Envoy) release(ctx context.Context, child *process.Process) bool {
+	if !errors.Is(context.Cause(ctx), process.ErrReleased) {
+		return false
+	}
+	r, ok := child.Release()
+	if ok {
+		e.lines.flush()
+		e.released = &r
+	}
+	return ok
 }
 
 // prober asks one Envoy whether it is ready. Callers' way in is tried only until it works once: a

@@ -44,6 +44,16 @@ func (w *lineWriter) release(drop bool) {
 	w.hold, w.held = false, nil
 }
 
+// flush passes on a line whose end has not come.
+func (w *lineWriter) flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.rest) > 0 {
+		w.line(w.rest)
+		w.rest = nil
+	}
+}
+
 // Write never fails: a child must not die because its log cannot be written.
 func (w *lineWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
