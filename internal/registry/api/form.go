@@ -132,6 +132,28 @@ type Instances struct {
 	Instances []Instance `json:"instances"` // by service, network and address
 }
 
+// Services is the data of the event services: the services that have instances.
+type Services struct {
+	Services []mesh.ServiceName `json:"services"`
+}
+
+// ServiceInstances is the data of the event service: all instances of one service.
+type ServiceInstances struct {
+	Service   mesh.ServiceName `json:"service"`
+	Instances []Instance       `json:"instances"` // by address
+}
+
+// Gone is the data of the event gone.
+type Gone struct {
+	Service mesh.ServiceName `json:"service"`
+	Address netip.AddrPort   `json:"address"`
+}
+
+// Synced is the data of the event synced, which ends a batch of events.
+type Synced struct {
+	Version string `json:"version"`
+}
+
 // Doubts answers GET /v1/expiry.
 type Doubts struct {
 	Doubts []Doubt `json:"doubts"` // by service; empty when leases lapse as they should

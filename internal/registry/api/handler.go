@@ -29,7 +29,8 @@ type Options struct {
 
 type handler struct {
 	Options
-	epoch string // begins every version: versions of another process are not valid here
+	epoch   string        // begins every version: versions of another process are not valid here
+	streams chan struct{} // has an element for each open stream
 }
 
 // Patterns returns the patterns under which to mount the handler in a mux.
@@ -40,7 +41,7 @@ func Patterns() []string {
 // Handler returns the registry's HTTP API. Watches end when the registry's Run does, so that they do not delay the
 // shutdown of a server.
 func Handler(options Options) http.Handler {
-	h := &handler{options, strconv.FormatInt(time.Now().UnixNano(), 36)}
+	h := &handler{options, strconv.FormatInt(time.Now().UnixNano(), 36), make(chan struct{}, maxStreams)}
 	mux := http.NewServeMux()
 	for pattern, methods := range h.routes() {
 		mux.Handle(pattern, methods)

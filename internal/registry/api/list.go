@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"iter"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,13 +15,18 @@ import (
 
 // listing is what one call lists: all services, or one of them.
 type listing struct {
+	all      bool
 	services func(*registry.Snapshot) []mesh.ServiceName
 	version  func(*registry.Snapshot) uint64
+	since    func(before, after *registry.Snapshot) iter.Seq[mesh.ServiceName] // whose instances differ
 }
 
 // listAll handles GET of all instances.
 func (h *handler) listAll(w http.ResponseWriter, r *http.Request) {
-	h.list(w, r, listing{(*registry.Snapshot).Services, (*registry.Snapshot).Sequence})
+	h.list(w, r, listing{
+		all: true, services: (*registry.Snapshot).Services, version: (*registry.Snapshot).Sequence,
+		since: func(before, after *registry.Snapshot) iter.Seq[mesh.ServiceName] { return after.Since(before) },
+	})
 }
 
 // listService handles GET of the instances of one service. A service without instances has an empty list.
@@ -29,16 +36,27 @@ func (h *handler) listService(w http.ResponseWriter, r *http.Request) {
 		httpapi.Refuse(w, problems)
 		return
 	}
+	only := []mesh.ServiceName{service}
 	h.list(w, r, listing{
-		func(*registry.Snapshot) []mesh.ServiceName { return []mesh.ServiceName{service} },
-		func(s *registry.Snapshot) uint64 { return s.Version(service) },
+		services: func(*registry.Snapshot) []mesh.ServiceName { return only },
+		version:  func(s *registry.Snapshot) uint64 { return s.Version(service) },
+		since: func(before, after *registry.Snapshot) iter.Seq[mesh.ServiceName] {
+			if before.Version(service) == after.Version(service) {
+				return slices.Values[[]mesh.ServiceName](nil)
+			}
+			return slices.Values(only)
+		},
 	})
 }
 
-// list answers with the latest state. With ?after=VERSION it waits until there is a newer one, and answers with 204
+// list answers with the latest state, or with a stream if the call asks for one. With ?after=VERSION it waits until there is a newer one, and answers with 204
 // if there is none in time. There is no queue of events: a client that was disconnected passes the version that it
 // has and gets the latest state.
 func (h *handler) list(w http.ResponseWriter, r *http.Request, what listing) {
+	if wantsStream(r) {
+		h.stream(w, r, what)
+		return
+	}
 	values, wait, problems := watchIn(r)
 	if len(problems) > 0 {
 		httpapi.Refuse(w, problems)
@@ -85,11 +103,10 @@ func (h *handler) collect(what listing, s *registry.Snapshot) []Instance {
 	found := []Instance{}
 	for _, service := range what.services(s) {
 		for _, i := range s.Instances(service) {
-			lease, ok := h.Registry.Lease(i.Key)
+			shown, ok := h.withLease(i)
 			if !ok {
-				continue // it left a moment ago
+				continue
 			}
-			shown := form(registry.Lease{Instance: i, Expires: lease.Expires})
 			if h.ProxyGone != nil {
 				shown.ProxyGone = h.ProxyGone(i)
 			}
@@ -97,4 +114,10 @@ func (h *handler) collect(what listing, s *registry.Snapshot) []Instance {
 		}
 	}
 	return found
+}
+
+// withLease returns an instance with its current lease; false if it left a moment ago.
+func (h *handler) withLease(i *registry.Instance) (Instance, bool) {
+	lease, ok := h.Registry.Lease(i.Key)
+	return form(registry.Lease{Instance: i, Expires: lease.Expires}), ok
 }
