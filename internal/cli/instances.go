@@ -23,11 +23,13 @@ import (
 func (i Invocation) instances() *cobra.Command {
 	var c connection
 	var o output
+	var watch bool
 	cmd := &cobra.Command{
 		Use:   "instances [SERVICE]",
 		Short: "List the registered instances",
 		Example: `  doyen instances
-  doyen instances users -o json | jq -r '.instances[].address'`,
+  doyen instances users -o json | jq -r '.instances[].address'
+  doyen instances --watch`,
 		Args: optionalArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var service mesh.ServiceName
@@ -36,6 +38,9 @@ func (i Invocation) instances() *cobra.Command {
 				if service, err = mesh.ParseServiceName(args[0]); err != nil {
 					return usage("", "%w", err)
 				}
+			}
+			if watch {
+				return i.watchInstances(cmd, c, o, service)
 			}
 			var answer registryapi.Instances
 			err := c.doRegistry(cmd, func(ctx context.Context, api *registryclient.Client) (err error) {
@@ -51,11 +56,12 @@ func (i Invocation) instances() *cobra.Command {
 			if o == asJSON {
 				return i.printJSON(answer)
 			}
-			return i.printInstances(o, service, answer.Instances, time.Now())
+			return i.printPage(i.instancesPage(o, service, answer.Instances, time.Now()))
 		},
 	}
 	c.add(cmd)
 	addOutput(cmd, &o, asText, asWide, asJSON)
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show the instances until interrupted, as they change")
 	cmd.ValidArgsFunction = i.completeFirst(&c, serviceNames)
 	return cmd
 }
@@ -85,15 +91,15 @@ func shownState(in registryapi.Instance) string {
 	return string(state)
 }
 
-func (i Invocation) printInstances(o output, service mesh.ServiceName, instances []registryapi.Instance, now time.Time) error {
+func (i Invocation) instancesPage(o output, service mesh.ServiceName, instances []registryapi.Instance, now time.Time) *page {
 	p := i.newPage(o)
 	switch {
 	case len(instances) == 0 && service != "":
 		p.add("no instance of %s is registered", service)
-		return i.printPage(p)
+		return p
 	case len(instances) == 0:
 		p.add("no instance is registered")
-		return i.printPage(p)
+		return p
 	}
 	header := []string{"SERVICE", "ADDRESS", "STATE", "ZONE", "WEIGHT", "LEASE"}
 	networks := slices.ContainsFunc(instances, func(in registryapi.Instance) bool { return in.Network != "" })
@@ -123,7 +129,7 @@ func (i Invocation) printInstances(o output, service mesh.ServiceName, instances
 			p.add("%v is %s: %s", in.Key(), shownWord(state), reason)
 		}
 	}
-	return i.printPage(p)
+	return p
 }
 
 // shownWord returns a state as a sentence says it.
