@@ -16,9 +16,6 @@ func choose(instances []*registry.Instance, limit int, accept func(*registry.Ins
 	anyHealthy := false
 	for i := range shuffled(len(instances)) {
 		i := instances[i]
-		if i.Network != "" {
-			continue // its address means something else to programs in the default network
-		}
 		switch state, _ := i.Condition(); state {
 		case registry.Healthy:
 			anyHealthy = true

@@ -32,7 +32,7 @@ func (h *handler) find(labels []string, snapshot *registry.Snapshot) (name, bool
 	if !known && len(instances) == 0 {
 		return name{}, false
 	}
-	n := name{service: service, instances: instances}
+	n := name{service: service, instances: inDefaultNetwork(instances)}
 	switch before := labels[:len(labels)-1]; {
 	case len(before) == 0:
 		n.addresses, n.locations = true, true
@@ -41,7 +41,7 @@ func (h *handler) find(labels []string, snapshot *registry.Snapshot) (name, bool
 		return n, true // the parent of names that exist, so it exists too (RFC 8020)
 	case len(before) == 1 && isAddress(before[0]):
 		n.addresses, n.single = true, true
-		n.instances = at(instances, before[0])
+		n.instances = at(n.instances, before[0])
 		return n, len(n.instances) > 0
 	case len(before) == 1:
 		n.addresses = true
@@ -52,6 +52,18 @@ func (h *handler) find(labels []string, snapshot *registry.Snapshot) (name, bool
 		return n, n.setPort(mesh.PortName(before[0][1:]), ports, known)
 	}
 	return name{}, false
+}
+
+// inDefaultNetwork returns the instances that programs in the default network can reach by their addresses: in other
+// networks the same addresses mean something else. Instances are sorted by network, and the default one is the first.
+func inDefaultNetwork(instances []*registry.Instance) []*registry.Instance {
+	end, _ := slices.BinarySearchFunc(instances, true, func(i *registry.Instance, _ bool) int {
+		if i.Network == "" {
+			return -1
+		}
+		return 1
+	})
+	return instances[:end]
 }
 
 // setPort selects the port with that name. It reports whether the service has it. A service without a manifest has
@@ -104,8 +116,8 @@ func parseLabel(text string) netip.Addr {
 	return netip.Addr{}
 }
 
-// at returns the first instance at the address with that label; none if there is none. Instances are sorted by
-// address.
+// at returns the first instance at the address with that label; none if there is none. Instances, which
+// are of one network, are sorted by address.
 func at(instances []*registry.Instance, label string) []*registry.Instance {
 	address := parseLabel(label)
 	i, _ := slices.BinarySearchFunc(instances, address, func(i *registry.Instance, address netip.Addr) int {

@@ -146,6 +146,7 @@ type ServiceInstances struct {
 // Gone is the data of the event gone.
 type Gone struct {
 	Service mesh.ServiceName `json:"service"`
+	Network mesh.NetworkName `json:"network,omitempty"`
 	Address netip.AddrPort   `json:"address"`
 }
 

@@ -145,7 +145,7 @@ func (s *stream) changes(before, after *registry.Snapshot) {
 		for i, gone := range difference(before.Instances(service), after.Instances(service)) {
 			any = true
 			if gone {
-				s.event("gone", Gone{i.Service, i.Address})
+				s.event("gone", Gone{i.Service, i.Network, i.Address})
 			} else if shown, ok := s.withLease(i); ok {
 				s.event("instance", shown)
 			}
@@ -156,7 +156,7 @@ func (s *stream) changes(before, after *registry.Snapshot) {
 	}
 }
 
-// difference yields the instances that differ between two lists by address, and whether each is gone. Its cost beside
+// difference yields the instances that differ between two sorted lists, and whether each is gone. Its cost beside
 // what it yields is comparing pointers.
 func difference(before, after []*registry.Instance) iter.Seq2[*registry.Instance, bool] {
 	return func(yield func(*registry.Instance, bool) bool) {
@@ -168,7 +168,7 @@ func difference(before, after []*registry.Instance) iter.Seq2[*registry.Instance
 			case len(after) == 0:
 				order = -1
 			case before[0] != after[0]:
-				order = before[0].Address.Compare(after[0].Address)
+				order = before[0].Socket().Compare(after[0].Socket())
 			}
 			var goOn bool
 			switch {
