@@ -46,6 +46,9 @@ func (e encoder) clusters() []part {
 }
 
 // clusterReferences returns the assignment of a cluster that uses EDS.
+//
+// Secrets are no references, of clusters or of listeners: Envoy itself waits for the secrets of a new one and keeps the
+// old one meanwhile. What refers to a cluster must not be withheld because a file is missing on the proxy's host.
 func clusterReferences(u ir.Upstream) []xds.Ref {
 	if u.DNS != nil || len(u.Addresses) > 0 {
 		return nil
@@ -62,7 +65,7 @@ func (e encoder) cluster(u ir.Upstream) *clusterv3.Cluster {
 		HealthChecks:                  healthChecks(u.Health),
 		OutlierDetection:              envoyOutliers(u.Outliers),
 		TypedExtensionProtocolOptions: protocolOptions(u),
-		TransportSocket:               upstreamTLS(u),
+		TransportSocket:               e.upstreamTLS(u),
 		CommonLbConfig: &clusterv3.Cluster_CommonLbConfig{
 			HealthyPanicThreshold: &typev3.Percent{Value: panicPercent},
 			// An endpoint that starts to drain is avoided immediately, not at the end of Envoy's update window of 1

@@ -39,7 +39,7 @@ func (e encoder) listeners() []part {
 	}
 	if e.proxy.Edge != nil {
 		for _, l := range e.proxy.Edge.Listeners {
-			add(EdgeListenerName(l.Name), "edge", l, l.Origin, edgeListenerReferences(l),
+			add(EdgeListenerName(l.Name), "edge", l, l.Origin, routeReference(EdgeName),
 				func() *listenerv3.Listener { return e.edgeListener(l) })
 		}
 	}
@@ -51,15 +51,6 @@ func clusterReference(t ir.Target) []xds.Ref {
 }
 
 func routeReference(name string) []xds.Ref { return []xds.Ref{{Type: xds.RouteType, Name: name}} }
-
-// edgeListenerReferences returns the routes that all listeners of an edge share, and the listener's certificate.
-func edgeListenerReferences(l ir.EdgeListener) []xds.Ref {
-	references := routeReference(EdgeName)
-	if l.TLS != nil {
-		references = append(references, xds.Ref{Type: xds.SecretType, Name: CertificateName(l.Name)})
-	}
-	return references
-}
 
 func (e encoder) egressListener(egress ir.Egress) *listenerv3.Listener {
 	manager := sidecarManager(EgressName)

@@ -58,6 +58,9 @@ func EdgeListenerName(name string) string { return EdgeName + "/" + name }
 // route configuration, as VHDS requires.
 func EdgeHostName(host string) string { return EdgeName + "/" + host }
 
+// AuthoritiesName names the secret with the authorities that proxies trust at t: ca/ledger. It holds a file name.
+func AuthoritiesName(t ir.Target) string { return "ca/" + ClusterName(t) }
+
 // CertificateName names the secret of an edge's listener. It holds file names and no key.
 func CertificateName(listener string) string { return EdgeListenerName(listener) }
 

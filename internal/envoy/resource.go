@@ -60,7 +60,7 @@ func parts(p ir.Proxy) []part {
 	all = append(all, e.clusters()...)
 	all = append(all, e.listeners()...)
 	all = append(all, e.routes()...)
-	return append(all, e.certificates()...)
+	return append(all, e.secrets()...)
 }
 
 // encode encodes a part as a resource.

@@ -13,13 +13,13 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// certificates returns the secrets of an edge's listeners. They contain the names of files on the edge's host, so
-// private keys are never sent. Envoy reads the files, and reads them again when other files are renamed over them.
-func (e encoder) certificates() []part {
+// secrets returns the certificates of an edge's listeners, and the authorities that upstreams trust. They contain the
+// names of files on the proxy's host, so private keys are never sent. The agent reads the files; without one, Envoy does.
+func (e encoder) secrets() []part {
+	all := e.authorities()
 	if e.proxy.Edge == nil {
-		return nil
+		return all
 	}
-	var all []part
 	for _, l := range e.proxy.Edge.Listeners {
 		if l.TLS != nil {
 			all = append(all, part{
@@ -29,6 +29,26 @@ func (e encoder) certificates() []part {
 		}
 	}
 	return all
+}
+
+// authorities returns those of upstreams that have a file of their own.
+func (e encoder) authorities() (all []part) {
+	for _, u := range e.proxy.Upstreams {
+		if u.TLS != nil && u.TLS.CA != "" {
+			all = append(all, part{
+				Ref: xds.Ref{Type: xds.SecretType, Name: AuthoritiesName(u.Target)}, origin: u.Origin, decidedAt: u.DecidedAt, kind: "authorities", from: []any{u.TLS.CA},
+				build: func() (proto.Message, []xds.Ref) { return authoritiesSecret(u), nil },
+			})
+		}
+	}
+	return all
+}
+
+func authoritiesSecret(u ir.Upstream) *tlsv3.Secret {
+	return &tlsv3.Secret{
+		Name: AuthoritiesName(u.Target),
+		Type: &tlsv3.Secret_ValidationContext{ValidationContext: &tlsv3.CertificateValidationContext{TrustedCa: file(u.TLS.CA)}},
+	}
 }
 
 func certificateSecret(l ir.EdgeListener) *tlsv3.Secret {
@@ -61,12 +81,12 @@ func (e encoder) downstreamTLS(l ir.EdgeListener) *corev3.TransportSocket {
 }
 
 // upstreamTLS returns the TLS context for connections to u, nil for plain text.
-func upstreamTLS(u ir.Upstream) *corev3.TransportSocket {
+func (e encoder) upstreamTLS(u ir.Upstream) *corev3.TransportSocket {
 	if u.TLS == nil {
 		return nil
 	}
 	common := &tlsv3.CommonTlsContext{AlpnProtocols: alpn(u.Protocol)}
-	setTrust(common, *u.TLS)
+	e.setTrust(common, u)
 	context := &tlsv3.UpstreamTlsContext{CommonTlsContext: common}
 	if _, err := netip.ParseAddr(u.TLS.ServerName); err != nil {
 		context.Sni = u.TLS.ServerName // RFC 6066 section 3: an address is not sent
@@ -76,12 +96,13 @@ func upstreamTLS(u ir.Upstream) *corev3.TransportSocket {
 
 // setTrust sets the certificate authorities, from a file or from the secret that the bootstrap defines, and the name
 // that a certificate must contain.
-func setTrust(common *tlsv3.CommonTlsContext, t ir.UpstreamTLS) {
+func (e encoder) setTrust(common *tlsv3.CommonTlsContext, u ir.Upstream) {
+	t := *u.TLS
 	name := &tlsv3.CertificateValidationContext{MatchTypedSubjectAltNames: []*tlsv3.SubjectAltNameMatcher{{
 		SanType: sanType(t.ServerName),
 		Matcher: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: t.ServerName}},
 	}}}
-	if t.CA != "" {
+	if t.CA != "" && e.inline {
 		name.TrustedCa = file(t.CA)
 		common.ValidationContextType = &tlsv3.CommonTlsContext_ValidationContext{ValidationContext: name}
 		return
@@ -89,9 +110,17 @@ func setTrust(common *tlsv3.CommonTlsContext, t ir.UpstreamTLS) {
 	common.ValidationContextType = &tlsv3.CommonTlsContext_CombinedValidationContext{
 		CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
 			DefaultValidationContext:         name,
-			ValidationContextSdsSecretConfig: &tlsv3.SdsSecretConfig{Name: SystemCAName},
+			ValidationContextSdsSecretConfig: authoritiesConfig(u),
 		},
 	}
+}
+
+// authoritiesConfig says where Envoy finds the authorities of an upstream.
+func authoritiesConfig(u ir.Upstream) *tlsv3.SdsSecretConfig {
+	if u.TLS.CA == "" {
+		return &tlsv3.SdsSecretConfig{Name: SystemCAName}
+	}
+	return &tlsv3.SdsSecretConfig{Name: AuthoritiesName(u.Target), SdsConfig: ADS()}
 }
 
 func sanType(name string) tlsv3.SubjectAltNameMatcher_SanType {

@@ -10,7 +10,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -84,4 +88,55 @@ func portOf(t *testing.T, raw string) int {
 		t.Fatal(err)
 	}
 	return port
+}
+
+// TestExternalAuthorities calls an external whose authorities are in a file that is missing at first, made later, and then
+// replaced. The instance is healthy and its other calls work meanwhile, and status shows what is missing.
+func TestExternalAuthorities(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	one, two := newCertificate(t, 1, "shop.example.com"), newCertificate(t, 2, "shop.example.com")
+	outside := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(answer{App: "outside"}) })
+	plain := httptest.NewServer(outside)
+	t.Cleanup(plain.Close)
+	var presented atomic.Pointer[tls.Certificate]
+	presented.Store(&one.pair)
+	secure := httptest.NewUnstartedServer(outside)
+	secure.TLS = &tls.Config{
+		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return presented.Load(), nil },
+		SessionTicketsDisabled: true, // a resumed session has no certificate to look at
+	}
+	secure.Config.ErrorLog = stdlog.New(io.Discard, "", 0)
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+
+	m := newMesh(t, map[string]string{
+		"web.yaml": "kind: Service\nname: web\nports: [8080]\ncalls: [plain, encrypted]\n",
+		"externals.yaml": fmt.Sprintf(`
+{kind: External, name: plain, protocol: http, host: localhost, port: %d}
+---
+{kind: External, name: encrypted, protocol: http, addresses: [127.0.0.1], port: %d, tls: {serverName: shop.example.com, ca: %s/ca.pem}}
+`, portOf(t, plain.URL), portOf(t, secure.URL), folder),
+	})
+	web := m.launchInstance("web", "web-1", options{})
+	serves(t, "the sidecar", func() string { return m.stateOf("web", web.ingress, "healthy") })
+	egress := fmt.Sprintf("http://127.0.0.1:%d/", web.egress)
+	answersExactly(t, egress, "plain", "outside")
+	if status, body := get(t, egress, "encrypted"); status != http.StatusServiceUnavailable {
+		t.Errorf("without authorities: got %d %s, want 503", status, body)
+	}
+	refused := m.refusal("sidecar/web/", "secrets")
+	if !strings.Contains(refused.Message, "ca.pem: no such file") || !slices.Equal(refused.Names, []string{"ca/encrypted"}) || len(refused.Origins) == 0 {
+		t.Errorf("the refusal is %+v: want the file and the document", refused)
+	}
+	for _, c := range []certificate{one, two} {
+		presented.Store(&c.pair)
+		secure.CloseClientConnections()
+		if status, body := get(t, egress, "encrypted"); status != http.StatusServiceUnavailable {
+			t.Errorf("a certificate of an unknown authority: got %d %s, want 503", status, body)
+		}
+		overwrite(t, filepath.Join(folder, "ca.pem"), c.chainPEM)
+		serves(t, "the external", func() string { return reasonOf(ask(newClient(t), egress, "encrypted")) })
+	}
+	m.inSync()
 }

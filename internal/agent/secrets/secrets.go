@@ -98,17 +98,21 @@ func (s *Secrets) look(now time.Time) map[relay.Key]relay.Content {
 func (s *Secrets) report(one *secret, before relay.Content) {
 	now := one.content
 	log := s.log.With("secret", one.name, "files", one.files)
-	if now.Resource != before.Resource {
-		log.Info("a certificate is used", "expires", one.used.notAfter)
+	switch {
+	case now.Resource == before.Resource:
+	case one.used.notAfter.IsZero():
+		log.Info("new authorities are used")
+	default:
+		log.Info("a new certificate is used", "expires", one.used.notAfter)
 	}
 	switch used := now.Resource != nil; {
 	case text(now.Problem) == text(before.Problem):
 	case now.Problem == nil:
-		log.Info("a certificate's problem is over")
+		log.Info("the files of a certificate are good again")
 	case used:
-		log.Error("a certificate has a problem: what was good last is used", "error", now.Problem)
+		log.Error("the files of a certificate have a problem: what was used before stays in use", "error", now.Problem)
 	default:
-		log.Error("a certificate has a problem: there is none to use", "error", now.Problem)
+		log.Error("the files of a certificate have a problem: there is none to use", "error", now.Problem)
 	}
 }
 

@@ -193,7 +193,7 @@ func TestFileByFile(t *testing.T) {
 	s.keeps(one, "shop.pem: it is cut off")
 	write(t, chain, two.chain)
 	s.uses(two)
-	if !strings.Contains(s.log.String(), "what was good last is used") || !strings.Contains(s.log.String(), "problem is over") {
+	if !strings.Contains(s.log.String(), "what was used before stays in use") || !strings.Contains(s.log.String(), "are good again") {
 		t.Errorf("the log says\n%s", s.log)
 	}
 }
