@@ -50,7 +50,7 @@
 //     default, each node has its own. A snapshot is replaced in one step.
 //   - a [LinearCache] has resources of one type, which any node may request by name. They are changed one by one or in
 //     bulk.
-//   - a [Mux] routes types, or names, to different sources.
+//   - a [Mux] routes types, names or nodes to different sources.
 //
 // # Source, subscription, stream
 //
