@@ -133,10 +133,16 @@ func (r rendering) sets(cmd *cobra.Command, docs *config.Documents) ([]ir.Endpoi
 	}
 	var sets []ir.EndpointSet
 	for _, port := range compile.ServedPorts(docs) {
-		set := ir.EndpointSet{Target: port.Target, Endpoints: r.endpoints.take(port.Target)}
+		set := ir.EndpointSet{
+			Target: port.Target, Endpoints: r.endpoints.take(port.Target),
+			Placement: port.Placement(ir.Viewer{Network: r.node.Network, Zone: r.node.Zone}, nil),
+		}
+		for i := range set.Endpoints {
+			set.Endpoints[i].Network = r.node.Network
+		}
 		for _, in := range instances {
 			if e, ok := port.Endpoint(in.Address, in.Ports); ok && in.Service == port.Target.Name && in.State != registry.Starting && in.State != registry.Maintenance {
-				e.Zone, e.Weight = in.Zone, in.Weight
+				e.Network, e.Zone, e.Weight = in.Network, in.Zone, in.Weight
 				e.Draining, e.Unhealthy = in.State == registry.Draining, in.State == registry.Unhealthy
 				set.Endpoints = append(set.Endpoints, e)
 			}

@@ -31,7 +31,7 @@ func (s *Service) checkCalls(c *checker) {
 				Hint:    fmt.Sprintf("leave it out and call http://%s through the proxy", call.To),
 			})
 		}
-		c.traffic(path+".traffic", call.Traffic, protocol)
+		c.callTraffic(path+".traffic", call.Traffic, protocol)
 	}
 }
 

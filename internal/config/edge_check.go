@@ -52,7 +52,7 @@ func (e *Edge) check(c *checker) {
 		path := fmt.Sprintf("routes[%d]", i)
 		e.checkOnce(c, path, r, routed)
 		e.checkRoute(c, path, r)
-		c.traffic(path+".traffic", r.Traffic, "")
+		c.callTraffic(path+".traffic", r.Traffic, "")
 	}
 }
 

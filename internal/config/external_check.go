@@ -29,7 +29,7 @@ func (e *External) Complete() {
 
 func (e *External) check(c *checker) {
 	e.checkName(c)
-	c.traffic("traffic", e.Traffic, e.Protocol)
+	c.callTraffic("traffic", e.Traffic, e.Protocol)
 	if e.LocalPort != 0 && e.Protocol.IsHTTP() {
 		c.report("localPort", &yamldoc.Problem{Message: fmt.Sprintf("%s speaks %s, and localPort is for tcp", e.Name, e.Protocol),
 			Hint: fmt.Sprintf("leave it out: callers reach http://%s through their proxy", e.Name)})

@@ -14,11 +14,12 @@ import (
 type Setting struct {
 	Path string // from a Traffic: retries.attempts
 
-	index        []int // in Traffic
-	bound        []int // in Bounds; nil if the setting has none
-	boundName    string
-	zero         string // what 0 means; "" if it is an ordinary value
-	requestsOnly bool
+	index           []int // in Traffic
+	bound           []int // in Bounds; nil if the setting has none
+	boundName       string
+	zero            string // what 0 means; "" if it is an ordinary value
+	requestsOnly    bool
+	sharedByCallers bool // a call cannot set it
 }
 
 // noLimit is the zero tag of a setting whose 0 is above every bound.
@@ -38,6 +39,7 @@ func settingsOf(group reflect.Type, outer Setting) (all []Setting) {
 		s.Path = strings.TrimPrefix(outer.Path+"."+name, ".")
 		s.index = append(append([]int{}, outer.index...), f.Index...)
 		s.zero = f.Tag.Get("zero")
+		s.sharedByCallers = f.Tag.Get("callers") == "same"
 		s.requestsOnly = outer.requestsOnly || f.Tag.Get("requests") == "only"
 		if s.boundName = f.Tag.Get("bound"); s.boundName != "" {
 			s.bound = boundIndex(s.boundName)
@@ -149,6 +151,17 @@ func (s Setting) format(v reflect.Value) string {
 		return format(v) + " (" + s.zero + ")"
 	}
 	return format(v)
+}
+
+// callTraffic does what traffic does, for settings that do not come from a Service or the Mesh.
+func (c *checker) callTraffic(path string, t *Traffic, protocol mesh.Protocol) {
+	for _, s := range settings {
+		if _, _, set := s.in(t); set && s.sharedByCallers {
+			c.report(path+"."+s.Path, &yamldoc.Problem{Message: s.Path + " is the same for all callers of a service",
+				Hint: "set traffic." + s.Path + " in the service's manifest, or defaults." + s.Path + " in the Mesh"})
+		}
+	}
+	c.traffic(path, t, protocol)
 }
 
 // traffic checks the settings at path for calls by a protocol; "" stands for calls by several.

@@ -11,6 +11,7 @@ import (
 //	bound     the field of Bounds that limits the value
 //	zero      what 0 means if it is not a quantity; "no limit" is above every bound
 //	requests  "only": the setting does not apply to tcp, which has no requests
+//	callers   "same": all callers of a service share the setting, so only its manifest and the Mesh can set it
 
 // Traffic sets how calls are made. Each setting comes from the first of these that sets it: the call or edge
 // route, the called Service or External, the Mesh's defaults, the built-in default shown here.
@@ -33,6 +34,10 @@ type Traffic struct {
 	// How long it takes until a new instance, or one that is healthy again, gets its full share of requests. The
 	// share grows linearly from a tenth. With 0s, the instance gets its full share immediately.
 	SlowStart yamldoc.Setting[Duration] `json:"slowStart,omitzero" range:"0s-15m" default:"0s" bound:"maxSlowStart" zero:"off" example:"30s"`
+
+	// Which instances of a service get the calls. With near, those in the caller's zone, then those in its region, as long
+	// as enough of them are healthy; see [Zones and networks](../zones.md). With none, all alike. Calls and externals cannot set it.
+	Locality yamldoc.Setting[string] `json:"locality,omitzero" enum:"near,none" default:"near" callers:"same" example:"none"`
 
 	// When an instance that returns errors is ejected for a while. A number alone is consecutiveErrors; 0 turns
 	// detection off.

@@ -18,7 +18,8 @@ import (
 // Every port of every service of every live revision has an assignment, which is empty without instances: a proxy
 // waits for an assignment that does not exist, but not for one that is empty.
 type assignments struct {
-	endpoints *xds.LinearCache
+	caches    []assignmentCache          // those that are filled
+	zones     map[mesh.ZoneName]struct{} // that instances are in or were in
 	instances *registry.Snapshot
 	services  map[mesh.ServiceName][]servedPort
 	// outdated are the services that have a port which the accepted revision does not have.
@@ -37,38 +38,38 @@ type portEncoder struct {
 	instances []*registry.Instance // of which it was encoded last; shared, not to be changed
 }
 
-func newAssignments(endpoints *xds.LinearCache) *assignments {
+func newAssignments(anywhere *xds.LinearCache) *assignments {
 	return &assignments{
-		endpoints: endpoints,
-		services:  map[mesh.ServiceName][]servedPort{}, outdated: map[mesh.ServiceName]struct{}{},
+		caches:   []assignmentCache{{LinearCache: anywhere}},
+		zones:    map[mesh.ZoneName]struct{}{},
+		services: map[mesh.ServiceName][]servedPort{}, outdated: map[mesh.ServiceName]struct{}{},
 	}
 }
 
 // setInstances publishes the services whose instances have changed. An assignment that cannot be encoded is an error:
 // it stays as it was, and does not delay others.
 func (a *assignments) setInstances(instances *registry.Snapshot) error {
-	var put []*xds.Resource
+	var updated []servedPort
 	var failed error
 	for service := range instances.Since(a.instances) {
-		made, err := a.encode(a.services[service], instances.Instances(service))
-		put, failed = append(put, made...), errors.Join(failed, err)
+		ports, err := a.encode(a.services[service], instances.Instances(service))
+		updated, failed = append(updated, ports...), errors.Join(failed, err)
 	}
 	a.instances = instances
-	a.endpoints.Put(put...)
-	return failed
+	return errors.Join(failed, a.publish(updated, nil))
 }
 
 // setServices updates the ports of those services from the live revisions, of which the first is the accepted one,
 // and publishes what has changed.
 func (a *assignments) setServices(names []mesh.ServiceName, live []*config.Snapshot) error {
-	var put []*xds.Resource
+	var updated []servedPort
 	var remove []string
 	var failed error
 	for _, name := range names {
 		ports, outdated := a.portsOf(name, live)
 		remove = append(remove, missing(a.services[name], ports)...)
-		made, err := a.encode(changedPorts(a.services[name], ports), a.instances.Instances(name))
-		put, failed = append(put, made...), errors.Join(failed, err)
+		encoded, err := a.encode(changedPorts(a.services[name], ports), a.instances.Instances(name))
+		updated, failed = append(updated, encoded...), errors.Join(failed, err)
 		if a.services[name] = ports; len(ports) == 0 {
 			delete(a.services, name)
 		}
@@ -76,8 +77,44 @@ func (a *assignments) setServices(names []mesh.ServiceName, live []*config.Snaps
 			delete(a.outdated, name)
 		}
 	}
-	a.endpoints.Update(put, remove)
+	return errors.Join(failed, a.publish(updated, remove))
+}
+
+// publish puts the assignments of ports into all caches, and removes others.
+func (a *assignments) publish(ports []servedPort, remove []string) (failed error) {
+	for _, cache := range a.caches {
+		put, err := made(ports, cache.viewer)
+		failed = errors.Join(failed, err)
+		cache.Update(put, remove)
+	}
 	return failed
+}
+
+// fill puts all assignments into new caches.
+func (a *assignments) fill(caches []assignmentCache) (failed error) {
+	for _, cache := range caches {
+		var all []*xds.Resource
+		for _, ports := range a.services {
+			put, err := made(ports, cache.viewer)
+			all, failed = append(all, put...), errors.Join(failed, err)
+		}
+		cache.Replace(all)
+		a.caches = append(a.caches, cache)
+	}
+	return failed
+}
+
+// made returns the assignments of ports for clients at one place.
+func made(ports []servedPort, viewer ir.Viewer) (all []*xds.Resource, failed error) {
+	for _, port := range ports {
+		r, err := port.encoder.For(port.Placement(viewer, nil))
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		all = append(all, r)
+	}
+	return all, failed
 }
 
 // portsOf returns the ports that a service has in any of the live revisions, each as the first of them defines it,
@@ -88,7 +125,7 @@ func (a *assignments) portsOf(name mesh.ServiceName, live []*config.Snapshot) (p
 		if s == nil {
 			continue
 		}
-		for _, port := range compile.ServedPortsOf(s) {
+		for _, port := range compile.ServedPortsOf(&revision.Documents, s) {
 			if find(ports, port.Target) != nil {
 				continue
 			}
@@ -139,16 +176,22 @@ func changedPorts(old, fresh []servedPort) []servedPort {
 	})
 }
 
-func (a *assignments) encode(ports []servedPort, instances []*registry.Instance) (made []*xds.Resource, failed error) {
+// encode updates the encoders of ports, and returns those that could be updated.
+func (a *assignments) encode(ports []servedPort, instances []*registry.Instance) (updated []servedPort, failed error) {
 	for _, port := range ports {
-		r, err := port.encoder.Update(port.changes(instances))
-		if err != nil {
+		removed, added := port.changes(instances)
+		for _, e := range added {
+			if _, known := a.zones[e.Zone]; e.Zone != "" && !known && len(a.zones) < maxZones {
+				a.zones[e.Zone] = struct{}{}
+			}
+		}
+		if err := port.encoder.Update(removed, added); err != nil {
 			failed = errors.Join(failed, err)
 			continue
 		}
-		made = append(made, r)
+		updated = append(updated, port)
 	}
-	return made, failed
+	return updated, failed
 }
 
 // changes returns how the endpoints of instances differ from those that were encoded last. Both lists of instances are
@@ -189,7 +232,7 @@ func (p servedPort) changes(instances []*registry.Instance) (removed, added []ir
 // Envoy would send requests to an endpoint that is marked when too few others are left.
 func endpoint(port compile.ServedPort, i *registry.Instance) (ir.Endpoint, bool) {
 	e, ok := port.Endpoint(i.Address, i.Ports)
-	e.Zone, e.Weight, e.Identity = i.Zone, i.Weight, i.Identity
+	e.Network, e.Zone, e.Weight, e.Identity = i.Network, i.Zone, i.Weight, i.Identity
 	state, _ := i.Condition()
 	e.Draining, e.Unhealthy = state == registry.Draining, state == registry.Unhealthy
 	return e, ok && state != registry.Starting && state != registry.Maintenance

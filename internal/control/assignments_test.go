@@ -16,7 +16,7 @@ import (
 // TestChangesOfInstances compares lists of instances that share most. Only those that differ become changes.
 func TestChangesOfInstances(t *testing.T) {
 	manifest := &config.Service{Header: config.Header{Name: "users"}, Ports: []config.Port{{Name: "http", Protocol: "http", Port: 8080}}}
-	port := compile.ServedPortsOf(manifest)[0]
+	port := compile.ServedPortsOf(&config.Documents{Mesh: &config.Mesh{}}, manifest)[0]
 	instance := func(host, weight int, state registry.State) *registry.Instance {
 		address := netip.MustParseAddrPort(fmt.Sprintf("10.0.0.%d:9211", host))
 		return &registry.Instance{Key: registry.Key{Service: "users", Address: address}, Weight: uint32(weight), State: state}

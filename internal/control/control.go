@@ -40,7 +40,8 @@ type Control struct {
 	inputs    Inputs
 	log       *slog.Logger
 	snapshots *xds.SnapshotCache
-	endpoints *xds.LinearCache
+	viewers   *viewers
+	endpoints *xds.LinearCache // the assignments for clients without a zone
 	source    *xds.Mux
 	caches    *caches
 	views     *views
@@ -54,19 +55,30 @@ type Control struct {
 func New(inputs Inputs, log *slog.Logger) *Control {
 	c := &Control{
 		inputs: inputs, log: log,
-		endpoints: xds.NewLinearCacheWith(xds.EndpointType, xds.LinearCacheOptions{Recovering: true}),
-		caches:    &caches{compile.NewCache(), envoy.NewCache()},
-		views:     newViews(),
-		ready:     make(chan struct{}),
-		started:   time.Now(),
+		caches:  &caches{compile.NewCache(), envoy.NewCache()},
+		views:   newViews(),
+		ready:   make(chan struct{}),
+		started: time.Now(),
 	}
+	c.viewers, c.endpoints = newViewers()
 	c.snapshots = xds.NewSnapshotCache(xds.SnapshotCacheOptions{View: c.views.keyOf})
 	c.source = xds.NewMux(xds.MuxOptions{
 		Types:   map[string]xds.Source{xds.EndpointType: c.endpoints},
+		Nodes:   map[string]func(*xds.Node) xds.Source{xds.EndpointType: c.assignmentsFor},
 		Default: c.snapshots,
 	})
 	c.current.Store(&State{stale: make(chan struct{})})
 	return c
+}
+
+// assignmentsFor returns the assignments for a node. One that does not identify itself gets no clusters, and so asks
+// for none.
+func (c *Control) assignmentsFor(node *xds.Node) xds.Source {
+	id := c.views.identity(node)
+	if id.err != nil {
+		return c.endpoints
+	}
+	return c.viewers.cacheOf(id.node)
 }
 
 // Source returns what the xDS server serves.
@@ -163,7 +175,7 @@ func (s *State) assignmentsOf(service mesh.ServiceName) []string {
 		return nil
 	}
 	var names []string
-	for _, port := range compile.ServedPortsOf(manifest) {
+	for _, port := range compile.ServedPortsOf(&s.Documents.Documents, manifest) {
 		names = append(names, envoy.AssignmentName(port.Target))
 	}
 	return names

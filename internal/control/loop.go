@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +32,7 @@ type loop struct {
 	revisions   *Revisions
 	instances   *registry.Snapshot
 	reports     *report.Snapshot
+	zones       int // of assignments that viewers know
 }
 
 // Run publishes until ctx ends.
@@ -74,6 +76,8 @@ func (l *loop) run(ctx context.Context) {
 			l.takeReports()
 		case <-l.views.asked:
 			l.takeViews()
+		case <-l.viewers.asked:
+			l.takeViewers()
 		case jobs <- next:
 			l.compiler.started(next)
 		case r := <-l.compiler.done:
@@ -85,7 +89,7 @@ func (l *loop) run(ctx context.Context) {
 			moves = nil
 			l.snapshots.Reassign()
 		case <-recovered.C:
-			l.endpoints.Recovered()
+			l.viewers.endRecovery()
 		case <-sweep.C:
 			l.sweep(time.Now().Add(-keepUnused))
 		case <-ctx.Done():
@@ -109,15 +113,26 @@ func (l *loop) takeDocuments() (stale <-chan struct{}) {
 	accepted := revisions.Accepted
 	if changed := accepted.Documents.ChangesSince(&last.Accepted.Documents); accepted != last.Accepted {
 		affected := l.compiler.accept(accepted, changed)
-		l.report(l.assignments.setServices(servicesOf(changed), l.compiler.live()))
+		l.report(l.assignments.setServices(l.servicesAffected(changed), l.compiler.live()))
 		l.log.Info("publishing", "revision", accepted.Revision, "documents", len(changed), "views", affected)
 	}
 	l.views.revisions.Store(revisions)
+	l.followZones()
 	l.setState()
 	if revisions.Pinned != nil || last.Pinned != nil {
 		l.snapshots.Reassign()
 	}
 	return stale
+}
+
+// servicesAffected returns the services whose ports may be different after a change of documents: all of them, if the
+// mesh's defaults are.
+func (l *loop) servicesAffected(changed []config.Key) []mesh.ServiceName {
+	if !slices.Contains(changed, config.MeshKey()) {
+		return servicesOf(changed)
+	}
+	names := servicesOf(changed)
+	return append(names, slices.Collect(l.revisions.Accepted.Documents.Services.Keys())...)
 }
 
 func servicesOf(keys []config.Key) (names []mesh.ServiceName) {
@@ -133,7 +148,26 @@ func servicesOf(keys []config.Key) (names []mesh.ServiceName) {
 func (l *loop) takeInstances() {
 	l.instances = l.inputs.Instances.Snapshot()
 	l.report(l.assignments.setInstances(l.instances))
+	l.followZones()
 	l.setState()
+}
+
+// takeViewers fills the assignments for places where there was no client before.
+func (l *loop) takeViewers() { l.report(l.assignments.fill(l.viewers.takeAdded())) }
+
+// followZones moves clients in a zone that instances are in for the first time to the assignments for that zone, once
+// these are filled.
+func (l *loop) followZones() {
+	if len(l.assignments.zones) == l.zones {
+		return
+	}
+	l.zones = len(l.assignments.zones)
+	l.viewers.know(l.assignments.zones)
+	for _, n := range l.views.nodes() {
+		l.viewers.cacheOf(n)
+	}
+	l.takeViewers()
+	l.source.Reassign()
 }
 
 // takeReports publishes what proxies report in State. Nothing depends on it yet.

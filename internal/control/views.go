@@ -202,6 +202,17 @@ func (v *views) add(key string, node mesh.Node, pinned *config.Snapshot) *use {
 	return u
 }
 
+// nodes returns the nodes of all open streams.
+func (v *views) nodes() []mesh.Node {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	all := make([]mesh.Node, 0, len(v.members))
+	for _, m := range v.members {
+		all = append(all, m.node)
+	}
+	return all
+}
+
 // identity returns a node's identity. It is decoded once for a stream's node, and remembered after the node left.
 func (v *views) identity(node *xds.Node) *identity {
 	v.mu.Lock()

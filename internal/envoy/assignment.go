@@ -3,7 +3,6 @@ package envoy
 import (
 	"cmp"
 	"maps"
-	"math"
 	"slices"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -12,7 +11,6 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/doyen-mesh/doyen/internal/ir"
-	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/xds"
 )
 
@@ -20,8 +18,11 @@ import (
 // assignment, because a cluster finishes warming only when it gets an answer (C056). For endpoints that change, use
 // AssignmentEncoder.
 //
-// All zones have one priority. Draining endpoints stay in the assignment and are marked: Envoy finishes their
-// requests and sends no new ones. gRPC clients drop marked endpoints and let their calls finish.
+// Each zone is a locality. Its priority is its distance from the viewer, without gaps, which gRPC clients refuse. The
+// endpoints of another network are one locality of that network's gateways.
+//
+// Draining endpoints stay in the assignment and are marked: Envoy finishes their requests and sends no new ones. gRPC
+// clients drop marked endpoints and let their calls finish.
 //
 // Unhealthy endpoints are marked, too. If no endpoint is healthy, the health check is a more likely cause than the
 // endpoints, so they are all UNKNOWN. Otherwise gRPC clients, which drop everything but HEALTHY and UNKNOWN, would
@@ -30,56 +31,56 @@ func Assignment(set ir.EndpointSet) (*xds.Resource, error) {
 	name := AssignmentName(set.Target)
 	return part{
 		Ref:   xds.Ref{Type: xds.EndpointType, Name: name},
-		build: func() (proto.Message, []xds.Ref) { return assignment(name, set.Endpoints), nil },
+		build: func() (proto.Message, []xds.Ref) { return assignment(name, set.Endpoints, set.Placement), nil },
 	}.encode()
 }
 
-func assignment(name string, endpoints []ir.Endpoint) *endpointv3.ClusterLoadAssignment {
+func assignment(name string, endpoints []ir.Endpoint, viewer ir.Placement) *endpointv3.ClusterLoadAssignment {
 	endpoints = distinct(endpoints)
-	zones := map[mesh.ZoneName][]ir.Endpoint{}
+	places := map[place][]ir.Endpoint{}
 	for _, e := range endpoints {
-		zones[e.Zone] = append(zones[e.Zone], e)
+		at := place{e.Network, e.Zone}
+		places[at] = append(places[at], e)
 	}
 	unhealthy := unhealthyStatus(endpoints)
+	var groups []group
+	var messages []*endpointv3.LocalityLbEndpoints
+	for _, at := range slices.SortedFunc(maps.Keys(places), place.compare) {
+		message, g := locality(at, places[at], unhealthy)
+		groups, messages = append(groups, g), append(messages, message)
+	}
 	cla := &endpointv3.ClusterLoadAssignment{ClusterName: name}
-	for _, zone := range slices.Sorted(maps.Keys(zones)) {
-		cla.Endpoints = append(cla.Endpoints, locality(zone, zones[zone], unhealthy))
+	for _, l := range localitiesFor(viewer, groups) {
+		message := l.gateways
+		if message == nil {
+			message = messages[l.group]
+		}
+		message.Priority = l.priority
+		cla.Endpoints = append(cla.Endpoints, message)
 	}
 	return cla
 }
 
-// distinct sorts endpoints and keeps one of each address: gRPC clients refuse an assignment that has an address twice.
+// distinct sorts endpoints and keeps one of each address in each network: gRPC clients refuse an assignment that has an
+// address twice.
 func distinct(endpoints []ir.Endpoint) []ir.Endpoint {
 	sorted := slices.SortedFunc(slices.Values(endpoints), compareEndpoints)
-	return slices.CompactFunc(sorted, func(a, b ir.Endpoint) bool { return a.Address == b.Address })
+	return slices.CompactFunc(sorted, func(a, b ir.Endpoint) bool { return compareSockets(a, b) == 0 })
 }
 
-// locality encodes the endpoints of one zone. It always sets the locality, even if the zone is unknown, and a weight
+// locality encodes the endpoints at one place. It always sets the locality, even if the zone is unknown, and a weight
 // above 0: gRPC clients refuse an endpoint without a locality and ignore a locality of weight 0. Endpoints that get
 // no requests do not count for the weight.
-func locality(zone mesh.ZoneName, endpoints []ir.Endpoint, unhealthy corev3.HealthStatus) *endpointv3.LocalityLbEndpoints {
-	l := &endpointv3.LocalityLbEndpoints{Locality: LocalityOf(zone)}
-	var total weightSum
+func locality(at place, endpoints []ir.Endpoint, unhealthy corev3.HealthStatus) (*endpointv3.LocalityLbEndpoints, group) {
+	l := &endpointv3.LocalityLbEndpoints{Locality: LocalityOf(at.zone)}
+	g := group{place: at}
 	for _, e := range endpoints {
 		status := healthStatus(e, unhealthy)
 		l.LbEndpoints = append(l.LbEndpoints, lbEndpoint(e, status))
-		total.add(e, status)
+		g.add(e, status)
 	}
-	l.LoadBalancingWeight = total.value()
-	return l
-}
-
-// weightSum returns the weight of a locality.
-type weightSum uint64
-
-func (s *weightSum) add(e ir.Endpoint, status corev3.HealthStatus) {
-	if status == corev3.HealthStatus_HEALTHY || status == corev3.HealthStatus_UNKNOWN {
-		*s += weightSum(weight(e))
-	}
-}
-
-func (s weightSum) value() *wrapperspb.UInt32Value {
-	return wrapperspb.UInt32(uint32(min(max(s, 1), math.MaxUint32)))
+	l.LoadBalancingWeight = g.weight.value()
+	return l, g
 }
 
 // unhealthyStatus returns the status of the unhealthy ones among endpoints.

@@ -2,7 +2,6 @@ package envoy
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 	"sort"
 	"strings"
@@ -12,33 +11,37 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/doyen-mesh/doyen/internal/ir"
-	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
 // chunkSize is the number of endpoints above which a chunk is split.
 const chunkSize = 64
 
-// chunks are endpoints sorted by compareEndpoints. Endpoints with the same address are in one chunk.
+// chunks are endpoints sorted by compareEndpoints. Endpoints with the same socket are in one chunk.
 type chunks []*chunk
 
 // chunk is some of the endpoints of a target that follow each other.
 type chunk struct {
-	endpoints []ir.Endpoint // at least one
-	zones     []encodedZone // nil if the endpoints have changed since they were encoded
+	endpoints []ir.Endpoint  // at least one
+	groups    []encodedGroup // nil if the endpoints have changed since they were encoded
 }
 
-// encodedZone are the endpoints of a chunk in one zone, as fields of LocalityLbEndpoints.
-type encodedZone struct {
-	name   mesh.ZoneName
+// encodedGroup are the endpoints of a chunk at one place, as fields of LocalityLbEndpoints. They do not depend on who
+// views them.
+type encodedGroup struct {
+	group
 	fields []byte
-	weight weightSum
 }
 
-// compareEndpoints orders endpoints by address. Of endpoints with the same address, the first is the one that is used:
+// compareSockets orders endpoints by network and address.
+func compareSockets(a, b ir.Endpoint) int {
+	return cmp.Or(strings.Compare(string(a.Network), string(b.Network)), a.Address.Compare(b.Address))
+}
+
+// compareEndpoints orders endpoints by socket. Of endpoints with the same socket, the first is the one that is used:
 // a healthy one before others, and otherwise whichever, but always the same.
 func compareEndpoints(a, b ir.Endpoint) int {
 	return cmp.Or(
-		a.Address.Compare(b.Address),
+		compareSockets(a, b),
 		compareBools(a.Draining, b.Draining), compareBools(a.Unhealthy, b.Unhealthy),
 		strings.Compare(string(a.Zone), string(b.Zone)),
 		cmp.Compare(a.Weight, b.Weight), cmp.Compare(a.HealthPort, b.HealthPort), strings.Compare(a.Identity, b.Identity),
@@ -56,9 +59,9 @@ func compareBools(a, b bool) int {
 	}
 }
 
-// find returns the index of the chunk that an address belongs to, -1 if it is before all chunks.
-func (cs chunks) find(address netip.AddrPort) int {
-	return sort.Search(len(cs), func(i int) bool { return cs[i].endpoints[0].Address.Compare(address) > 0 }) - 1
+// find returns the index of the chunk that an endpoint belongs to, -1 if it is before all chunks.
+func (cs chunks) find(e ir.Endpoint) int {
+	return sort.Search(len(cs), func(i int) bool { return compareSockets(cs[i].endpoints[0], e) > 0 }) - 1
 }
 
 func (cs *chunks) add(e ir.Endpoint) {
@@ -66,10 +69,10 @@ func (cs *chunks) add(e ir.Endpoint) {
 		*cs = chunks{{endpoints: []ir.Endpoint{e}}}
 		return
 	}
-	at := max(0, cs.find(e.Address))
+	at := max(0, cs.find(e))
 	c := (*cs)[at]
 	i, _ := slices.BinarySearchFunc(c.endpoints, e, compareEndpoints)
-	c.endpoints, c.zones = slices.Insert(c.endpoints, i, e), nil
+	c.endpoints, c.groups = slices.Insert(c.endpoints, i, e), nil
 	if i := c.middle(); len(c.endpoints) > chunkSize && i > 0 {
 		rest := &chunk{endpoints: slices.Clone(c.endpoints[i:])}
 		c.endpoints = slices.Clone(c.endpoints[:i])
@@ -77,17 +80,17 @@ func (cs *chunks) add(e ir.Endpoint) {
 	}
 }
 
-// middle returns the index at which to split a chunk, 0 if all of its endpoints have the same address.
+// middle returns the index at which to split a chunk, 0 if all of its endpoints have the same socket.
 func (c *chunk) middle() int {
 	i := len(c.endpoints) / 2
-	for ; i > 0 && c.endpoints[i-1].Address == c.endpoints[i].Address; i-- {
+	for ; i > 0 && compareSockets(c.endpoints[i-1], c.endpoints[i]) == 0; i-- {
 	}
 	return i
 }
 
 // remove removes an endpoint if it is there.
 func (cs *chunks) remove(e ir.Endpoint) {
-	at := cs.find(e.Address)
+	at := cs.find(e)
 	if at < 0 {
 		return
 	}
@@ -96,7 +99,7 @@ func (cs *chunks) remove(e ir.Endpoint) {
 	if !found {
 		return
 	}
-	c.endpoints, c.zones = slices.Delete(c.endpoints, i, i+1), nil
+	c.endpoints, c.groups = slices.Delete(c.endpoints, i, i+1), nil
 	switch next := at + 1; {
 	case len(c.endpoints) == 0:
 		*cs = slices.Delete(*cs, at, at+1)
@@ -106,10 +109,10 @@ func (cs *chunks) remove(e ir.Endpoint) {
 	}
 }
 
-// distinct calls do with the first endpoint of each address.
+// distinct calls do with the first endpoint of each socket.
 func (c *chunk) distinct(do func(e *ir.Endpoint) error) error {
 	for i := range c.endpoints {
-		if i > 0 && c.endpoints[i-1].Address == c.endpoints[i].Address {
+		if i > 0 && compareSockets(c.endpoints[i-1], c.endpoints[i]) == 0 {
 			continue
 		}
 		if err := do(&c.endpoints[i]); err != nil {
@@ -120,33 +123,34 @@ func (c *chunk) distinct(do func(e *ir.Endpoint) error) error {
 }
 
 // hasHealthy reports whether an endpoint is neither draining nor unhealthy. Such an endpoint is the first of its
-// address.
+// socket.
 func (c *chunk) hasHealthy() bool {
 	return slices.ContainsFunc(c.endpoints, func(e ir.Endpoint) bool { return !e.Draining && !e.Unhealthy })
 }
 
 // encode encodes the endpoints of a chunk. unhealthy is the status of those that are unhealthy.
 func (c *chunk) encode(unhealthy corev3.HealthStatus) error {
-	var zones []encodedZone
+	var groups []encodedGroup
 	err := c.distinct(func(e *ir.Endpoint) error {
 		status := healthStatus(*e, unhealthy)
 		body, err := proto.MarshalOptions{Deterministic: true}.Marshal(lbEndpoint(*e, status))
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(zones, func(z encodedZone) bool { return z.name == e.Zone })
+		at := place{e.Network, e.Zone}
+		i := slices.IndexFunc(groups, func(g encodedGroup) bool { return g.place == at })
 		if i < 0 {
-			i, zones = len(zones), append(zones, encodedZone{name: e.Zone})
+			i, groups = len(groups), append(groups, encodedGroup{group: group{place: at}})
 		}
-		zone := &zones[i]
-		zone.fields = protowire.AppendTag(zone.fields, localityEndpointsField, protowire.BytesType)
-		zone.fields = protowire.AppendBytes(zone.fields, body)
-		zone.weight.add(*e, status)
+		g := &groups[i]
+		g.fields = protowire.AppendTag(g.fields, localityEndpointsField, protowire.BytesType)
+		g.fields = protowire.AppendBytes(g.fields, body)
+		g.add(*e, status)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	c.zones = zones
+	c.groups = groups
 	return nil
 }

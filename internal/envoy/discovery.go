@@ -41,17 +41,16 @@ func setDiscovery(c *clusterv3.Cluster, t ir.Target) {
 	c.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: ADS(), ServiceName: AssignmentName(t)}
 }
 
-func setAddresses(c *clusterv3.Cluster, endpoints []ir.Endpoint) {
+func setAddresses(c *clusterv3.Cluster, set ir.EndpointSet) {
 	c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC}
-	c.LoadAssignment = assignment(c.Name, endpoints)
+	c.LoadAssignment = assignment(c.Name, set.Endpoints, set.Placement)
 }
 
-func addressEndpoints(u ir.Upstream) []ir.Endpoint {
-	var all []ir.Endpoint
+func addressEndpoints(u ir.Upstream) (set ir.EndpointSet) {
 	for _, a := range u.Addresses {
-		all = append(all, ir.Endpoint{Address: a})
+		set.Endpoints = append(set.Endpoints, ir.Endpoint{Address: a})
 	}
-	return all
+	return set
 }
 
 // setDNS makes every address of a DNS name an endpoint. It prefers IPv4 addresses, because a host without IPv6

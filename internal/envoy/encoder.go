@@ -16,7 +16,7 @@ type encoder struct {
 	// inline puts routes into their listeners, and the file names of certificates into their TLS contexts.
 	inline bool
 	// endpoints are the assignments to put into clusters; nil makes clusters use EDS.
-	endpoints map[ir.Target][]ir.Endpoint
+	endpoints map[ir.Target]ir.EndpointSet
 }
 
 // typed packs a message for an extension point. A message that cannot be marshalled is a bug of doyen: strings in ir

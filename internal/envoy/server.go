@@ -28,7 +28,7 @@ const (
 func ServerCluster(host string, port int) *clusterv3.Cluster {
 	c := serverCluster()
 	if address, err := netip.ParseAddr(host); err == nil {
-		setAddresses(c, []ir.Endpoint{{Address: netip.AddrPortFrom(address, uint16(port))}})
+		setAddresses(c, ir.EndpointSet{Endpoints: []ir.Endpoint{{Address: netip.AddrPortFrom(address, uint16(port))}}})
 	} else {
 		setDNS(c, ir.HostPort{Host: host, Port: port})
 	}

@@ -2,6 +2,7 @@ package envoy_test
 
 import (
 	"fmt"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/compile"
 	"github.com/doyen-mesh/doyen/internal/config"
+	"github.com/doyen-mesh/doyen/internal/envoy"
+	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
@@ -89,6 +92,17 @@ routes: {to: users}
 	}
 	versions, notApplied = map[string]string{}, map[string]string{}
 	for _, r := range mustResources(t, p) {
+		versions[r.Type()+" "+r.Name()] = r.Version()
+	}
+	for _, port := range compile.ServedPorts(&snapshot.Documents) {
+		r, err := envoy.Assignment(ir.EndpointSet{
+			Target:    port.Target,
+			Endpoints: []ir.Endpoint{{Address: netip.MustParseAddrPort("10.0.0.1:80"), Zone: "a"}, {Address: netip.MustParseAddrPort("10.0.0.2:80"), Zone: "b"}},
+			Placement: port.Placement(ir.Viewer{Zone: "a"}, nil),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 		versions[r.Type()+" "+r.Name()] = r.Version()
 	}
 	for _, n := range p.NotApplied {

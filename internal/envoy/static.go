@@ -20,9 +20,9 @@ type Static struct {
 // StaticWithEndpoints puts the endpoints of services into the clusters, too, so that no server is needed. A service
 // that is not in sets has no endpoints.
 func StaticWithEndpoints(p ir.Proxy, sets []ir.EndpointSet) (Static, error) {
-	endpoints := map[ir.Target][]ir.Endpoint{}
+	endpoints := map[ir.Target]ir.EndpointSet{}
 	for _, set := range sets {
-		endpoints[set.Target] = set.Endpoints
+		endpoints[set.Target] = set
 	}
 	return static(encoder{proxy: p, inline: true, endpoints: endpoints})
 }

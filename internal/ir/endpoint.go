@@ -9,12 +9,16 @@ import (
 // EndpointSet is all endpoints of one target: what the registry knows of one port of one service.
 type EndpointSet struct {
 	Target    Target     `json:"target"`
-	Endpoints []Endpoint `json:"endpoints,omitempty"` // in any order; of two with one address the first counts
+	Endpoints []Endpoint `json:"endpoints,omitempty"` // in any order; of two with one address in one network the first counts
+	// Placement says how near they are to the client.
+	Placement Placement `json:"placement,omitzero"`
 }
 
 // Endpoint is one address at which a target is reached. Instances that are starting are not included.
 type Endpoint struct {
 	Address netip.AddrPort `json:"address"`
+	// Network is the one in which Address is reached; "" is the default network.
+	Network mesh.NetworkName `json:"network,omitempty"`
 	// HealthPort is where health checks are sent, at the same address; 0 is the port of Address.
 	HealthPort int           `json:"healthPort,omitempty"`
 	Zone       mesh.ZoneName `json:"zone,omitempty"`
