@@ -12,6 +12,9 @@
 // The relay never acknowledges for a client: an update is accepted towards the server after the
 // client has accepted it, and rejected with the client's own message after the client has rejected it.
 //
+// Secrets may name files on the host. The relay's clients then get the content of the files in place of the names
+// (Options.NamesFiles). What the relay keeps, and saves, has the names.
+//
 // Its one invariant: what is on disk, and what is served while no server answers, was acknowledged by
 // that client as a whole response of its server.
 package relay

@@ -129,6 +129,9 @@ func (c *collection) has(e entry) bool { return c.served(e) != nil }
 // problem is why pending secrets have no content, "" when all have. While some have not been looked at, it returns a
 // channel that closes when more are known.
 func (c *collection) problem() (problem string, wait <-chan struct{}) {
+	if c.files == nil {
+		return "", nil
+	}
 	var problems []string
 	for _, name := range slices.Sorted(maps.Keys(c.pending)) {
 		switch e := c.pending[name]; {

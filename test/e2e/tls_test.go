@@ -146,10 +146,30 @@ func TestEdgeCertificate(t *testing.T) {
 	}
 	m.inSync()
 
+	ask := newTLSClient(t, "h2", &serial)
+	// An Envoy keeps its certificate while the agent is replaced, although the files are gone.
+	traffic := startRequests(t, func() (string, error) { return "users-1", ask(url) })
+	if err := os.RemoveAll(certificates); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := m.upgrade("public"); err != nil {
+		t.Fatalf("doyen agent upgrade: %v: %s", err, out)
+	}
+	m.upgraded("edge-public", 1)
+	m.says(t, "edge-public", "shop.pem: no such file or directory", "not used")
+	traffic.sends(t, rate)
+	last = newCertificate(t, last.serial+1, "shop.example.com")
+	if err := os.Mkdir(certificates, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	last.write(t, certificates)
+	uses(last)
+	traffic.mustNotFail(t)
+	m.inSync()
+
 	edge.kill()
 	m.server.kill()
 	edge.again(m, nil)
-	ask := newTLSClient(t, "h2", &serial)
 	serves(t, "the edge", func() string { return reason(ask(url)) })
 	m.mustNotHave(t, last.keyPEM, edge.process, m.server)
 }

@@ -24,7 +24,7 @@ import (
 type certificate struct{ chain, key []byte }
 
 // newCertificate makes a certificate that is valid for an hour, or from and until the given times.
-func newCertificate(t *testing.T, times ...time.Time) certificate {
+func newCertificate(t testing.TB, times ...time.Time) certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
