@@ -94,6 +94,7 @@ func addProxyFlags(cmd *cobra.Command, proxy *supervisor.EnvoyOptions, zone *mes
 	flags.Var(portValue(admin), "admin-port", "Envoy's admin port on loopback; 0 is any free port")
 	flags.StringVar(&proxy.Path, "envoy", "", "`path` of the Envoy executable (default: envoy on PATH)")
 	flags.IntVar(&proxy.Concurrency, "envoy-concurrency", 0, "`number` of Envoy's worker threads (default: one per core)")
+	flags.Var(sizeValue(&proxy.MaxHeap), "envoy-memory", "memory that Envoy may use, such as 512MiB: near to it, Envoy answers with 503 (default: half of this machine's, or of the control group's limit)")
 	flags.StringVar(&proxy.LogLevel, "envoy-log-level", "warning", "log `level` of Envoy: trace, debug, info, warning, error, critical or off")
 	flags.StringArrayVar(&proxy.Args, "envoy-arg", nil, "additional `argument` for Envoy; may be repeated")
 	fromEnvironment(cmd, "envoy", "DOYEN_ENVOY")

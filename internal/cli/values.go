@@ -113,6 +113,37 @@ func portValue(to *int) *textValue[int] {
 	}
 }
 
+// units are those of sizes, the longest name first.
+var units = []struct {
+	name  string
+	bytes uint64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}}
+
+// minSize is the smallest size of a flag: an Envoy needs about that much for itself.
+const minSize = 16 << 20
+
+// sizeValue is a flag that holds a number of bytes; 0 is none.
+func sizeValue(to *uint64) *textValue[uint64] {
+	return &textValue[uint64]{
+		to: to, kind: "size", show: func(n uint64) string {
+			if n == 0 {
+				return ""
+			}
+			return fmt.Sprintf("%dMiB", n>>20)
+		},
+		parse: func(s string) (uint64, error) {
+			for _, u := range units {
+				if digits, ok := strings.CutSuffix(s, u.name); ok {
+					if n, err := strconv.ParseUint(digits, 10, 32); err == nil && n*u.bytes >= minSize {
+						return n * u.bytes, nil
+					}
+				}
+			}
+			return 0, errors.New("want a size of at least 16MiB, such as 512MiB or 2GiB")
+		},
+	}
+}
+
 // portsValue is a flag with ports by name, given as NAME=PORT, repeatedly or separated by commas. A bare PORT has the
 // name "" if that is allowed.
 type portsValue[T ~string] struct {

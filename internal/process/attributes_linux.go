@@ -14,6 +14,15 @@ func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
+// raiseFileLimit raises the soft limit of a process to its hard limit. It goes on with what it has if that is impossible.
+func raiseFileLimit(pid int) {
+	var limit unix.Rlimit
+	if unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &limit) == nil && limit.Cur < limit.Max {
+		limit.Cur = limit.Max
+		_ = unix.Prlimit(pid, unix.RLIMIT_NOFILE, &limit, nil)
+	}
+}
+
 // waitWithoutReaping returns when the child has ended. Its status and its process ID remain.
 func waitWithoutReaping(pid int) { _ = waitID(pid, unix.WEXITED|unix.WNOWAIT) }
 

@@ -11,6 +11,9 @@ import (
 // that is killed with SIGKILL.
 func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
+// raiseFileLimit does nothing: the limit of another process cannot be changed here.
+func raiseFileLimit(int) {}
+
 // waitWithoutReaping returns at once: a child cannot be released here.
 func waitWithoutReaping(int) {}
 

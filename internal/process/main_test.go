@@ -40,6 +40,7 @@ func apps() map[string]func() int {
 		"parent":   parent,
 		"suicide":  suicide,
 		"replaced": replaced,
+		"starter":  starter,
 	}
 }
 

@@ -28,6 +28,9 @@ type Command struct {
 	Env    []string // all of it; nil is this process's own
 	Stdout io.Writer
 	Stderr io.Writer
+	// MaxFiles lets the program open as many files as the system allows it to (setrlimit(2), RLIMIT_NOFILE): its hard limit
+	// becomes its soft limit, too. Programs that use select(2) cannot handle more than 1024 files.
+	MaxFiles bool
 	// Thread starts the program. nil is a thread of its own, with which the program ends.
 	Thread *Thread
 }
@@ -62,6 +65,9 @@ func Start(c Command) (*Process, error) {
 	p.started(err)
 	if err != nil {
 		return nil, commandError(c.Path, err)
+	}
+	if c.MaxFiles {
+		raiseFileLimit(p.PID())
 	}
 	go p.wait()
 	return p, nil

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -71,6 +72,7 @@ type EnvoyConfig struct {
 type EnvoyOptions struct {
 	Path        string   // the executable; "" is the one on PATH
 	Concurrency int      // worker threads; 0 is one for each core
+	MaxHeap     uint64   // how much memory it may use, in bytes; 0 is what MaxHeap returns for this machine
 	LogLevel    string   // as Envoy names its levels; "" is warning
 	Args        []string // further arguments of Envoy's own
 }
@@ -78,6 +80,7 @@ type EnvoyOptions struct {
 // NewEnvoy returns an Envoy that has not been started. The bootstrap is an argument of Envoy's: a file could be
 // removed before Envoy is started again, and an agent that is killed would leave it behind.
 func NewEnvoy(c EnvoyConfig) (*Envoy, error) {
+	c.Bootstrap.MaxHeap = cmp.Or(c.MaxHeap, MaxHeap(os.DirFS("/")))
 	content, err := bootstrap.Envoy(c.Bootstrap)
 	if err != nil {
 		return nil, err
@@ -89,7 +92,7 @@ func NewEnvoy(c EnvoyConfig) (*Envoy, error) {
 	lines := &lineWriter{prefix: "envoy | ", out: c.Out}
 	return &Envoy{
 		EnvoyConfig: c,
-		command:     process.Command{Path: c.Path, Args: append(args, c.Args...), Stdout: lines, Stderr: lines, Thread: c.Thread},
+		command:     process.Command{Path: c.Path, Args: append(args, c.Args...), Stdout: lines, Stderr: lines, Thread: c.Thread, MaxFiles: true},
 		lines:       lines,
 		admin:       newAdmin(c.Bootstrap.AdminPort),
 	}, nil

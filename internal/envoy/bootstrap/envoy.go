@@ -1,25 +1,17 @@
 package bootstrap
 
 import (
-	"fmt"
 	"time"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	overloadv3 "github.com/envoyproxy/go-control-plane/envoy/config/overload/v3"
-	downstreamconnectionsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/resource_monitors/downstream_connections/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
-	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/doyen-mesh/doyen/internal/envoy"
 	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
-
-// maxConnections is how many connections one Envoy accepts from clients. It refuses more, so that it does not run out
-// of memory or file descriptors. The admin port is exempt.
-const maxConnections = 50_000
 
 // The shortest and the longest pause before Envoy connects to a server again, both with jitter.
 const (
@@ -72,7 +64,7 @@ func add(b *bootstrapv3.Bootstrap, s envoy.Static) {
 	b.StaticResources.Clusters = append(b.StaticResources.Clusters, s.Clusters...)
 }
 
-// basic returns what every Envoy has: a name, an admin port on loopback, a connection limit and the host's
+// basic returns what every Envoy has: a name, an admin port on loopback, limits of connections and memory, and the host's
 // certificate authorities.
 func basic(o Options) (*bootstrapv3.Bootstrap, error) {
 	node, err := envoy.NodeProto(o.Node, o.Instance)
@@ -87,24 +79,13 @@ func basic(o Options) (*bootstrapv3.Bootstrap, error) {
 			IgnoreGlobalConnLimit: true,
 		},
 	}
-	if b.OverloadManager, err = overload(); err != nil {
+	if b.OverloadManager, err = overload(o.MaxHeap); err != nil {
 		return nil, err
 	}
 	if o.CA != "" {
 		b.StaticResources.Secrets = append(b.StaticResources.Secrets, authorities(o.CA))
 	}
 	return b, nil
-}
-
-func overload() (*overloadv3.OverloadManager, error) {
-	limit, err := anypb.New(&downstreamconnectionsv3.DownstreamConnectionsConfig{MaxActiveDownstreamConnections: maxConnections})
-	if err != nil {
-		return nil, fmt.Errorf("overload manager: %w", err)
-	}
-	return &overloadv3.OverloadManager{ResourceMonitors: []*overloadv3.ResourceMonitor{{
-		Name:       "envoy.resource_monitors.global_downstream_max_connections",
-		ConfigType: &overloadv3.ResourceMonitor_TypedConfig{TypedConfig: limit},
-	}}}, nil
 }
 
 // authorities returns the secret by which clusters refer to the host's certificate authorities.

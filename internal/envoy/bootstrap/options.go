@@ -24,6 +24,9 @@ type Options struct {
 	Socket string
 	// AdminPort is Envoy's admin port, on 127.0.0.1; 0 is mesh.DefaultAdminPort.
 	AdminPort int
+	// MaxHeap is how much memory Envoy may use, in bytes. Near to it, Envoy answers requests with 503 and then accepts no
+	// connections, instead of being killed. 0 is no limit.
+	MaxHeap uint64
 	// CA is a PEM file with the operating system's certificate authorities. They are used for externals over TLS that
 	// have no authorities of their own. SystemCA finds the file; without it, connections to those externals fail.
 	CA string
