@@ -163,9 +163,16 @@ func (c *collection) refuse() (absent []string) {
 	return absent
 }
 
-// provide takes what is in files by now. It reports whether the client gets anything new of what it has acknowledged,
-// which names have nothing after all, and which ones the server is to be asked for again.
-func (c *collection) provide(contents map[Key]Content) (changed bool, absent, again []string) {
+// provided is what follows from new contents.
+type provided struct {
+	changed bool             // the client gets something else in place of what it has acknowledged
+	absent  []string         // the names that have no content after all
+	again   []string         // the names for which the server is to be asked again
+	usable  map[string]entry // those that were refused and have other content by now
+}
+
+// provide takes what is in files by now.
+func (c *collection) provide(contents map[Key]Content) (p provided) {
 	before := c.files.contents
 	c.files.contents = contents
 	close(c.files.provided)
@@ -180,7 +187,7 @@ func (c *collection) provide(contents map[Key]Content) (changed bool, absent, ag
 		switch {
 		case known && !looked && now.Resource == nil: // of the copy on disk
 			c.absent[name], ask[name] = true, true
-			absent = append(absent, name)
+			p.absent = append(p.absent, name)
 		case known && now.Resource != old.Resource:
 			delete(c.absent, name)
 			change[name] = e
@@ -189,7 +196,7 @@ func (c *collection) provide(contents map[Key]Content) (changed bool, absent, ag
 			}
 		}
 	}
-	changed = len(change) > 0
+	p.changed, p.usable = len(change) > 0, map[string]entry{}
 	for name, e := range c.pending {
 		if e.files {
 			change[name] = e
@@ -199,10 +206,11 @@ func (c *collection) provide(contents map[Key]Content) (changed bool, absent, ag
 	for name, refused := range c.files.refused {
 		if now := contents[KeyOf(refused.resource)].Resource; now != nil && now != refused.content {
 			delete(c.files.refused, name)
-			ask[name] = true
+			p.usable[name], ask[name] = refused.entry, true
 		}
 	}
-	return changed, absent, slices.Sorted(maps.Keys(ask))
+	p.again = slices.Sorted(maps.Keys(ask))
+	return p
 }
 
 // named returns the secrets that name files, whether the client has them or not.
@@ -234,23 +242,53 @@ func (s *session) provide(contents map[Key]Content) {
 	if c == nil || c.files == nil {
 		return
 	}
-	changed, absent, again := c.provide(contents)
+	p := c.provide(contents)
+	if s.upstream != nil && !s.upstream.connected && len(c.pending) == 0 && len(p.usable) > 0 {
+		s.take(c, p.usable)
+	}
 	if c.published {
 		s.publish(xds.SecretType, c)
 	}
-	s.relay.notFound(s.id, xds.SecretType, absent)
+	s.relay.notFound(s.id, xds.SecretType, p.absent)
 	if s.upstream == nil {
 		return
 	}
-	again = slices.DeleteFunc(again, func(name string) bool { return s.asked[xds.Ref{Type: xds.SecretType, Name: name}] == 0 })
+	again := slices.DeleteFunc(p.again, func(name string) bool { return s.asked[xds.Ref{Type: xds.SecretType, Name: name}] == 0 })
 	if len(again) > 0 {
 		s.upstream.client.Unsubscribe(xds.SecretType, again...)
 		s.upstream.client.Subscribe(xds.SecretType, again...)
 	}
-	if changed {
+	if p.changed {
 		u, names := s.upstream, slices.Collect(maps.Keys(c.accepted))
 		s.relay.sessions.Go(func() { s.follow(u, names) })
 	}
+}
+
+// take gives the client secrets that a server sent earlier and that are usable by now, while no server can be asked for
+// them again. The caller holds mu.
+func (s *session) take(c *collection, usable map[string]entry) {
+	c.pending = usable
+	for name := range usable {
+		delete(c.absent, name)
+	}
+	c.change(usable)
+	u, update := s.upstream, &client.Update{Type: c.typeURL}
+	for name := range usable {
+		update.Resources = append(update.Resources, client.Resource{Name: name})
+	}
+	s.relay.sessions.Go(func() {
+		rejection, err := s.answered(u.ctx, update)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for name, e := range usable {
+			if c.pending[name] != e {
+				return // a server has sent something else meanwhile
+			}
+		}
+		if err == nil && s.upstream == u {
+			s.settle(c, rejection)
+		}
+	})
 }
 
 // follow takes note of whether the client accepts new content of secrets that it has. No server asks for that.

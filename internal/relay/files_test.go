@@ -216,6 +216,42 @@ func TestFilesWithoutAServer(t *testing.T) {
 	c.inSync("n", xds.SecretType)
 }
 
+// TestMissingFileWithoutAServer: a file that was missing when its secret came is used when it is there, although the
+// server has gone. The secret is in the copy on disk then.
+func TestMissingFileWithoutAServer(t *testing.T) {
+	c := newControl(t)
+	c.publishSecrets("n", map[string]string{"https": "file:a"})
+	folder := t.TempDir()
+	socket, r, files, stop := startRelayWithFiles(t, folder, c.address)
+	p := startProgram(t, socket, "n", client.Delta, nil)
+	p.Subscribe(xds.SecretType, "https")
+	c.refuses("n", "there is no file a", "https")
+	c.stop()
+	eventually(t, func() error {
+		if s := r.Status()[0]; s.Connected {
+			return errors.New("the relay is connected")
+		}
+		return nil
+	})
+	files.write("a", "https", "https 1")
+	p.wants(t, "https", "https 1")
+	eventually(t, func() error {
+		if s := r.Status()[0]; !s.Current || s.Resources[xds.SecretType] != 1 || len(s.Rejected) > 0 {
+			return fmt.Errorf("the status is %+v", s)
+		}
+		return nil
+	})
+	p.stop()
+	stop()
+	socket, _, files, _ = startRelayWithFiles(t, folder, c.address)
+	files.write("a", "https", "https 2")
+	p = startProgram(t, socket, "n", client.Delta, nil)
+	p.Subscribe(xds.SecretType, "https")
+	p.wants(t, "https", "https 2")
+	c.start()
+	c.inSync("n", xds.SecretType)
+}
+
 // TestFileIsMissingAfterARestart: the server learns that a file is not there any more, from a relay that starts again.
 func TestFileIsMissingAfterARestart(t *testing.T) {
 	c := newControl(t)

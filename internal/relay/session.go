@@ -241,19 +241,26 @@ func (s *session) answer(u *upstream, update *client.Update) {
 	if s.upstream != u {
 		return
 	}
-	c := s.types[update.Type]
+	s.settle(s.types[update.Type], rejection)
+	if rejection != nil {
+		update.Reject(errors.New(rejection.Message))
+	} else {
+		update.Accept()
+	}
+}
+
+// settle accepts what is pending of a type, or undoes it when it was rejected. The caller holds mu.
+func (s *session) settle(c *collection, rejection *xds.Rejection) {
 	if rejection != nil {
 		absent := c.refuse()
-		s.publish(update.Type, c)
-		s.relay.notFound(s.id, update.Type, absent)
-		update.Reject(errors.New(rejection.Message))
-		s.rejected[update.Type] = rejection.Message
+		s.publish(c.typeURL, c)
+		s.relay.notFound(s.id, c.typeURL, absent)
+		s.rejected[c.typeURL] = rejection.Message
 		return
 	}
 	if c.accept(); c.files == nil || len(c.files.refused) == 0 {
-		delete(s.rejected, update.Type)
+		delete(s.rejected, c.typeURL)
 	}
-	update.Accept()
 	s.accepted++
 	s.relay.store.wake()
 }

@@ -52,13 +52,13 @@ func newCertificate(t testing.TB, times ...time.Time) certificate {
 }
 
 // write writes both files in place.
-func (c certificate) write(t *testing.T, folder string) {
+func (c certificate) write(t testing.TB, folder string) {
 	t.Helper()
 	write(t, filepath.Join(folder, "shop.pem"), c.chain)
 	write(t, filepath.Join(folder, "shop.key"), c.key)
 }
 
-func write(t *testing.T, name string, content []byte) {
+func write(t testing.TB, name string, content []byte) {
 	t.Helper()
 	if err := os.WriteFile(name, content, 0o600); err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func write(t *testing.T, name string, content []byte) {
 }
 
 // pairIn is the secret of a server that names shop.pem and shop.key in a folder.
-func pairIn(t *testing.T, folder string) *xds.Resource {
+func pairIn(t testing.TB, folder string) *xds.Resource {
 	t.Helper()
 	return encode(t, &tlsv3.Secret{Name: "edge/https", Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{
 		CertificateChain: fileSource(filepath.Join(folder, "shop.pem")), PrivateKey: fileSource(filepath.Join(folder, "shop.key")),
@@ -81,7 +81,7 @@ func authoritiesIn(t *testing.T, file string) *xds.Resource {
 	}}})
 }
 
-func encode(t *testing.T, m *tlsv3.Secret) *xds.Resource {
+func encode(t testing.TB, m *tlsv3.Secret) *xds.Resource {
 	t.Helper()
 	body, err := proto.Marshal(m)
 	if err != nil {
