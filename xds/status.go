@@ -60,14 +60,16 @@ func (s *Server) Status() []NodeStatus {
 	slices.SortFunc(streams, func(a, b *stream) int {
 		return cmp.Or(strings.Compare(a.info.Node.ID, b.info.Node.ID), cmp.Compare(a.info.ID, b.info.ID))
 	})
+	statuses := make([]StreamStatus, len(streams)) // of all nodes, in one piece
 	all := make([]NodeStatus, 0, len(streams))
-	for _, st := range streams {
+	for i, st := range streams {
+		statuses[i] = st.status()
 		last := len(all) - 1
 		if last < 0 || all[last].Node.ID != st.info.Node.ID {
-			all = append(all, NodeStatus{Node: st.info.Node})
+			all = append(all, NodeStatus{Node: st.info.Node, Streams: statuses[i:i:len(statuses)]})
 			last++
 		}
-		all[last].Streams = append(all[last].Streams, st.status())
+		all[last].Streams = statuses[i-len(all[last].Streams) : i+1 : i+1]
 	}
 	return all
 }

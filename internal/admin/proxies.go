@@ -34,68 +34,64 @@ type proxyView struct {
 }
 
 // proxies returns the connected clients, the proxies that are expected and not connected, and those that left a short
-// while ago, by node.
+// while ago, by node. Those that have not changed since the last answer are the same.
 func (v proxyView) proxies() ([]*shownProxy, api.ProxySummary) {
 	var sum api.ProxySummary
 	all := make([]*shownProxy, 0, len(v.connected)+len(v.left))
-	connected := make(map[string]bool, len(v.connected))
-	last, kept := v.shown.last(), make(map[proxyKey]*shownProxy, len(v.connected)+len(v.left))
-	add := func(key proxyKey, version uint64, described *api.Proxy, show func() *shownProxy) *shownProxy {
-		p := last[key]
-		if !p.is(described, version) {
-			p = show()
-			p.version, p.revision, p.state, p.why = version, described.Revision, described.State, described.Why
+	last, shown := v.shown.last(), make(map[proxyKey]*shownProxy, len(v.connected)+len(v.left))
+	show := func(key proxyKey, p *shownProxy) {
+		shown[key] = p
+		if all = append(all, p); p.State == api.Missing {
+			sum.Missing++
 		}
-		kept[key] = p
-		all = append(all, p)
-		return p
 	}
 	for _, n := range v.connected {
 		described := v.describe(n.Node)
 		for _, streams := range byClient(n, described.Role == string(mesh.Proxyless)) {
-			version := streams[0].Version
-			if len(streams) > 1 {
-				version = 0
+			key := proxyKey{stream: streams[0].ID}
+			p := last[key]
+			if !p.is(&described, streams) {
+				p = v.connectedProxy(described, n.Node, streams)
 			}
-			p := add(proxyKey{stream: streams[0].ID}, version, &described, func() *shownProxy {
-				return v.connectedProxy(described, n.Node, streams)
-			})
+			show(key, p)
 			if sum.Connected++; p.InSync {
 				sum.InSync++
 			}
 		}
-		connected[n.Node.ID] = true
 	}
-	v.shown.keep(kept)
 	expected := v.state.ExpectedProxies()
 	for _, left := range v.left {
-		if connected[left.Node.ID] {
+		if v.isConnected(left.Node.ID) {
 			continue // it came back meanwhile
 		}
-		p := v.describe(left.Node)
-		p.State, p.StateSince, p.Why = api.Left, left.At, "it disconnected"
+		key, state := proxyKey{node: left.Node.ID}, api.Left
 		if expected[left.Node.ID] {
-			p.State, p.Why = api.Missing, "its instance is registered, but it is not connected"
+			state = api.Missing
 			delete(expected, left.Node.ID)
 		}
-		p.Since = left.At
-		add(proxyKey{node: p.Node}, uint64(left.At.UnixNano()), &p, func() *shownProxy { return &shownProxy{Proxy: p} })
+		p := last[key]
+		if !p.hasLeft(left.At, state) {
+			p = v.leftProxy(left, state)
+		}
+		show(key, p)
 	}
 	for id := range expected {
-		if !connected[id] {
-			all = append(all, &shownProxy{Proxy: v.neverSeen(id)})
+		if !v.isConnected(id) {
+			show(proxyKey{node: id}, &shownProxy{Proxy: v.neverSeen(id)})
 		}
 	}
-	for _, p := range all {
-		if p.State == api.Missing {
-			sum.Missing++
-		}
-	}
+	v.shown.keep(shown)
 	sum.Missing += len(v.missingEdges(all))
 	slices.SortFunc(all, func(a, b *shownProxy) int {
 		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Client, b.Client))
 	})
 	return all, sum
+}
+
+// isConnected reports whether a node has an open stream.
+func (v proxyView) isConnected(id string) bool {
+	_, found := slices.BinarySearchFunc(v.connected, id, func(n xds.NodeStatus, id string) int { return cmp.Compare(n.Node.ID, id) })
+	return found
 }
 
 // missingEdges returns the Edge documents that no connected proxy runs, by name; none if proxies may be connected to
@@ -106,7 +102,9 @@ func (v proxyView) missingEdges(proxies []*shownProxy) []mesh.EdgeName {
 	}
 	served := map[string]bool{}
 	for _, p := range proxies {
-		served[p.Edge] = served[p.Edge] || p.Connected
+		if p.Edge != "" && p.Connected {
+			served[p.Edge] = true
+		}
 	}
 	var missing []mesh.EdgeName
 	for _, name := range slices.Sorted(v.state.Documents.Documents.Edges.Keys()) {
@@ -115,6 +113,16 @@ func (v proxyView) missingEdges(proxies []*shownProxy) []mesh.EdgeName {
 		}
 	}
 	return missing
+}
+
+// leftProxy returns a proxy that has disconnected.
+func (v proxyView) leftProxy(left control.Gone, state api.ProxyState) *shownProxy {
+	p := v.describe(left.Node)
+	p.State, p.StateSince, p.Since, p.Why = state, left.At, left.At, "it disconnected"
+	if state == api.Missing {
+		p.Why = "its instance is registered, but it is not connected"
+	}
+	return &shownProxy{Proxy: p}
 }
 
 // neverSeen returns an expected proxy that has not connected since the server started.
@@ -220,6 +228,10 @@ func kind(r mesh.Role) string {
 
 // connectedProxy adds the streams of one client to the description of its node.
 func (v proxyView) connectedProxy(p api.Proxy, node *xds.Node, streams []xds.StreamStatus) *shownProxy {
+	shown := &shownProxy{revision: p.Revision, state: p.State, why: p.Why}
+	if len(streams) == 1 {
+		shown.version = streams[0].Version
+	}
 	p.Types = map[string]api.TypeStatus{}
 	p.Connected, p.Client = true, clientAddress(streams[0].Peer, p.Kind == kind(mesh.Proxyless))
 	origins := sync.OnceValue(func() map[xds.Ref][]mesh.Origin { return v.views.Origins(node) })
@@ -240,5 +252,6 @@ func (v proxyView) connectedProxy(p api.Proxy, node *xds.Node, streams []xds.Str
 	} else if p.StateSince.IsZero() && p.State != api.Pending { // it is not known since when a view is compiled
 		p.StateSince = p.Since
 	}
-	return &shownProxy{Proxy: p}
+	shown.Proxy = p
+	return shown
 }

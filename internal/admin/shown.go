@@ -3,10 +3,11 @@ package admin
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 	"sync"
+	"time"
 
 	"github.com/doyen-mesh/doyen/internal/admin/api"
+	"github.com/doyen-mesh/doyen/xds"
 )
 
 // shown remembers how proxies were shown last, so that a status costs what has changed since. One answer replaces what
@@ -19,24 +20,30 @@ type shown struct {
 // proxyKey identifies a proxy from one answer to the next.
 type proxyKey struct {
 	stream uint64 // the first stream of a connected client
-	node   string // the ID of a node that has left
+	node   string // the ID of a node that is not connected
 }
 
 // shownProxy is a proxy as a status shows it. Immutable.
 type shownProxy struct {
 	api.Proxy
-	version       uint64         // of the status of its only stream, or when it left; 0 for one that cannot be shown again
-	revision, why string         // as describe returned them,
-	state         api.ProxyState // and this
+	version       uint64         // of the status of its stream; 0 if it has several
+	revision, why string         // as describe returned them
+	state         api.ProxyState // likewise
 	once          sync.Once
 	encoded       []byte // see encode
 	err           error
 }
 
-// is reports whether a proxy would be shown in the same way again.
-func (s *shownProxy) is(described *api.Proxy, version uint64) bool {
-	return s != nil && s.version == version && version != 0 &&
+// is reports whether a connected proxy would be shown in the same way again.
+func (s *shownProxy) is(described *api.Proxy, streams []xds.StreamStatus) bool {
+	return s != nil && len(streams) == 1 && s.version == streams[0].Version && s.version != 0 &&
 		s.revision == described.Revision && s.state == described.State && s.why == described.Why
+}
+
+// hasLeft reports whether a proxy was shown as disconnected at that time. It is not described again: what its view gets
+// meanwhile does not reach it.
+func (s *shownProxy) hasLeft(at time.Time, state api.ProxyState) bool {
+	return s != nil && !s.Connected && s.Since.Equal(at) && s.State == state
 }
 
 func (s *shown) last() map[proxyKey]*shownProxy {
@@ -68,26 +75,25 @@ func encode(value any) ([]byte, error) {
 	return bytes.Clone(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
 }
 
-// encodeStatus encodes a status with these proxies.
-func encodeStatus(s api.Status, proxies []*shownProxy) ([]byte, error) {
+// encodeStatus encodes a status with these proxies, in pieces that are to be written one after the other.
+func encodeStatus(s api.Status, proxies []*shownProxy) ([][]byte, error) {
 	s.Proxies = []api.Proxy{} // the last field
 	b, err := encode(s)
 	if err != nil {
 		return nil, err
 	}
 	const end = "]}"
-	b = bytes.TrimSuffix(b, []byte(end))
+	comma := []byte{','}
+	pieces := append(make([][]byte, 0, 2*len(proxies)+2), bytes.TrimSuffix(b, []byte(end)))
 	for i, p := range proxies {
 		encoded, err := p.encode()
 		if err != nil {
 			return nil, err
 		}
-		if i == 0 {
-			b = slices.Grow(b, len(proxies)*(len(encoded)+64))
-		} else {
-			b = append(b, ',')
+		if i > 0 {
+			pieces = append(pieces, comma)
 		}
-		b = append(b, encoded...)
+		pieces = append(pieces, encoded)
 	}
-	return append(b, end+"\n"...), nil
+	return append(pieces, []byte(end+"\n")), nil
 }

@@ -70,7 +70,7 @@ func TestEncodeStatus(t *testing.T) {
 		if err := encoder.Encode(s); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want.String(), string(got)); diff != "" {
+		if diff := cmp.Diff(want.String(), string(bytes.Join(got, nil))); diff != "" {
 			t.Errorf("(-in one piece +proxies one by one):\n%s", diff)
 		}
 	}

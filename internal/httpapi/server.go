@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,11 +22,18 @@ func Write(w http.ResponseWriter, status int, value any) {
 	_ = encoder.Encode(value)
 }
 
-// WriteEncoded is Write for what is JSON already.
-func WriteEncoded(w http.ResponseWriter, status int, body []byte) {
+// WriteEncoded is Write for JSON that is encoded already, in any number of pieces.
+func WriteEncoded(w http.ResponseWriter, status int, pieces [][]byte) {
 	writeHeader(w, status)
-	_, _ = w.Write(body)
+	b := bufio.NewWriterSize(w, writeBuffer)
+	for _, piece := range pieces {
+		_, _ = b.Write(piece)
+	}
+	_ = b.Flush()
 }
+
+// writeBuffer is how many bytes of a body are written at a time.
+const writeBuffer = 64 << 10
 
 func writeHeader(w http.ResponseWriter, status int) {
 	w.Header().Set("Content-Type", "application/json")
