@@ -14,6 +14,7 @@ type group struct {
 	sessions []*session
 	pools    []*pool // scratch space of load
 	epoch    uint64  // counts what may let something go that waits
+	activity uint64  // counts what may change a status: requests, what is published, pushes, ends of streams
 	departed []departure
 	served   bool // see serves
 
@@ -31,6 +32,7 @@ type departure struct {
 
 // remove takes a stream out that ended. What waited for it looks again.
 func (g *group) remove(now time.Time, s *session) {
+	g.activity++
 	g.sessions = slices.DeleteFunc(g.sessions, func(o *session) bool { return o == s })
 	g.departed = slices.DeleteFunc(g.departed, func(d departure) bool { return !now.Before(d.until) })
 	if len(g.departed) < maxStreamsOfProcess {
@@ -94,6 +96,7 @@ func (s *session) waits() bool {
 // load looks at what there is: at all of a pool in one moment, at one pool after the other.
 // No two are locked at once, so the order does not matter.
 func (g *group) load() {
+	g.activity++
 	g.pools = g.pools[:0]
 	for _, s := range g.sessions {
 		for _, w := range s.watches {

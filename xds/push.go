@@ -46,6 +46,7 @@ func (st *stream) pushLocked(mayBlock bool) {
 		if look {
 			g.load()
 		}
+		g.activity++
 		r := st.session.next(time.Now())
 		st.server.tallies.look(st)
 		if r == nil {

@@ -24,7 +24,7 @@ type StreamStatus struct {
 	Process int
 	Opened  time.Time
 	Types   map[string]TypeStatus // by type URL; shared, must not be changed
-	// Version changes whenever Types does, and is of no other stream of the server.
+	// Version changes whenever Types does, and is of no other stream of the server. It may also change when Types does not.
 	Version uint64
 }
 
@@ -111,51 +111,22 @@ func (st *stream) status() StreamStatus {
 	if st.woken.Load() || st.unseen { // else it has looked at what is published, as in push
 		g.load()
 	}
-	if st.hasNews() {
+	if st.types == nil || st.at != g.activity {
 		st.types = make(map[string]TypeStatus, len(st.session.watches))
 		for _, w := range st.session.watches {
 			st.types[w.typeURL] = w.status()
 		}
-		st.version = st.server.statusVersion.Add(1)
+		st.version, st.at = st.server.statusVersion.Add(1), g.activity
 	}
 	return StreamStatus{StreamInfo: st.info, Process: g.process, Opened: st.opened, Types: st.types, Version: st.version}
 }
 
-// reported is the last status of a stream, kept for the next one. The lock of its group guards it.
+// reported is the last status of a stream, which is returned again until something happens in its group. The lock of the
+// group guards it.
 type reported struct {
 	types   map[string]TypeStatus
 	version uint64
-}
-
-// hasNews reports whether the stream's status is another than the last one.
-func (st *stream) hasNews() bool {
-	news := len(st.types) != len(st.session.watches) || st.types == nil
-	for _, w := range st.session.watches {
-		if now := w.digest(); now != w.digested || !w.isPlain() {
-			w.digested, news = now, true
-		}
-	}
-	return news
-}
-
-// digest is what the status of a watch is made of where nothing is rejected, held or missing.
-type digest struct {
-	sent, acked, want setSum
-	sentAt, ackedAt   time.Time
-	answered, inSync  bool
-}
-
-func (w *watch) digest() digest {
-	d := digest{sent: w.sent.sum, acked: w.acked.sum, sentAt: w.sentAt, ackedAt: w.ackedAt, answered: w.answered, inSync: w.inSync()}
-	if w.want != nil {
-		d.want = w.want.sum
-	}
-	return d
-}
-
-// isPlain reports whether the digest says all of a watch's status.
-func (w *watch) isPlain() bool {
-	return w.rejections == nil && len(w.withheld) == 0 && w.missingNames() == nil
+	at      uint64 // the group's activity
 }
 
 func (w *watch) status() TypeStatus {

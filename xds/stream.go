@@ -191,6 +191,7 @@ func (st *stream) handle(r *request) error {
 	g.mu.Lock()
 	err := errShutdown
 	if !st.closed {
+		g.activity++
 		st.window.received(r.nonce)
 		err = st.session.receive(time.Now(), r)
 		st.unseen = st.unseen || !r.onlyAcknowledges()

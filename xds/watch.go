@@ -23,7 +23,6 @@ type watch struct {
 	idle       *content                   // want, when nothing was to be sent towards it
 	checked    uint64                     // the group's epoch when withheld was looked at last
 	tallied    tally                      // how the server's totals count it
-	digested   digest                     // of the last status
 }
 
 // requested is what the client asks for.
