@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/doyen-mesh/doyen/internal/registry/share/dynamoengine"
 	"github.com/doyen-mesh/doyen/internal/registry/share/redisengine"
 	"github.com/doyen-mesh/doyen/internal/server"
 )
@@ -18,7 +19,7 @@ type storeFlags struct{ url, passwordFile, sentinelFile string }
 
 func (s *storeFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&s.url, "store", "", "`URL` of a Redis or Valkey in which servers share instances: redis://HOST:PORT, rediss:// with TLS, redis+sentinel:// or redis+cluster:// (default: not shared)")
+	flags.StringVar(&s.url, "store", "", "`URL` of the store in which servers share instances: redis://HOST:PORT, rediss:// with TLS, redis+sentinel:// or redis+cluster:// for Redis or Valkey, dynamodb://TABLE for DynamoDB (default: not shared)")
 	flags.StringVar(&s.passwordFile, "store-password", "", "`file` with the password of the store (or $DOYEN_STORE_PASSWORD)")
 	flags.StringVar(&s.sentinelFile, "store-sentinel-password", "", "`file` with the password of the Sentinels, if they want one (or $DOYEN_STORE_SENTINEL_PASSWORD)")
 	fromEnvironment(cmd, "store", "DOYEN_STORE")
@@ -59,6 +60,7 @@ type storeEngine struct {
 func storeEngines() []storeEngine {
 	return []storeEngine{
 		{redisengine.Schemes, "redis://10.0.0.5:6379", redisStore},
+		{dynamoengine.Schemes, "dynamodb://doyen?region=eu-west-1", dynamoStore},
 	}
 }
 
@@ -69,6 +71,16 @@ func redisStore(url string, passwords redisengine.Passwords) (*server.Store, err
 	}
 	return &server.Store{Address: address.String(), Open: func(context.Context) (server.Engine, error) {
 		return redisengine.Open(address, passwords)
+	}}, nil
+}
+
+func dynamoStore(url string, _ redisengine.Passwords) (*server.Store, error) {
+	address, err := dynamoengine.ParseAddress(url)
+	if err != nil {
+		return nil, err
+	}
+	return &server.Store{Address: address.String(), Open: func(ctx context.Context) (server.Engine, error) {
+		return dynamoengine.Open(ctx, address)
 	}}, nil
 }
 

@@ -6,16 +6,35 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/doyen-mesh/doyen/test/dynamoserver"
 	"github.com/doyen-mesh/doyen/test/redisserver"
 )
 
 // TestGoodbyeWhileTheStoreIsAway: a server takes a goodbye while the store is away, and is killed and started before
 // the store is back. The other server, which knows the instance, then learns that it has left.
 func TestGoodbyeWhileTheStoreIsAway(t *testing.T) {
-	store := redisserver.Start(t)
+	t.Run("Redis", func(t *testing.T) {
+		store := redisserver.Start(t)
+		goodbyeWhileTheStoreIsAway(t, store, "redis://"+store.Address())
+	})
+	t.Run("DynamoDB", func(t *testing.T) {
+		store := dynamoserver.Start(t)
+		goodbyeWhileTheStoreIsAway(t, store, "dynamodb://doyen?region=us-east-1&endpoint=http://"+store.Address(), "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b")
+	})
+}
+
+// awayStore is a store that is killed, and comes back with nothing.
+type awayStore interface {
+	Kill()
+	Restart()
+}
+
+func goodbyeWhileTheStoreIsAway(t *testing.T, store awayStore, url string, environment ...string) {
 	documents := map[string]string{"mesh.yaml": "kind: Service\nname: users\nports: 80\n"}
-	begin := func() *mesh { return newMeshWith(t, documents, nil, "--store", "redis://"+store.Address()) }
+	begin := func() *mesh { return newMeshWith(t, documents, environment, "--store", url) }
 	first, second := begin(), begin()
+	first.storeIs(true)
+	second.storeIs(true)
 	call := func(m *mesh, method, address string) {
 		t.Helper()
 		request, err := http.NewRequestWithContext(t.Context(), method, "http://"+m.http+"/v1/instances/users/"+address, strings.NewReader("{}"))

@@ -29,6 +29,15 @@ func Envoy(t testing.TB) string {
 	return ""
 }
 
+// Cached returns the path of a file in the cache folder, where make installs what tests need; "" if it is not there.
+func Cached(t testing.TB, name string) string {
+	t.Helper()
+	if path := filepath.Join(root(t), ".cache", name); isFile(path) {
+		return path
+	}
+	return ""
+}
+
 // Missing skips a test because a tool is missing, or fails it if DOYEN_TEST_ALL is 1.
 func Missing(t testing.TB, why string) {
 	t.Helper()

@@ -1,129 +1,53 @@
 package redisengine_test
 
 import (
-	"context"
-	"log/slog"
-	"net/netip"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/internal/registry/share"
+	"github.com/doyen-mesh/doyen/internal/registry/share/sharetest"
 	"github.com/doyen-mesh/doyen/test/redisserver"
 )
 
-// heals is how long it may take until servers have the same again; tests wait longer, for busy machines.
-const heals = 10 * time.Second
+type server = sharetest.Server
 
-// server is a registry that shares.
-type server struct {
-	*registry.Registry
-	*share.Sharer
-}
+// What other tests of this package use by shorter names.
+var (
+	startServer = sharetest.StartServer
+	instance    = sharetest.Instance
+	checkIn     = sharetest.CheckIn
+	have        = sharetest.Have
+	eventually  = sharetest.Eventually
+)
 
-func startServer(t *testing.T, engine share.Engine) *server {
-	t.Helper()
-	r, err := registry.New(t.Context(), registry.Options{Shared: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := share.New(r, engine, slog.New(slog.DiscardHandler))
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() { _ = r.Run(ctx) })
-	running.Go(func() { _ = s.Run(ctx) })
-	t.Cleanup(func() { cancel(); running.Wait() })
-	eventually(t, "the server has what the store has", func() bool { return s.Status().Connected })
-	return &server{r, s}
-}
-
-func instance(n int) registry.Instance {
-	return registry.Instance{Key: registry.Key{Service: "users", Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), 80)}}
-}
-
-// checkIn fails unless the check-in is answered at once, whatever the store does.
-func checkIn(t *testing.T, s *server, i registry.Instance) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	if _, err := s.CheckIn(ctx, i); err != nil {
-		t.Fatalf("check-in of %v: %v", i.Key, err)
-	}
-}
-
-func have(t *testing.T, servers []*server, want ...registry.Instance) {
-	t.Helper()
-	eventually(t, "all servers have the same", func() bool {
-		for _, s := range servers {
-			if s.Snapshot().Size() != len(want) {
-				return false
-			}
-			for _, i := range want {
-				if s.Snapshot().Instance(i.Key) == nil {
-					return false
-				}
-			}
-		}
-		return true
-	})
-}
-
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(3 * heals); !done(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %v", what, 3*heals)
-		}
-	}
-}
-
-// TestFaults: the store dies, is wiped, hangs, or cannot be reached by one server. Meanwhile servers take
-// check-ins and goodbyes at once and lose nothing; afterwards they have the same, and so has a server that
-// begins with nothing.
+// TestFaults: the store dies, is wiped, hangs, or cannot be reached by one server.
 func TestFaults(t *testing.T) {
 	type world struct {
 		store *redisserver.Server
 		gate  *redisserver.Gate // between the store and the second server
 	}
-	nothing := func(world) {}
-	for name, fault := range map[string]struct{ begin, end func(world) }{
-		"killed, and starts empty": {func(w world) { w.store.Kill() }, func(w world) { w.store.Restart() }},
-		"wiped":                    {func(w world) { w.store.Do("FLUSHALL") }, nothing},
-		"paused":                   {func(w world) { w.store.Pause() }, func(w world) { w.store.Resume() }},
-		"partitioned":              {func(w world) { w.gate.Shut() }, func(w world) { w.gate.Open() }},
+	for name, fault := range map[string]func(world) sharetest.Fault{
+		"killed, and starts empty": func(w world) sharetest.Fault {
+			return sharetest.Fault{Begin: w.store.Kill, End: w.store.Restart, Away: true}
+		},
+		"wiped": func(w world) sharetest.Fault {
+			return sharetest.Fault{Begin: func() { w.store.Do("FLUSHALL") }, End: func() {}}
+		},
+		"paused": func(w world) sharetest.Fault {
+			return sharetest.Fault{Begin: w.store.Pause, End: w.store.Resume, Away: true}
+		},
+		"partitioned": func(w world) sharetest.Fault {
+			return sharetest.Fault{Begin: w.gate.Shut, End: w.gate.Open, Away: true}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := world{store: redisserver.Start(t)}
 			w.gate = redisserver.StartGate(t, w.store.Address())
-			url := "redis://" + w.store.Address()
-			servers := []*server{startServer(t, open(t, url, "")), startServer(t, open(t, "redis://"+w.gate.Address(), ""))}
-			stays, leaves, first, second := instance(1), instance(2), instance(3), instance(4)
-			checkIn(t, servers[0], stays)
-			checkIn(t, servers[1], leaves)
-			have(t, servers, stays, leaves)
-
-			fault.begin(w)
-			checkIn(t, servers[0], first)
-			checkIn(t, servers[1], second)
-			if err := servers[0].Leave(t.Context(), leaves.Key, registry.Incarnation{}); err != nil {
-				t.Fatal(err)
-			}
-			if name != "wiped" {
-				eventually(t, "the server says that the store is away", func() bool { return !servers[1].Status().Connected })
-			}
-			for n, s := range servers {
-				if s.Snapshot().Instance(stays.Key) == nil {
-					t.Errorf("server %d lost an instance", n)
-				}
-			}
-			fault.end(w)
-			have(t, servers, stays, first, second)
-			late := startServer(t, open(t, url, ""))
-			have(t, []*server{late}, stays, first, second)
+			addresses := []string{w.store.Address(), w.gate.Address(), w.store.Address()}
+			sharetest.Survive(t, func(n int) share.Engine { return open(t, "redis://"+addresses[n], "") }, fault(w))
 		})
 	}
 }
