@@ -1,11 +1,7 @@
 package admin
 
 import (
-	"net"
 	"net/http"
-	"net/netip"
-	"slices"
-	"strings"
 
 	"github.com/doyen-mesh/doyen/internal/httpapi"
 )
@@ -16,9 +12,9 @@ import (
 // send to another origin without a preflight request.
 func guard(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !trustedHost(r.Host, hosts) {
+		if !httpapi.TrustedHost(r.Host, hosts) {
 			hint := "use its IP address or localhost"
-			if name := hostname(r.Host); name != "" {
+			if name := httpapi.Hostname(r.Host); name != "" {
 				hint += ", or start the server with --http-host " + name
 			}
 			httpapi.Write(w, http.StatusMisdirectedRequest, httpapi.Error{Error: "host " + quote(r.Host) + " is not a name of this server", Hint: hint})
@@ -33,21 +29,6 @@ func guard(hosts []string, next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-func trustedHost(host string, hosts []string) bool {
-	name := hostname(host)
-	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
-		return true
-	}
-	return strings.EqualFold(name, "localhost") || slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, name) })
-}
-
-func hostname(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		return name
-	}
-	return host
 }
 
 // hasBody returns true for every method that changes state, except DELETE: its path says everything, and a page

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,6 +24,7 @@ func (i Invocation) server() *cobra.Command {
 	o := server.Options{GRPC: server.DefaultGRPC, HTTP: server.DefaultHTTP, Domain: mesh.Domain, Version: i.Version}
 	var logs logging
 	var store storeFlags
+	var trusted bool
 	cmd := &cobra.Command{
 		Use:   "server --config DIR",
 		Short: "Run a server for a folder of documents",
@@ -40,6 +42,9 @@ The ports listen on loopback by default, because there is no authentication yet.
 			if o.Config == "" {
 				return usage("for example: doyen server --config ./mesh", "--config is required: the folder of documents")
 			}
+			if o.Discovery != "" && !trusted && !isLoopback(o.Discovery) {
+				return usage("in a network where you trust everyone: --discovery-trusted-network", "--discovery %s is not on loopback, and whoever reaches it can register instances", o.Discovery)
+			}
 			o.Log = logs.logger(i)
 			if err := store.open(i, &o); err != nil {
 				return err
@@ -54,8 +59,10 @@ The ports listen on loopback by default, because there is no authentication yet.
 	flags.Var(hostPortValue(&o.HTTP), "http", "listen address for the API, agents and metrics")
 	flags.Var(hostPortValue(&o.DNS), "dns", "listen address for DNS queries, with UDP and TCP, such as 127.0.0.1:5353 (default: no DNS)")
 	flags.Var(nameValue(&o.Domain, "domain", dnsserver.ParseDomain), "dns-domain", "domain that DNS answers for: users.mesh is the service users")
+	flags.Var(hostPortValue(&o.Discovery), "discovery", "listen address for check-in jobs that were written for lyft/discovery, such as 127.0.0.1:8080 (default: none)")
+	flags.BoolVar(&trusted, "discovery-trusted-network", false, "let --discovery listen beyond loopback: whoever reaches it can register instances")
 	store.add(cmd)
-	flags.StringSliceVar(&o.Hosts, "http-host", nil, "DNS `name` by which clients may call the API, in addition to IP addresses and localhost")
+	flags.StringSliceVar(&o.Hosts, "http-host", nil, "DNS `name` by which clients may call the API and --discovery, in addition to IP addresses and localhost")
 	flags.BoolVar(&o.Profiles, "pprof", false, "serve the Go profiler's pages (/debug/pprof/) on the HTTP port")
 	fromEnvironment(cmd, "config", "DOYEN_CONFIG")
 	fromEnvironment(cmd, "data", "DOYEN_DATA")
@@ -63,8 +70,16 @@ The ports listen on loopback by default, because there is no authentication yet.
 	fromEnvironment(cmd, "http", "DOYEN_HTTP")
 	fromEnvironment(cmd, "dns", "DOYEN_DNS")
 	fromEnvironment(cmd, "dns-domain", "DOYEN_DNS_DOMAIN")
+	fromEnvironment(cmd, "discovery", "DOYEN_DISCOVERY")
 	logs.add(cmd)
 	return cmd
+}
+
+// isLoopback reports whether host:port is on loopback.
+func isLoopback(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 func (i Invocation) runServer(cmd *cobra.Command, o server.Options) error {
@@ -82,6 +97,9 @@ func (i Invocation) runServer(cmd *cobra.Command, o server.Options) error {
 		log := o.Log
 		if on.DNS != nil {
 			log = log.With("dns", on.DNS.String())
+		}
+		if on.Discovery != nil {
+			log = log.With("discovery", on.Discovery.String())
 		}
 		log.Info("ready", "grpc", on.GRPC.String(), "http", on.HTTP.String(), "config", o.Config, "data", o.Data)
 	}

@@ -79,6 +79,8 @@ func TestMistakes(t *testing.T) {
 		{"bad URL", nil, "status --server 127.0.0.1:18001", 2, []string{"want a URL such as http://127.0.0.1:18001"}},
 		{"bad address and port", nil, "server --config . --grpc 18000", 2, []string{"want host:port, such as"}},
 		{"bad port", nil, "server --config . --http 127.0.0.1:70000", 2, []string{`port "70000": want 0-65535`}},
+		{"discovery for everyone", nil, "server --config . --discovery :8080", 2, []string{"--discovery :8080 is not on loopback", "hint: in a network where you trust everyone: --discovery-trusted-network"}},
+		{"bad domain", nil, "server --config . --dns-domain me_sh", 2, []string{"want DNS labels such as mesh"}},
 		{"bad log level", nil, "server --config . --log-level loud", 2, []string{"want debug, info, warn or error"}},
 		{"bad log format", nil, "server --config . --log-format xml", 2, []string{"want text or json"}},
 		{"bad duration", nil, "agent --service users --drain-timeout soon -- true", 2, []string{`error: doyen agent: --drain-timeout "soon": want a duration such as 30s or 5m`}},

@@ -22,6 +22,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/internal/registry/api"
+	"github.com/doyen-mesh/doyen/internal/registry/discovery"
 	"github.com/doyen-mesh/doyen/internal/registry/diskstore"
 	"github.com/doyen-mesh/doyen/internal/report"
 	"github.com/doyen-mesh/doyen/xds"
@@ -84,6 +85,10 @@ func (s *server) build(ctx context.Context) error {
 	csds.Register(s.grpc, s.xds)
 	healthv1.RegisterHealthServer(s.grpc, health.NewServer())
 	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	s.discovery = &http.Server{
+		Handler:     discovery.Handler(discovery.Options{Registry: s.registry, Hosts: s.Hosts}),
+		ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+	}
 	return nil
 }
 

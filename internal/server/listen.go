@@ -13,7 +13,7 @@ import (
 
 // ListenError says why a server cannot listen on one of its addresses.
 type ListenError struct {
-	Port    string // "gRPC", "HTTP" or "DNS"
+	Port    string // "gRPC", "HTTP", "DNS" or "discovery"
 	Address string // as in Options
 	Err     error
 }
@@ -44,6 +44,7 @@ func (all ListenErrors) Unwrap() []error {
 // listeners are the ports of a server.
 type listeners struct {
 	grpc, http net.Listener
+	discovery  net.Listener       // nil: none
 	dns        *dnsserver.Sockets // nil: no DNS
 }
 
@@ -62,6 +63,10 @@ func (s *server) listen(ctx context.Context) (on listeners, err error) {
 	note("gRPC", s.GRPC, err)
 	on.http, err = net.Listen("tcp", s.HTTP)
 	note("HTTP", s.HTTP, err)
+	if s.Discovery != "" {
+		on.discovery, err = net.Listen("tcp", s.Discovery)
+		note("discovery", s.Discovery, err)
+	}
 	if s.DNS != "" {
 		on.dns, err = dnsserver.Listen(ctx, s.DNS)
 		note("DNS", s.DNS, err)
@@ -75,11 +80,10 @@ func (s *server) listen(ctx context.Context) (on listeners, err error) {
 // close closes the ports that are open.
 func (on listeners) close() error {
 	var all error
-	if on.grpc != nil {
-		all = errors.Join(all, on.grpc.Close())
-	}
-	if on.http != nil {
-		all = errors.Join(all, on.http.Close())
+	for _, l := range []net.Listener{on.grpc, on.http, on.discovery} {
+		if l != nil {
+			all = errors.Join(all, l.Close())
+		}
 	}
 	if on.dns != nil {
 		all = errors.Join(all, on.dns.Close())
@@ -89,6 +93,9 @@ func (on listeners) close() error {
 
 func (on listeners) addresses() Addresses {
 	a := Addresses{GRPC: on.grpc.Addr(), HTTP: on.http.Addr()}
+	if on.discovery != nil {
+		a.Discovery = on.discovery.Addr()
+	}
 	if on.dns != nil {
 		a.DNS = on.dns.Addr()
 	}

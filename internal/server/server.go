@@ -40,24 +40,27 @@ const storePatience = 2 * time.Second
 
 // Options are how a server runs.
 type Options struct {
-	Config   string   // folder of documents
-	Data     string   // folder for the warm copy: instances and the last accepted documents
-	GRPC     string   // address for xDS; "" is DefaultGRPC
-	HTTP     string   // address for API and metrics; "" is DefaultHTTP
-	DNS      string   // address for DNS; "": no DNS
-	Domain   string   // that DNS answers for; "" is mesh
-	Store    *Store   // shared with other servers; nil: this server is alone
-	Hosts    []string // DNS names under which the HTTP API may be called, besides IP addresses and localhost
-	Profiles bool     // serve the Go profiler's pages on HTTP
-	Version  string   // of this binary
-	Log      *slog.Logger
-	Ready    func(Addresses) // called once all ports serve; may be nil
+	Config string // folder of documents
+	Data   string // folder for the warm copy: instances and the last accepted documents
+	GRPC   string // address for xDS; "" is DefaultGRPC
+	HTTP   string // address for API and metrics; "" is DefaultHTTP
+	DNS    string // address for DNS; "": no DNS
+	Domain string // that DNS answers for; "" is mesh
+	// Discovery is the address for the registry in the wire form of lyft/discovery; "": nowhere. Who reaches it can
+	// register instances.
+	Discovery string
+	Store     *Store   // shared with other servers; nil: this server is alone
+	Hosts     []string // DNS names under which HTTP may be called, besides IP addresses and localhost
+	Profiles  bool     // serve the Go profiler's pages on HTTP
+	Version   string   // of this binary
+	Log       *slog.Logger
+	Ready     func(Addresses) // called once all ports serve; may be nil
 }
 
 // Addresses are where a server listens.
 type Addresses struct {
-	GRPC, HTTP net.Addr
-	DNS        net.Addr // nil: nowhere
+	GRPC, HTTP     net.Addr
+	DNS, Discovery net.Addr // nil: nowhere
 }
 
 // Store is where servers share instances.
@@ -94,6 +97,7 @@ type server struct {
 	metrics   *xdsmetrics.Metrics
 	grpc      *grpc.Server
 	http      *http.Server
+	discovery *http.Server
 	manifests manifestVersions
 	closers   []func() error
 }
@@ -135,7 +139,7 @@ func (s *server) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.warnIfExposed(on.grpc.Addr(), on.http.Addr())
+	s.warnIfExposed(on.grpc.Addr(), on.http.Addr(), on.addresses().Discovery)
 	if s.Ready != nil {
 		s.Ready(on.addresses())
 	}
@@ -159,6 +163,9 @@ func (s *server) serveOn(ctx context.Context, on listeners) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return unless(grpc.ErrServerStopped, s.grpc.Serve(turnListener{on.grpc})) })
 	group.Go(func() error { return unless(http.ErrServerClosed, s.http.Serve(on.http)) })
+	if on.discovery != nil {
+		group.Go(func() error { return unless(http.ErrServerClosed, s.discovery.Serve(on.discovery)) })
+	}
 	if on.dns != nil {
 		group.Go(func() error { return dnsserver.Serve(ctx, on.dns, s.dnsOptions()) })
 	}
@@ -174,8 +181,10 @@ func (s *server) stop() {
 	s.grpc.Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownPatience)
 	defer cancel()
-	if err := s.http.Shutdown(ctx); err != nil {
-		s.http.Close()
+	for _, h := range []*http.Server{s.http, s.discovery} {
+		if err := h.Shutdown(ctx); err != nil {
+			h.Close()
+		}
 	}
 }
 
