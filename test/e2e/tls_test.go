@@ -3,8 +3,10 @@ package e2e
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"net"
@@ -33,23 +35,39 @@ routes: [{to: users}]
 // replacements are the ways in which TestEdgeCertificate replaces a certificate, one after the other.
 var replacements = []struct {
 	name    string
-	replace func(t *testing.T, m *mesh, folder string, c certificate)
+	replace func(t *testing.T, edge *edge, folder string, c certificate)
 }{
-	{"moved", func(t *testing.T, _ *mesh, folder string, c certificate) { c.write(t, folder) }},
-	{"in place, file by file", func(t *testing.T, m *mesh, folder string, c certificate) {
+	{"moved", func(t *testing.T, _ *edge, folder string, c certificate) { c.write(t, folder) }},
+	{"in place, file by file", func(t *testing.T, edge *edge, folder string, c certificate) {
+		logged := edge.logs(t, "shop.key: it is cut off")
 		overwrite(t, filepath.Join(folder, "shop.key"), c.keyPEM[:len(c.keyPEM)/2])
-		m.says(t, "edge-public", "shop.key: it is cut off", "used, expires in")
+		logged()
+		logged = edge.logs(t, "does not fit the certificate")
 		overwrite(t, filepath.Join(folder, "shop.key"), c.keyPEM)
-		m.says(t, "edge-public", "does not fit the certificate", "used, expires in")
+		logged()
 		overwrite(t, filepath.Join(folder, "shop.pem"), c.chainPEM)
 	}},
-	{"by links", func(t *testing.T, _ *mesh, folder string, c certificate) {
+	{"by links", func(t *testing.T, _ *edge, folder string, c certificate) {
 		linkFolder(t, folder, "..1", c)
 		for _, name := range []string{"shop.key", "shop.pem"} {
 			relink(t, filepath.Join("..data", name), filepath.Join(folder, name))
 		}
 	}},
-	{"by a link to a folder", func(t *testing.T, _ *mesh, folder string, c certificate) { linkFolder(t, folder, "..2", c) }},
+	{"by a link to a folder", func(t *testing.T, _ *edge, folder string, c certificate) { linkFolder(t, folder, "..2", c) }},
+}
+
+// logs returns a function that waits until a text is logged once more.
+func (p *process) logs(t *testing.T, text string) (again func()) {
+	before := strings.Count(p.output.String(), text)
+	return func() {
+		t.Helper()
+		eventually(t, fmt.Sprintf("%q is logged", text), func() string {
+			if strings.Count(p.output.String(), text) == before {
+				return p.output.String()
+			}
+			return ""
+		})
+	}
 }
 
 // linkFolder writes a certificate to a new folder, and makes the link ..data lead there.
@@ -118,7 +136,7 @@ func TestEdgeCertificate(t *testing.T) {
 		for _, r := range replacements {
 			t.Log(r.name)
 			last = newCertificate(t, last.serial+1, "shop.example.com")
-			r.replace(t, m, certificates, last)
+			r.replace(t, edge, certificates, last)
 			uses(last)
 		}
 		traffic.sends(t, rate)
@@ -172,6 +190,15 @@ func TestEdgeCertificate(t *testing.T) {
 	edge.again(m, nil)
 	serves(t, "the edge", func() string { return reason(ask(url)) })
 	m.mustNotHave(t, last.keyPEM, edge.process, m.server)
+	response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/config_dump", edge.admin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	dump, err := io.ReadAll(response.Body)
+	if err != nil || !strings.Contains(string(dump), base64.StdEncoding.EncodeToString(last.chainPEM)) || strings.Contains(string(dump), base64.StdEncoding.EncodeToString(last.keyPEM)) {
+		t.Errorf("Envoy's configuration has a key, or lacks the certificate: %v", err)
+	}
 }
 
 // certificateLimit is how long a new certificate may take until it is used. It is one second on a machine that has
