@@ -120,11 +120,17 @@ func (c *Client) Call(ctx context.Context, method, path string, query url.Values
 
 // plain returns in a few words why there was no answer.
 func plain(err error) error {
-	if strings.Contains(err.Error(), "malformed HTTP response") { // the library has no type for it
-		return errNoHTTP
+	for _, text := range noHTTP {
+		if strings.Contains(err.Error(), text) {
+			return errNoHTTP
+		}
 	}
 	return shortest(err)
 }
+
+// noHTTP are the errors of net/http, which has no type for them, when a server sends something else: as the answer, or
+// before the request is written, as an HTTP/2 server does. The second is an error that wraps nil.
+var noHTTP = []string{"malformed HTTP response", "readLoopPeekFailLocked: %!w(<nil>)"}
 
 var errNoHTTP = errors.New("it does not speak HTTP/1.1 there; a server's gRPC port (18000) is not its HTTP port (18001)")
 

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -102,6 +103,15 @@ func TestGRPCPort(t *testing.T) {
 	err = get(t, c)
 	var unreachable *Unreachable
 	if !errors.As(err, &unreachable) || !strings.Contains(err.Error(), "gRPC port") || strings.Contains(err.Error(), "malformed") {
+		t.Errorf("error = %v, want to be told of the gRPC port", err)
+	}
+}
+
+// TestNoHTTP looks at the error of a request that is written after the HTTP/2 settings of a gRPC port have arrived.
+func TestNoHTTP(t *testing.T) {
+	var none error
+	err := plain(fmt.Errorf("readLoopPeekFailLocked: %w", none))
+	if err != errNoHTTP {
 		t.Errorf("error = %v, want to be told of the gRPC port", err)
 	}
 }
