@@ -90,26 +90,29 @@ func call(docs *config.Documents, c config.Call) api.Call {
 func count(instances []*registry.Instance, gone proxyGone) api.Instances {
 	var n api.Instances
 	for _, i := range instances {
-		add(&n, i, gone)
+		state, _ := i.Condition()
+		if state != registry.Maintenance && !gone(i).IsZero() {
+			n.Disconnected++
+		} else {
+			*counter(&n, state)++
+		}
 	}
 	return n
 }
 
-// add counts one instance in.
-func add(n *api.Instances, i *registry.Instance, gone proxyGone) {
-	switch state, _ := i.Condition(); {
-	case state == registry.Maintenance:
-		n.Maintenance++
-	case !gone(i).IsZero():
-		n.Disconnected++
-	case state == registry.Healthy:
-		n.Healthy++
-	case state == registry.Starting:
-		n.Starting++
-	case state == registry.Unhealthy:
-		n.Unhealthy++
-	case state == registry.Draining:
-		n.Draining++
+// counter returns the counter of the instances in a state.
+func counter(n *api.Instances, state registry.State) *int {
+	switch state {
+	case registry.Starting:
+		return &n.Starting
+	case registry.Unhealthy:
+		return &n.Unhealthy
+	case registry.Draining:
+		return &n.Draining
+	case registry.Maintenance:
+		return &n.Maintenance
+	default:
+		return &n.Healthy
 	}
 }
 

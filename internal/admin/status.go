@@ -49,26 +49,22 @@ func countAll(state *control.State, gone proxyGone) (all api.Instances, unhealth
 	if state.Instances == nil {
 		return all, nil
 	}
-	for service, instances := range state.Instances.ByService() {
-		healthy, failing := 0, 0
-		for _, i := range instances {
-			says, _ := i.Condition()
-			healthy, failing = healthy+oneIf(says == registry.Healthy), failing+oneIf(says == registry.Unhealthy)
-			add(&all, i, gone)
+	for service, tally := range state.Instances.Tallies() {
+		for _, s := range registry.States {
+			*counter(&all, s) += tally.Count(s)
 		}
-		if healthy == 0 && failing > 0 {
+		for _, i := range tally.Proxied {
+			if !gone(i).IsZero() {
+				all.Disconnected++
+				*counter(&all, i.State)--
+			}
+		}
+		if failing := tally.Count(registry.Unhealthy); failing > 0 && tally.Count(registry.Healthy) == 0 {
 			unhealthy = append(unhealthy, serviceCount{service, failing})
 		}
 	}
 	slices.SortFunc(unhealthy, func(a, b serviceCount) int { return cmp.Compare(a.service, b.service) })
 	return all, unhealthy
-}
-
-func oneIf(yes bool) int {
-	if yes {
-		return 1
-	}
-	return 0
 }
 
 type serviceCount struct {

@@ -32,7 +32,7 @@ func (s *Snapshot) with(changes []Change) *Snapshot {
 // replace makes the changes of one service in s, which is not published yet, and returns the service's instances; nil
 // if there are none.
 func (s *Snapshot) replace(service mesh.ServiceName, changes []Change) *members {
-	after := &members{service, s.sequence, edited(s.Instances(service), changes)}
+	after := &members{service: service, version: s.sequence, instances: edited(s.Instances(service), changes)}
 	slot := &s.buckets[bucketOf(service)]
 	i, found := slot.find(service)
 	b := slices.Clone(*slot)

@@ -31,6 +31,9 @@ type members struct {
 	service   mesh.ServiceName
 	version   uint64
 	instances []*Instance // by network and address
+
+	tallied sync.Once
+	tally   Tally // once tallied
 }
 
 func newSnapshot() *Snapshot {

@@ -73,11 +73,13 @@ func (c *meshCollector) Collect(metrics chan<- prometheus.Metric) {
 func (c *meshCollector) collectInstances(gauge func(*prometheus.Desc, float64, ...string)) {
 	snapshot := c.server.registry.Snapshot()
 	byState, disconnected := map[registry.State]int{}, 0
-	for _, instances := range snapshot.ByService() {
-		for _, i := range instances {
-			if state, _ := i.Condition(); state == registry.Maintenance || c.server.control.ProxyGone(i).IsZero() {
-				byState[state]++
-			} else {
+	for _, tally := range snapshot.Tallies() {
+		for _, state := range registry.States {
+			byState[state] += tally.Count(state)
+		}
+		for _, i := range tally.Proxied {
+			if !c.server.control.ProxyGone(i).IsZero() {
+				byState[i.State]--
 				disconnected++
 			}
 		}
