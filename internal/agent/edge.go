@@ -177,7 +177,7 @@ func (e *edge) start(document api.Edge) (map[string]int, error) {
 		return nil, err
 	}
 	if k := e.host.succession.inherited; k != nil {
-		if envoy.Inherited, err = e.host.succession.take(k.Envoy, envoyOutput); err != nil {
+		if envoy.Inherited, err = e.host.succession.takeEnvoy(k.Envoy); err != nil {
 			return nil, err
 		}
 	}
@@ -190,7 +190,7 @@ func (e *edge) start(document api.Edge) (map[string]int, error) {
 func (e *edge) isSettled() error {
 	select {
 	case <-e.envoy.known:
-		return nil
+		return isReplacing(e.envoy.value)
 	default:
 		return errStarting
 	}
@@ -198,7 +198,7 @@ func (e *edge) isSettled() error {
 
 // keep returns what the agent hands over. Its parts must have let go.
 func (e *edge) keep() kept {
-	return kept{State: e.kept, Envoy: e.host.succession.give(e.envoy.value.Released(), envoyOutput)}
+	return kept{State: e.kept, Envoy: e.host.succession.giveEnvoy(e.envoy.value.Released())}
 }
 
 // resume takes over the Envoy that runs, if the program before has handed one over.
@@ -236,7 +236,7 @@ func (e *edge) newEnvoy(document api.Edge, chooser *portChooser) (*supervisor.En
 			Server:   servers.List(e.XDS)[0], Socket: e.host.socket(), AdminPort: admin, CA: bootstrap.SystemCA(),
 		},
 		Server: e.XDS, Upstream: e.host.upstream,
-		Inbound: inbound, Hurry: e.Hurry, Out: e.Stderr, Log: e.Log, Thread: e.host.thread(),
+		Inbound: inbound, Hurry: e.Hurry, Out: e.Stderr, Log: e.Log, Thread: e.host.thread(), DrainTimeout: e.DrainTimeout,
 		Ready: e.setReady,
 	})
 }

@@ -321,7 +321,7 @@ func (i *instance) newEnvoy(m *member) (*supervisor.Envoy, error) {
 			Server: servers.List(i.XDS)[0], Socket: i.host.socket(), AdminPort: i.AdminPort, CA: bootstrap.SystemCA(),
 		},
 		Server: i.XDS, Upstream: i.host.upstream,
-		Inbound: m.plan.inbound, Hurry: i.Hurry, Out: i.Stderr, Log: i.Log, Thread: i.host.thread(),
+		Inbound: m.plan.inbound, Hurry: i.Hurry, Out: i.Stderr, Log: i.Log, Thread: i.host.thread(), DrainTimeout: i.DrainTimeout,
 		Ready: func(err error) {
 			m.conditions.Set(health.EnvoyReady, err)
 			if err == nil {

@@ -24,6 +24,14 @@ func (i *instance) isSettled() error {
 			return errStarting
 		}
 	}
+	return isReplacing(i.member.value.envoy)
+}
+
+// isReplacing is an error while an Envoy that was replaced still runs: nobody would see its end.
+func isReplacing(e *supervisor.Envoy) error {
+	if e != nil && e.IsReplacing() {
+		return errors.New("the envoy before is still draining: try again when it has ended")
+	}
 	return nil
 }
 
@@ -40,7 +48,7 @@ func (i *instance) keep() kept {
 		k.Member.Application = *app
 	}
 	if m.envoy != nil {
-		k.Envoy = s.give(m.envoy.Released(), envoyOutput)
+		k.Envoy = s.giveEnvoy(m.envoy.Released())
 	}
 	if m.lease != nil {
 		known := m.lease.Keep()
@@ -68,7 +76,7 @@ func (i *instance) resumeMember(m *member) (err error) {
 		return nil
 	}
 	if m.envoy != nil {
-		if m.envoy.Inherited, err = i.host.succession.take(k.Envoy, envoyOutput); err != nil {
+		if m.envoy.Inherited, err = i.host.succession.takeEnvoy(k.Envoy); err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/agent/lease"
 	"github.com/doyen-mesh/doyen/internal/agent/state"
 	"github.com/doyen-mesh/doyen/internal/agent/status"
+	"github.com/doyen-mesh/doyen/internal/agent/supervisor"
 	"github.com/doyen-mesh/doyen/internal/handover"
 	"github.com/doyen-mesh/doyen/internal/process"
 )
@@ -40,7 +41,7 @@ type kept struct {
 	Folder string       `json:"folder,omitempty"` // of its state; "" for none
 	State  state.Agent  `json:"state"`            // from which its programs were started
 	Status status.Agent `json:"status"`
-	Envoy  *program     `json:"envoy,omitempty"` // nil for none that runs
+	Envoy  *envoy       `json:"envoy,omitempty"` // nil for none that runs
 	Member *keptMember  `json:"member,omitempty"`
 }
 
@@ -57,6 +58,12 @@ type keptMember struct {
 type program struct {
 	PID     int `json:"pid"`
 	Outputs int `json:"outputs"` // number of pipes
+}
+
+// envoy is an Envoy that runs on.
+type envoy struct {
+	program
+	supervisor.Identity
 }
 
 // succession is the part of a host that replaces the program.
@@ -95,6 +102,26 @@ func (s *succession) take(r *program, name string) (*process.Released, error) {
 		released.Outputs = append(released.Outputs, file)
 	}
 	return released, nil
+}
+
+// takeEnvoy returns an Envoy that was handed over; nil for none.
+func (s *succession) takeEnvoy(from *envoy) (*supervisor.Running, error) {
+	if from == nil {
+		return nil, nil
+	}
+	r, err := s.take(&from.program, envoyOutput)
+	if err != nil {
+		return nil, err
+	}
+	return &supervisor.Running{Identity: from.Identity, Released: *r}, nil
+}
+
+// giveEnvoy hands over an Envoy that was released.
+func (s *succession) giveEnvoy(r *supervisor.Running) *envoy {
+	if r == nil {
+		return nil
+	}
+	return &envoy{*s.give(&r.Released, envoyOutput), r.Identity}
 }
 
 // give hands over a program that was released.

@@ -24,7 +24,8 @@ type admin struct {
 func newAdmin(port int) *admin {
 	return &admin{
 		base: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
-		http: &http.Client{Timeout: adminTimeout, Transport: &http.Transport{}},
+		// A connection that is kept leads to the Envoy that has accepted it, also when another one has its port.
+		http: &http.Client{Timeout: adminTimeout, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,11 +41,15 @@ const envoyGrace = 5 * time.Second
 // Envoy keeps an Envoy running.
 type Envoy struct {
 	EnvoyConfig
-	command process.Command
-	lines   *lineWriter // what Envoy prints
-	admin   *admin
+	arguments []string    // of each Envoy, before EnvoyOptions.Args
+	lines     *lineWriter // what Envoy prints
+	admin     *admin
 
-	released *process.Released // after Run: the Envoy that it has let go of
+	base     uint32                     // of the family that runs, or ran last; owned by Run
+	replaces atomic.Bool                // one Envoy is being replaced by the next
+	parent   atomic.Pointer[generation] // the Envoy before the one that runs, until it has ended; nil for none
+	parents  sync.WaitGroup             // of goroutines that wait for the end of parents
+	released *Running                   // after Run: the Envoy that it has let go of
 
 	draining atomic.Bool // Envoy was told to fail health checks, so that it says that it is not ready
 }
@@ -64,8 +69,10 @@ type EnvoyConfig struct {
 	Out   io.Writer       // what Envoy prints
 	Log   *slog.Logger
 
-	Thread    *process.Thread   // starts Envoy; nil is a thread of its own
-	Inherited *process.Released // the Envoy that the program before this one has started; nil for none
+	// DrainTimeout is how long an Envoy that is replaced by another one has for what is in flight.
+	DrainTimeout time.Duration
+	Thread       *process.Thread // starts Envoy; nil is a thread of its own
+	Inherited    *Running        // the Envoy that the program before this one has started; nil for none
 }
 
 // EnvoyOptions is how an Envoy is run.
@@ -85,26 +92,26 @@ func NewEnvoy(c EnvoyConfig) (*Envoy, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"--config-yaml", string(content), "--disable-hot-restart", "--log-level", cmp.Or(c.LogLevel, "warning")}
+	args := []string{"--config-yaml", string(content), "--log-level", cmp.Or(c.LogLevel, "warning")}
 	if c.Concurrency > 0 {
 		args = append(args, "--concurrency", strconv.Itoa(c.Concurrency))
 	}
 	lines := &lineWriter{prefix: "envoy | ", out: c.Out}
 	return &Envoy{
-		EnvoyConfig: c,
-		command:     process.Command{Path: c.Path, Args: append(args, c.Args...), Stdout: lines, Stderr: lines, Thread: c.Thread, MaxFiles: true},
-		lines:       lines,
-		admin:       newAdmin(c.Bootstrap.AdminPort),
+		EnvoyConfig: c, arguments: args, lines: lines, admin: newAdmin(c.Bootstrap.AdminPort),
 	}, nil
 }
 
 // Released is the Envoy that Run has let go of; nil if there is none. Run must have returned.
-func (e *Envoy) Released() *process.Released { return e.released }
+func (e *Envoy) Released() *Running { return e.released }
+
+// IsReplacing reports whether one Envoy is being replaced by the next, or still runs beside it.
+func (e *Envoy) IsReplacing() bool { return e.replaces.Load() || e.parent.Load() != nil }
 
 // Run starts Envoy, again whenever it ends, until ctx ends; then it stops it and returns nil. When ctx ends because of
 // process.ErrReleased, it lets go of Envoy instead.
 func (e *Envoy) Run(ctx context.Context) error {
-	defer e.admin.close()
+	defer e.end()
 	restart := backoff.Backoff{First: firstRestart, Last: lastRestart}
 	for {
 		started := time.Now()
@@ -124,9 +131,22 @@ func (e *Envoy) Run(ctx context.Context) error {
 	}
 }
 
+// end gives back what Envoys have used.
+func (e *Envoy) end() {
+	e.admin.close()
+	if e.released != nil {
+		return
+	}
+	if parent := e.parent.Load(); parent != nil {
+		parent.Kill()
+	}
+	e.parents.Wait()
+	e.forget(0)
+}
+
 // once runs one Envoy to its end, or to the end of ctx.
 func (e *Envoy) once(ctx context.Context) error {
-	child, err := e.start()
+	child, err := e.next(ctx)
 	if err != nil {
 		return err
 	}
@@ -156,25 +176,23 @@ func (e *Envoy) once(ctx context.Context) error {
 	return fmt.Errorf("envoy ended with status %d", child.Code())
 }
 
-// start starts Envoy, or takes over the one that runs.
-func (e *Envoy) start() (*process.Process, error) {
-	if e.Inherited == nil {
-		return process.Start(e.command)
+// next starts Envoy, or takes over the one that runs.
+func (e *Envoy) next(ctx context.Context) (generation, error) {
+	if e.Inherited != nil {
+		return e.adopt(ctx)
 	}
-	inherited := *e.Inherited
-	e.Inherited = nil
-	return process.Adopt(e.command, inherited)
+	return e.startFirst()
 }
 
 // release lets go of Envoy if that is why ctx has ended, and Envoy still runs.
-func (e *Envoy) release(ctx context.Context, child *process.Process) bool {
+func (e *Envoy) release(ctx context.Context, child generation) bool {
 	if !errors.Is(context.Cause(ctx), process.ErrReleased) {
 		return false
 	}
 	r, ok := child.Release()
 	if ok {
 		e.lines.flush()
-		e.released = &r
+		e.released = &Running{child.Identity, r}
 	}
 	return ok
 }
