@@ -111,7 +111,7 @@ func (i Invocation) instancesPage(o output, service mesh.ServiceName, instances 
 	}
 	var rows [][]string
 	for _, in := range instances {
-		row := []string{string(in.Service), in.Address.String(), shownState(in), cmp.Or(string(in.Zone), "-"), fmt.Sprint(in.Weight), leaseLeft(in.Expires, now)}
+		row := []string{string(in.Service), in.Address.String(), shownState(in), cmp.Or(string(in.Zone), "-"), fmt.Sprint(in.Weight), leaseOf(in, now)}
 		if networks {
 			row = append(row, cmp.Or(string(in.Network), "-"))
 		}
@@ -146,6 +146,14 @@ func tagList(tags map[string]string) string {
 		all = append(all, name+"="+tags[name])
 	}
 	return cmp.Or(strings.Join(all, ", "), "-")
+}
+
+// leaseOf returns how long an instance has left, or what lists it.
+func leaseOf(in registryapi.Instance, now time.Time) string {
+	if in.Source != "" {
+		return "listed by " + in.Source
+	}
+	return leaseLeft(in.Expires, now)
 }
 
 func leaseLeft(expires, now time.Time) string {

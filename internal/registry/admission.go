@@ -78,7 +78,7 @@ func (r *Registry) identify(i, known *Instance) (_ *Instance, renewal bool) {
 	if !i.Incarnation.IsZero() {
 		return i, false
 	}
-	if known == nil || known.Sequence >= MaxSequence && !known.Equal(i) {
+	if known == nil || known.Source != "" || known.Sequence >= MaxSequence && !known.Equal(i) {
 		return i.as(r.Issue(), 1), false
 	}
 	return i.as(known.Incarnation, known.Sequence+1), known.Equal(i)

@@ -22,6 +22,7 @@ type request struct {
 	instance    *Instance
 	incarnation Incarnation // which one leaves; zero is any
 	order       *Order      // an operator's order in place of a leave; without a version
+	source      *sourced    // a source's set in place of a leave
 	created     bool        // the instance was not known before
 	admitted    admission   // the effect of a check-in, once it is being stored
 	answer      chan result // has room for the one answer

@@ -102,6 +102,9 @@ type Instance struct {
 	Revival uint64
 	// Order is an operator's order about the instance, beside what it says of itself. Only servers set it.
 	Order Order
+	// Source names what lists the instance on this server, such as "file" ([Registry.SetSource]); "" if the instance
+	// checked in.
+	Source string
 }
 
 // sockets yields every socket at which callers reach i: no two instances share one.
@@ -132,7 +135,7 @@ func (i Instance) WithDefaults() Instance {
 // Equal reports whether i and j describe the same instance in the same way, whatever their incarnation,
 // sequence and order.
 func (i *Instance) Equal(j *Instance) bool {
-	return i.Key == j.Key && i.Zone == j.Zone && i.Weight == j.Weight && i.State == j.State && i.Reason == j.Reason &&
+	return i.Key == j.Key && i.Source == j.Source && i.Zone == j.Zone && i.Weight == j.Weight && i.State == j.State && i.Reason == j.Reason &&
 		i.Lease == j.Lease && i.Identity == j.Identity && i.Proxy == j.Proxy &&
 		maps.Equal(i.Ports, j.Ports) && maps.Equal(i.Tags, j.Tags)
 }

@@ -75,8 +75,15 @@ func (s *leases) put(i *Instance, now time.Time) {
 	s.versions++
 	l.version = s.versions
 	l.stale()
+	if i.Source != "" {
+		l.expires = now.Add(sourcedLease)
+		return // its source says when it ends
+	}
 	s.watch(l)
 }
+
+// sourcedLease stands for the lease of an instance of a source, which never ends.
+const sourcedLease = 100 * 365 * 24 * time.Hour
 
 // redescribe gives i, which has a lease, another description. The lease stays as it is.
 func (s *leases) redescribe(i *Instance) {

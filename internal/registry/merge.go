@@ -178,7 +178,7 @@ func (r *Registry) mergeOne(m *merging, theirs Record) {
 			r.departed.add(key.Socket(), theirs.Instance.Incarnation, now)
 		}
 		r.end(theirs.Instance, theirs.Ended, now)
-		m.remove(r.Snapshot().Instance(key))
+		m.remove(r.Snapshot().checkedIn(key))
 	}
 }
 
@@ -194,7 +194,7 @@ func (r *Registry) mergeInstance(m *merging, i *Instance, now time.Time) {
 		if holder := r.holderOf(socket); holder != nil && holder.Key != i.Key && i.yieldsTo(holder) {
 			r.end(i, Lapsed, now)
 			r.sharing.note(i.Key)
-			m.remove(r.Snapshot().Instance(i.Key))
+			m.remove(r.Snapshot().checkedIn(i.Key))
 			return
 		}
 	}

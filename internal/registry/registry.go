@@ -46,15 +46,16 @@ type Registry struct {
 	current atomic.Pointer[Snapshot]
 
 	// Owned by Run.
-	waiting  []*request       // for the store, in order
-	ordering []*request       // orders that wait for the store
-	leaving  []*request       // have left the snapshot; wait until the store is told
-	saving   batch            // what the store is being told
-	busy     bool             // it is
-	unsaved  map[Key]struct{} // changed, and the store is not told yet
-	retry    bool             // tell it now
-	holders  map[Socket]Key   // who has each address
-	failing  bool             // its last answer was an error
+	waiting  []*request                   // for the store, in order
+	ordering []*request                   // orders that wait for the store
+	leaving  []*request                   // have left the snapshot; wait until the store is told
+	saving   batch                        // what the store is being told
+	busy     bool                         // it is
+	unsaved  map[Key]struct{}             // changed, and the store is not told yet
+	retry    bool                         // tell it now
+	holders  map[Socket]Key               // who has each address
+	failing  bool                         // its last answer was an error
+	sources  map[string]map[Key]*Instance // what each source lists
 
 	// Guarded by mu, which is held for memory work only.
 	mu           sync.Mutex
@@ -84,6 +85,7 @@ func New(ctx context.Context, options Options) (*Registry, error) {
 		stopped:   make(chan struct{}),
 		unsaved:   make(map[Key]struct{}),
 		holders:   make(map[Socket]Key),
+		sources:   make(map[string]map[Key]*Instance),
 		departed:  newDeparted(),
 		orders:    make(map[Key]Order),
 		leases:    newLeases(),

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -16,7 +17,7 @@ const (
 )
 
 // Run makes all changes of the registry, until ctx ends. It is called once. It handles these events: a check-in, a
-// leave, an order, records of other servers, an answer of the store, an operator's decision about a doubt, the time to check
+// leave, an order, the set of a source, records of other servers, an answer of the store, an operator's decision about a doubt, the time to check
 // leases, and the end. None of them waits for the store. Run returns nil after ctx has ended and everything that was
 // accepted is stored.
 func (r *Registry) Run(ctx context.Context) error {
@@ -75,8 +76,13 @@ func (r *Registry) takeAll(q *request) {
 
 // take accepts a request. A leave has effect immediately, unless a check-in of the same instance precedes it.
 func (r *Registry) take(q *request) {
-	if q.order != nil {
+	switch {
+	case q.order != nil:
 		r.takeOrder(q)
+		return
+	case q.source != nil:
+		r.takeSource(q.source)
+		q.answer <- result{}
 		return
 	}
 	if q.instance != nil || r.isPending(q.key) {
@@ -92,6 +98,10 @@ func (r *Registry) take(q *request) {
 // reports false.
 func (r *Registry) depart(q *request) bool {
 	known := r.Snapshot().Instance(q.key)
+	if known != nil && known.Source != "" {
+		q.answer <- result{err: fmt.Errorf("%v: %w: %s", q.key, ErrSourced, known.Source)}
+		return false
+	}
 	incarnation := q.incarnation
 	if known != nil && incarnation.IsZero() {
 		incarnation = known.Incarnation

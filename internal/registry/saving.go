@@ -78,7 +78,7 @@ func (r *Registry) nextBatch() batch {
 
 // present returns what the store has to keep of the instance with that key: itself, or its goodbye.
 func (r *Registry) present(key Key) Change {
-	c := Change{Key: key, Instance: r.Snapshot().Instance(key)}
+	c := Change{Key: key, Instance: r.Snapshot().checkedIn(key)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if ended, found := r.sharing.ending(key); found && c.Instance == nil && ended.Ended == Departed {

@@ -70,7 +70,7 @@ func (r *Registry) passOn() {
 
 // end remembers how an instance ended, until the other servers have had time to hear of it. The caller holds mu.
 func (r *Registry) end(i *Instance, how Ending, now time.Time) {
-	if r.sharing == nil {
+	if r.sharing == nil || i.Source != "" {
 		return
 	}
 	endings := &r.sharing.endings
@@ -233,7 +233,7 @@ func (r *Registry) Knows(key Key) bool {
 
 // record returns the registry's record of the instance with that key. The caller holds mu.
 func (r *Registry) record(key Key) (Record, bool) {
-	if i := r.Snapshot().Instance(key); i != nil {
+	if i := r.Snapshot().checkedIn(key); i != nil {
 		return Record{Instance: i}, true
 	}
 	return r.sharing.ending(key)
@@ -248,7 +248,7 @@ func (r *Registry) Records(shard, n int) []Record {
 	snapshot := r.Snapshot()
 	var records []Record
 	for key, ending := range r.sharing.endings.last {
-		if Shard(key.Service, n) == shard && snapshot.Instance(key) == nil {
+		if Shard(key.Service, n) == shard && snapshot.checkedIn(key) == nil {
 			records = append(records, ending)
 		}
 	}
@@ -261,6 +261,9 @@ func (r *Registry) Records(shard, n int) []Record {
 	for at := shard; at < fanOut; at += n {
 		for _, of := range snapshot.buckets[at] {
 			for _, i := range of.instances {
+				if i.Source != "" {
+					continue // every server has its own
+				}
 				records = append(records, Record{Instance: i})
 			}
 		}

@@ -31,6 +31,9 @@ func fail(w http.ResponseWriter, err error) {
 		refused.Hint = "an instance that still runs asks for another one: POST .../incarnation"
 	case errors.Is(err, registry.ErrUnknown):
 		status = http.StatusNotFound
+	case errors.Is(err, registry.ErrSourced):
+		status = http.StatusConflict
+		refused.Hint = "remove it from its source"
 	case errors.Is(err, registry.ErrOrders):
 		status = http.StatusInsufficientStorage
 		refused.Hint = fmt.Sprintf("at most %d are kept: GET /v1/maintenance lists them, and DELETE .../maintenance takes one back", registry.MaxOrders)

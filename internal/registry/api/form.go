@@ -28,7 +28,10 @@ type Instance struct {
 	// that agent.
 	Incarnation registry.Incarnation `json:"incarnation"`
 	Sequence    uint64               `json:"sequence"`
-	Expires     time.Time            `json:"expires"` // when the lease lapses unless it is renewed
+	Expires     time.Time            `json:"expires,omitzero"` // when the lease lapses unless it is renewed
+	// Source names what lists the instance on this server, such as "file"; absent if it checked in. Such an instance
+	// has no lease.
+	Source string `json:"source,omitempty"`
 	// ProxyGone is since when the proxy in front of the instance has not been connected to this server, at the
 	// earliest since the server's start; absent if it is connected, or if nothing is known. Such an instance is
 	// probably dead, whatever its state says.

@@ -152,8 +152,11 @@ func unknownInstance(key registry.Key, err error) error {
 
 // form returns the JSON form of a lease.
 func form(l registry.Lease) Instance {
+	if l.Source != "" {
+		l.Expires = time.Time{}
+	}
 	return Instance{
-		Service: l.Service, Network: l.Network, Address: l.Address, Ports: l.Ports, Zone: l.Zone, Tags: l.Tags, Weight: l.Weight,
+		Source: l.Source, Service: l.Service, Network: l.Network, Address: l.Address, Ports: l.Ports, Zone: l.Zone, Tags: l.Tags, Weight: l.Weight,
 		State: l.State, Reason: l.Reason, Lease: Duration(l.Instance.Lease), Identity: l.Identity, Proxy: l.Proxy,
 		Incarnation: l.Incarnation, Sequence: l.Sequence, Expires: l.Expires.UTC(), Maintenance: maintenanceOf(l.Order),
 	}

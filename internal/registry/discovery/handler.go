@@ -98,5 +98,8 @@ func ours(i *registry.Instance) bool { return i != nil && i.Tags[SourceTag] == S
 // lastCheckIn returns when the instance checked in last, as the wire form writes it, in UTC.
 func (h *handler) lastCheckIn(i *registry.Instance) string {
 	lease, _ := h.Registry.Lease(i.Key)
+	if i.Source != "" {
+		lease.Expires = time.Now().Add(i.Lease) // it is listed at this moment
+	}
 	return lease.Expires.Add(-i.Lease).UTC().Format(time.RFC3339)
 }
