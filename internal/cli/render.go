@@ -131,14 +131,15 @@ func (r rendering) sets(cmd *cobra.Command, docs *config.Documents) ([]ir.Endpoi
 			return nil, err
 		}
 	}
+	viewer := compile.ViewerOf(docs, r.node)
 	var sets []ir.EndpointSet
 	for _, port := range compile.ServedPorts(docs) {
 		set := ir.EndpointSet{
 			Target: port.Target, Endpoints: r.endpoints.take(port.Target),
-			Placement: port.Placement(ir.Viewer{Network: r.node.Network, Zone: r.node.Zone}, nil),
+			Placement: port.Placement(viewer, compile.GatewaysOf(docs.Mesh)),
 		}
 		for i := range set.Endpoints {
-			set.Endpoints[i].Network = r.node.Network
+			set.Endpoints[i].Network = viewer.Network
 		}
 		for _, in := range instances {
 			if e, ok := port.Endpoint(in.Address, in.Ports); ok && in.Service == port.Target.Name && in.State != registry.Starting && in.State != registry.Maintenance {

@@ -25,7 +25,13 @@ func edge(docs *documents, node mesh.Node) (ir.Proxy, error) {
 		p.Edge.Listeners = append(p.Edge.Listeners, listener)
 	}
 	var err error
-	if p.Edge.Hosts, p.Upstreams, err = edgeRoutes(docs, doc); err != nil {
+	if doc.Gateway != "" {
+		p.Edge.Gateway = true
+		p.Edge.Hosts, p.Upstreams, err = gatewayRoutes(docs)
+	} else {
+		p.Edge.Hosts, p.Upstreams, err = edgeRoutes(docs, doc)
+	}
+	if err != nil {
 		return ir.Proxy{}, err
 	}
 	return p, collisions(p)

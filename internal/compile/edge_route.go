@@ -42,7 +42,9 @@ func edgeRoutes(docs *documents, doc *config.Edge) ([]ir.VirtualHost, []ir.Upstr
 			d = &destination{service: service, port: port, plain: calls[port], origin: r.Origin}
 			destinations[target] = d
 		}
-		addRoute(hosts, r, d.route(docs, r))
+		route := d.route(docs, r)
+		route.Announce = len(docs.mesh().Networks) > 0
+		addRoute(hosts, r, route)
 	}
 	return sortedHosts(hosts), destinationUpstreams(docs, destinations), nil
 }

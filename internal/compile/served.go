@@ -56,7 +56,7 @@ func (p ServedPort) Endpoint(main netip.AddrPort, ports map[mesh.PortName]int) (
 
 // Placement returns what decides, for clients at one place, about the endpoints that they get.
 func (p ServedPort) Placement(viewer ir.Viewer, gateways ir.Gateways) ir.Placement {
-	if p.tcp {
+	if p.tcp || viewer.Local {
 		gateways = nil
 	}
 	return ir.Placement{Viewer: viewer, Near: p.near, Gateways: gateways}

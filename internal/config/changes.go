@@ -23,6 +23,9 @@ func ExternalKey(name mesh.ServiceName) Key { return Key{"External", string(name
 // EdgeKey is the key of an Edge.
 func EdgeKey(name mesh.EdgeName) Key { return Key{"Edge", string(name)} }
 
+// AnyServiceKey is a key that changes whenever any Service does.
+func AnyServiceKey() Key { return Key{Kind: "Service"} }
+
 // MeshKey is the key of the Mesh.
 func MeshKey() Key { return Key{Kind: "Mesh"} }
 
@@ -64,6 +67,9 @@ func (d *Documents) AnyChanged(keys []Key, old *Documents) bool {
 func (d *Documents) same(key Key, old *Documents) bool {
 	switch key.Kind {
 	case "Service":
+		if key == AnyServiceKey() {
+			return d.Services == old.Services
+		}
 		name := mesh.ServiceName(key.Name)
 		return sameDocument(d.Services.Get(name), old.Services.Get(name))
 	case "External":

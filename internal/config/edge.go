@@ -12,8 +12,12 @@ type Edge struct {
 	Listeners []EdgeListener `json:"listeners" required:"true" example:"8000"`
 
 	// The routes of requests. Of the routes whose host matches best, the one with the longest matching path
-	// is used. The order of the routes does not matter.
-	Routes []EdgeRoute `json:"routes" required:"true" example:"{path: /users, to: users}"`
+	// is used. The order of the routes does not matter. They are required unless the edge is a gateway.
+	Routes []EdgeRoute `json:"routes,omitempty" example:"{path: /users, to: users}"`
+
+	// Makes the edge a gateway of this network of the Mesh. It has no routes of its own: it takes the requests of proxies in
+	// other networks for any service, and sends them to the instances in its network. Only they may be able to reach it.
+	Gateway string `json:"gateway,omitzero" format:"network" example:"east"`
 }
 
 // EdgeListener is one address and port on which an edge accepts HTTP/1.1 and HTTP/2. A port number
@@ -65,4 +69,10 @@ type EdgeRoute struct {
 	Traffic *Traffic `json:"traffic,omitzero" example:"{timeout: 2s, retries: 1}"`
 
 	Origin mesh.Origin `json:"-"`
+}
+
+// Network returns the network that the edge is a gateway of, "" for the default network.
+func (e *Edge) Network() mesh.NetworkName {
+	name, _ := mesh.ParseNetworkName(e.Gateway)
+	return name
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/doyen-mesh/doyen/internal/config/yamldoc"
@@ -47,12 +48,28 @@ func (e *Edge) check(c *checker) {
 	for i, l := range e.Listeners {
 		e.checkListener(c, fmt.Sprintf("listeners[%d]", i), l, e.Listeners[:i])
 	}
+	e.checkGateway(c)
 	routed := map[hostPath]mesh.Origin{}
 	for i, r := range e.Routes {
 		path := fmt.Sprintf("routes[%d]", i)
 		e.checkOnce(c, path, r, routed)
 		e.checkRoute(c, path, r)
 		c.callTraffic(path+".traffic", r.Traffic, "")
+	}
+}
+
+// checkGateway checks that an edge has either routes or a network.
+func (e *Edge) checkGateway(c *checker) {
+	switch {
+	case c.broken[e]:
+	case e.Gateway == "" && e.Routes == nil:
+		c.report("", &yamldoc.Problem{Message: `the field "routes" is missing`, Expected: "such as routes: {path: /users, to: users}"})
+	case e.Gateway != "" && c.docs.Mesh.Network(e.Network()) == nil:
+		c.report("gateway", &yamldoc.Problem{Message: fmt.Sprintf("the Mesh lists no network %q", e.Gateway), Expected: "the name of one of its networks"})
+	case e.Gateway != "" && slices.ContainsFunc(e.Listeners, func(l EdgeListener) bool { return l.TLS != nil }):
+		c.report("listeners", &yamldoc.Problem{Message: "a gateway has a listener with tls, and the proxies that call it do not encrypt", Hint: "leave tls out, and let only the mesh reach the gateway"})
+	case e.Gateway != "" && e.Routes != nil:
+		c.report("routes", &yamldoc.Problem{Message: "a gateway has no routes", Hint: "it takes requests for every service; make another Edge for requests from outside"})
 	}
 }
 

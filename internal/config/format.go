@@ -17,6 +17,7 @@ var formats = map[string]yamldoc.Rule{
 	"text":      yamldoc.OneLine,
 	"name":      name,
 	"service":   parsed(mesh.ParseServiceName),
+	"network":   parsed(mesh.ParseNetworkName),
 	"port":      parsed(mesh.ParsePortName),
 	"path":      yamldoc.URLPath,
 	"route":     routePath,

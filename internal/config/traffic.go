@@ -36,7 +36,7 @@ type Traffic struct {
 	SlowStart yamldoc.Setting[Duration] `json:"slowStart,omitzero" range:"0s-15m" default:"0s" bound:"maxSlowStart" zero:"off" example:"30s"`
 
 	// Which instances of a service get the calls. With near, those in the caller's zone, then those in its region, as long
-	// as enough of them are healthy; see [Zones](../zones.md). With none, all alike. Calls and externals cannot set it.
+	// as enough of them are healthy; see [Zones and networks](../zones.md). With none, all alike. Calls and externals cannot set it.
 	Locality yamldoc.Setting[string] `json:"locality,omitzero" enum:"near,none" default:"near" callers:"same" example:"none"`
 
 	// When an instance that returns errors is ejected for a while. A number alone is consecutiveErrors; 0 turns

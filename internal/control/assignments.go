@@ -20,6 +20,7 @@ import (
 type assignments struct {
 	caches    []assignmentCache          // those that are filled
 	zones     map[mesh.ZoneName]struct{} // that instances are in or were in
+	gateways  ir.Gateways
 	instances *registry.Snapshot
 	services  map[mesh.ServiceName][]servedPort
 	// outdated are the services that have a port which the accepted revision does not have.
@@ -83,11 +84,21 @@ func (a *assignments) setServices(names []mesh.ServiceName, live []*config.Snaps
 // publish puts the assignments of ports into all caches, and removes others.
 func (a *assignments) publish(ports []servedPort, remove []string) (failed error) {
 	for _, cache := range a.caches {
-		put, err := made(ports, cache.viewer)
+		put, err := a.made(ports, cache.viewer)
 		failed = errors.Join(failed, err)
 		cache.Update(put, remove)
 	}
 	return failed
+}
+
+// setGateways makes the assignments of all ports lead to other gateways.
+func (a *assignments) setGateways(gateways ir.Gateways) error {
+	a.gateways = gateways
+	var all []servedPort
+	for _, ports := range a.services {
+		all = append(all, ports...)
+	}
+	return a.publish(all, nil)
 }
 
 // fill puts all assignments into new caches.
@@ -95,7 +106,7 @@ func (a *assignments) fill(caches []assignmentCache) (failed error) {
 	for _, cache := range caches {
 		var all []*xds.Resource
 		for _, ports := range a.services {
-			put, err := made(ports, cache.viewer)
+			put, err := a.made(ports, cache.viewer)
 			all, failed = append(all, put...), errors.Join(failed, err)
 		}
 		cache.Replace(all)
@@ -105,9 +116,9 @@ func (a *assignments) fill(caches []assignmentCache) (failed error) {
 }
 
 // made returns the assignments of ports for clients at one place.
-func made(ports []servedPort, viewer ir.Viewer) (all []*xds.Resource, failed error) {
+func (a *assignments) made(ports []servedPort, viewer ir.Viewer) (all []*xds.Resource, failed error) {
 	for _, port := range ports {
-		r, err := port.encoder.For(port.Placement(viewer, nil))
+		r, err := port.encoder.For(port.Placement(viewer, a.gateways))
 		if err != nil {
 			failed = errors.Join(failed, err)
 			continue

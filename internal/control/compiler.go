@@ -131,6 +131,9 @@ func (j job) run(caches *caches) result {
 // accept makes another revision the accepted one, queues the views that read what has changed, and returns their
 // number.
 func (c *compiler) accept(documents *config.Snapshot, changed []config.Key) (affected int) {
+	if slices.ContainsFunc(changed, func(key config.Key) bool { return key.Kind == config.AnyServiceKey().Kind }) {
+		changed = append(slices.Clip(changed), config.AnyServiceKey())
+	}
 	for _, key := range changed {
 		for e := range c.readers[key] {
 			if e.use.pinned == nil && e.state == idle {

@@ -2,10 +2,12 @@ package control
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/compile"
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/internal/registry"
@@ -114,6 +116,7 @@ func (l *loop) takeDocuments() (stale <-chan struct{}) {
 	if changed := accepted.Documents.ChangesSince(&last.Accepted.Documents); accepted != last.Accepted {
 		affected := l.compiler.accept(accepted, changed)
 		l.report(l.assignments.setServices(l.servicesAffected(changed), l.compiler.live()))
+		l.followNetworks(changed, &last.Accepted.Documents)
 		l.log.Info("publishing", "revision", accepted.Revision, "documents", len(changed), "views", affected)
 	}
 	l.views.revisions.Store(revisions)
@@ -155,6 +158,55 @@ func (l *loop) takeInstances() {
 // takeViewers fills the assignments for places where there was no client before.
 func (l *loop) takeViewers() { l.report(l.assignments.fill(l.viewers.takeAdded())) }
 
+// followNetworks follows changes of the mesh's networks and gateways. Nodes move to the assignments for their network as
+// the documents have it now.
+func (l *loop) followNetworks(changed []config.Key, before *config.Documents) {
+	now := &l.revisions.Accepted.Documents
+	l.viewers.setDocuments(now)
+	moved := false
+	for _, key := range changed {
+		switch key.Kind {
+		case "Mesh":
+			moved = moved || !slices.Equal(networksOf(now), networksOf(before))
+			if gateways := compile.GatewaysOf(now.Mesh); !reflect.DeepEqual(gateways, l.assignments.gateways) {
+				l.report(l.assignments.setGateways(gateways))
+			}
+		case "Edge":
+			moved = moved || gatewayOf(now, key) != gatewayOf(before, key)
+		}
+	}
+	if moved {
+		l.fillForAll()
+		l.source.Reassign()
+	}
+}
+
+func networksOf(docs *config.Documents) (names []string) {
+	if docs.Mesh == nil {
+		return nil
+	}
+	for _, n := range docs.Mesh.Networks {
+		names = append(names, n.Name)
+	}
+	return names
+}
+
+// gatewayOf returns the network that an edge is a gateway of, "" if it is none.
+func gatewayOf(docs *config.Documents, key config.Key) string {
+	if e := docs.Edges.Get(mesh.EdgeName(key.Name)); e != nil {
+		return e.Gateway
+	}
+	return ""
+}
+
+// fillForAll makes the assignments for all connected nodes.
+func (l *loop) fillForAll() {
+	for _, n := range l.views.nodes() {
+		l.viewers.cacheOf(n)
+	}
+	l.takeViewers()
+}
+
 // followZones moves clients in a zone that instances are in for the first time to the assignments for that zone, once
 // these are filled.
 func (l *loop) followZones() {
@@ -163,10 +215,7 @@ func (l *loop) followZones() {
 	}
 	l.zones = len(l.assignments.zones)
 	l.viewers.know(l.assignments.zones)
-	for _, n := range l.views.nodes() {
-		l.viewers.cacheOf(n)
-	}
-	l.takeViewers()
+	l.fillForAll()
 	l.source.Reassign()
 }
 

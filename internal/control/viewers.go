@@ -3,6 +3,8 @@ package control
 import (
 	"sync"
 
+	"github.com/doyen-mesh/doyen/internal/compile"
+	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
 	"github.com/doyen-mesh/doyen/xds"
@@ -24,6 +26,7 @@ type viewers struct {
 	asked chan struct{} // one slot: there is a cache to fill
 
 	mu        sync.Mutex
+	documents *config.Documents // accepted
 	caches    map[ir.Viewer]*xds.LinearCache
 	added     []assignmentCache // those that the loop has not filled
 	zones     map[mesh.ZoneName]struct{}
@@ -40,9 +43,10 @@ type assignmentCache struct {
 func newViewers() (_ *viewers, anywhere *xds.LinearCache) {
 	anywhere = xds.NewLinearCacheWith(xds.EndpointType, xds.LinearCacheOptions{Recovering: true})
 	return &viewers{
-		asked:  make(chan struct{}, 1),
-		caches: map[ir.Viewer]*xds.LinearCache{{}: anywhere},
-		zones:  map[mesh.ZoneName]struct{}{},
+		asked:     make(chan struct{}, 1),
+		documents: &config.Documents{Mesh: &config.Mesh{}},
+		caches:    map[ir.Viewer]*xds.LinearCache{{}: anywhere},
+		zones:     map[mesh.ZoneName]struct{}{},
 	}, anywhere
 }
 
@@ -55,8 +59,11 @@ func (v *viewers) cacheOf(n mesh.Node) *xds.LinearCache {
 	if cache := v.caches[at]; cache != nil {
 		return cache
 	}
-	if len(v.caches) >= maxViewers {
-		return v.caches[ir.Viewer{}]
+	if at.Zone != "" && len(v.caches) >= maxViewers {
+		at.Zone = "" // the number of networks is bounded
+		if cache := v.caches[at]; cache != nil {
+			return cache
+		}
 	}
 	cache := xds.NewLinearCacheWith(xds.EndpointType, xds.LinearCacheOptions{Unfilled: true, Recovering: !v.recovered})
 	v.caches[at] = cache
@@ -70,14 +77,22 @@ func (v *viewers) cacheOf(n mesh.Node) *xds.LinearCache {
 
 // viewerOf returns the place of a node, as far as it makes a difference. The caller holds mu.
 func (v *viewers) viewerOf(n mesh.Node) ir.Viewer {
-	if _, known := v.zones[n.Zone]; known {
-		return ir.Viewer{Zone: n.Zone}
+	at := compile.ViewerOf(v.documents, n)
+	if _, known := v.zones[at.Zone]; known {
+		return at
 	}
-	region := regionOf(n.Zone)
-	if _, known := v.zones[region]; known {
-		return ir.Viewer{Zone: region}
+	at.Zone = regionOf(at.Zone)
+	if _, known := v.zones[at.Zone]; !known {
+		at.Zone = ""
 	}
-	return ir.Viewer{}
+	return at
+}
+
+// setDocuments makes documents those that say which networks there are, and where gateways are.
+func (v *viewers) setDocuments(documents *config.Documents) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.documents = documents
 }
 
 // regionOf returns the region of a zone as a zone that no instance is in: "eu/". It is "" if the zone has none.

@@ -159,3 +159,73 @@ func TestZonesOfHostileClients(t *testing.T) {
 		t.Errorf("there are %d caches, want %d", n, maxViewers)
 	}
 }
+
+// inNetworks is a mesh of three networks, of which one has no gateway.
+func inNetworks(gateway string) oneFile {
+	return oneFile(fmt.Sprintf(`kind: Mesh
+name: m
+networks:
+- {name: default, gateways: 192.0.2.1, port: 80}
+- {name: east, gateways: [%s], port: 81}
+- {name: dark}
+---
+kind: Edge
+name: gateway
+listeners: 81
+gateway: east
+---
+`, gateway)) + webCallsUsers
+}
+
+// TestNetworksOfClients: instances in other networks are their gateways, equal addresses in two networks are different
+// endpoints, and a gateway leads to no other gateway.
+func TestNetworksOfClients(t *testing.T) {
+	s := start(t, inNetworks("192.0.2.2"))
+	for network, zone := range map[mesh.NetworkName]mesh.ZoneName{"": "eu/a", "east": "us/a", "dark": "eu/a", "unlisted": "eu/a"} {
+		i := registry.Instance{Key: registry.Key{Service: "users", Network: network, Address: netip.MustParseAddrPort("10.0.0.1:80")}, Zone: zone}
+		if network == "" {
+			i.Address = netip.MustParseAddrPort("10.0.0.2:80")
+			if _, err := s.registry.CheckIn(t.Context(), i.WithDefaults()); err != nil {
+				t.Fatal(err)
+			}
+			i.Address = netip.MustParseAddrPort("10.0.0.1:80")
+		}
+		if _, err := s.registry.CheckIn(t.Context(), i.WithDefaults()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn := s.serve()
+	here := s.viewUsers(conn, mesh.Node{Role: mesh.Sidecar, Service: "web"}, "here")
+	near := s.viewUsers(conn, mesh.Node{Role: mesh.Sidecar, Service: "web", Zone: "eu/a"}, "near")
+	east := s.viewUsers(conn, mesh.Node{Role: mesh.Sidecar, Service: "web", Network: "east"}, "east")
+	dark := s.viewUsers(conn, mesh.Node{Role: mesh.Sidecar, Service: "web", Network: "dark"}, "dark")
+	unlisted := s.viewUsers(conn, mesh.Node{Role: mesh.Sidecar, Service: "web", Network: "unlisted"}, "unlisted")
+	gateway := s.viewUsers(conn, mesh.Node{Role: mesh.EdgeProxy, Edge: "gateway"}, "gateway")
+	s.awaitView(here, "0 eu/a 10.0.0.1:80, 0 eu/a 10.0.0.2:80, 1 network/east 192.0.2.2:81")
+	s.awaitView(near, "0 eu/a 10.0.0.1:80, 0 eu/a 10.0.0.2:80, 1 network/east 192.0.2.2:81")
+	s.awaitView(east, "0 us/a 10.0.0.1:80, 1 network 192.0.2.1:80")
+	s.awaitView(dark, "0 eu/a 10.0.0.1:80, 1 network 192.0.2.1:80, 1 network/east 192.0.2.2:81")
+	s.awaitView(unlisted, "0 network 192.0.2.1:80, 0 network/east 192.0.2.2:81")
+	s.awaitView(gateway, "0 us/a 10.0.0.1:80")
+
+	s.documents.set(t, inNetworks("192.0.2.3, 192.0.2.4"))
+	s.awaitView(here, "0 eu/a 10.0.0.1:80, 0 eu/a 10.0.0.2:80, 1 network/east 192.0.2.3:81, 1 network/east 192.0.2.4:81")
+	s.awaitView(gateway, "0 us/a 10.0.0.1:80")
+	s.documents.set(t, webCallsUsers)
+	s.awaitView(here, "0 eu/a 10.0.0.1:80, 0 eu/a 10.0.0.2:80")
+	s.awaitView(east, "") // its network is not known
+}
+
+// TestGatewayFollowsServices: a gateway leads to every service, also to one that is new.
+func TestGatewayFollowsServices(t *testing.T) {
+	s := start(t, inNetworks("192.0.2.2"))
+	key := s.views.keyOf(node(t, mesh.Node{Role: mesh.EdgeProxy, Edge: "gateway"}))
+	s.view(key, "the gateway's view", s.upToDate)
+	if has := s.snapshots.Snapshot(key).Get(xds.Ref{Type: xds.ClusterType, Name: "users"}); has == nil {
+		t.Error("the gateway has no cluster users")
+	}
+	s.documents.set(t, inNetworks("192.0.2.2")+"---\nkind: Service\nname: new\nports: 8080\n")
+	eventually(t, "the gateway has the new service", func() bool {
+		return s.snapshots.Snapshot(key).Get(xds.Ref{Type: xds.ClusterType, Name: "new"}) != nil
+	})
+}

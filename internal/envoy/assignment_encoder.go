@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"fmt"
 	"slices"
 	"sort"
 
@@ -161,14 +162,14 @@ func (a *AssignmentEncoder) For(viewer ir.Placement) (*xds.Resource, error) {
 	return made, nil
 }
 
-// sameFor returns what an assignment depends on besides the endpoints: the network, whose own endpoints are in it, and
-// the priorities.
+// sameFor returns what an assignment depends on besides the endpoints: the network, whose own endpoints are in it, the
+// priorities and gateways.
 func sameFor(viewer ir.Placement, localities []viewed) string {
 	key := []byte(viewer.Network)
 	for _, l := range localities {
 		key = append(key, 0, byte(l.priority))
 		if l.gateways != nil {
-			key = append(key, 1)
+			key = fmt.Append(append(key, 1), l.network, viewer.Gateways[l.network])
 		}
 	}
 	return string(key)

@@ -27,6 +27,9 @@ const (
 func (e encoder) edgeListener(l ir.EdgeListener) *listenerv3.Listener {
 	name := EdgeListenerName(l.Name)
 	manager := edgeManager(name)
+	if e.proxy.Edge.Gateway {
+		manager = sidecarManager(name)
+	}
 	e.setRoutes(manager, edgeRoutes(*e.proxy.Edge))
 	return &listenerv3.Listener{
 		Name:                          name,

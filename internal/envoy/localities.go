@@ -53,6 +53,7 @@ func (s weightSum) value() *wrapperspb.UInt32Value {
 type viewed struct {
 	group    int                             // index of the group of endpoints in it
 	gateways *endpointv3.LocalityLbEndpoints // instead of the endpoints: the gateways of their network, without priority
+	network  mesh.NetworkName                // of the gateways
 	distance int
 	priority uint32
 }
@@ -74,7 +75,7 @@ func localitiesFor(viewer ir.Placement, groups []group) []viewed {
 		}
 		i--
 		if addresses := viewer.Gateways[network]; len(addresses) > 0 && behind.working {
-			others = append(others, viewed{gateways: gatewayLocality(behind, addresses), distance: viewer.DistanceOfNetwork()})
+			others = append(others, viewed{gateways: gatewayLocality(behind, addresses), network: network, distance: viewer.DistanceOfNetwork()})
 		}
 	}
 	all := append(own, others...)

@@ -68,6 +68,10 @@ func CertificateName(listener string) string { return EdgeListenerName(listener)
 // a gRPC program requests the listener with the name that it dials.
 func ChannelName(t ir.Target) string { return ClusterName(t) }
 
+// TargetHeader is the header of requests in which an edge tells the gateway of another network where they lead, in a mesh
+// of several networks. Its value is the name of the cluster.
+const TargetHeader = "x-doyen-target"
+
 // NodeID names a node: sidecar/users/10.0.0.7:9211, edge/public/host1, proxyless/reports/host1-4711. instance
 // distinguishes the nodes of one service or edge in one network; a network other than the default one is named, too,
 // because addresses mean something within their network only.

@@ -6,6 +6,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -165,5 +166,20 @@ func envoyRoute(r ir.Route) *routev3.Route {
 	if r.Host != "" {
 		action.HostRewriteSpecifier = &routev3.RouteAction_HostRewriteLiteral{HostRewriteLiteral: r.Host}
 	}
-	return &routev3.Route{Match: pathMatch(r.Path), Action: &routev3.Route_Route{Route: action}}
+	route := &routev3.Route{Match: pathMatch(r.Path), Action: &routev3.Route_Route{Route: action}}
+	if r.Announce {
+		route.RequestHeadersToAdd = []*corev3.HeaderValueOption{{
+			Header:       &corev3.HeaderValue{Key: TargetHeader, Value: ClusterName(r.Target)},
+			AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
+		}}
+	}
+	if r.OnlyAnnounced {
+		route.Match.Headers = []*routev3.HeaderMatcher{{
+			Name: TargetHeader,
+			HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: &matcherv3.StringMatcher{
+				MatchPattern: &matcherv3.StringMatcher_Exact{Exact: ClusterName(r.Target)},
+			}},
+		}}
+	}
+	return route
 }

@@ -10,6 +10,8 @@ import (
 type Viewer struct {
 	Network mesh.NetworkName `json:"network,omitempty"`
 	Zone    mesh.ZoneName    `json:"zone,omitempty"` // "" does not prefer any endpoint
+	// Local makes the client a gateway of its network: it gets no endpoints of other networks.
+	Local bool `json:"local,omitempty"`
 }
 
 // Placement decides what a client gets of a target's endpoints, besides their addresses and health.

@@ -62,7 +62,9 @@ type Edge struct {
 	Name      mesh.EdgeName  `json:"name"`
 	Listeners []EdgeListener `json:"listeners"` // in the order of the document
 	Hosts     []VirtualHost  `json:"hosts"`     // by host
-	Origin    mesh.Origin    `json:"origin"`
+	// Gateway says that its clients are proxies of the mesh, for which it has to be transparent.
+	Gateway bool        `json:"gateway,omitempty"`
+	Origin  mesh.Origin `json:"origin"`
 }
 
 // EdgeListener is one address and port of an edge.

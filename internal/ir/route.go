@@ -22,8 +22,12 @@ type Route struct {
 	Timeout  time.Duration `json:"timeout,omitempty" setting:"timeout"` // for the whole request, retries included; 0 sets none
 	Retries  *Retries      `json:"retries,omitempty"`                   // nil is none
 	// Host replaces the request's host; "" leaves it.
-	Host   string      `json:"host,omitempty"`
-	Origin mesh.Origin `json:"origin"`
+	Host string `json:"host,omitempty"`
+	// Announce adds the target to the request, for the gateway of another network, since the host does not name it.
+	Announce bool `json:"announce,omitempty"`
+	// OnlyAnnounced takes only requests to which the target was added.
+	OnlyAnnounced bool        `json:"onlyAnnounced,omitempty"`
+	Origin        mesh.Origin `json:"origin"`
 }
 
 // Retries say when a request is tried again.

@@ -37,8 +37,11 @@ func (z ZoneName) Split() (region, zone string) {
 }
 
 // NetworkName names a network: a set of hosts that reach each other's addresses. An address means something within its
-// network only. Same form as ServiceName; "" is the mesh's default network.
+// network only. Same form as ServiceName; "" is the mesh's default network, which people call default.
 type NetworkName string
+
+// DefaultNetwork is the word for the default network where a name is needed.
+const DefaultNetwork = "default"
 
 // Revision names one complete, valid set of documents by the hash of its content.
 type Revision string
@@ -67,9 +70,9 @@ func ParseZoneName(s string) (ZoneName, error) {
 	return ZoneName(s), errors.Join(err, err2)
 }
 
-// ParseNetworkName does what ParseServiceName does, for networks; "" is valid and means the default network.
+// ParseNetworkName does what ParseServiceName does, for networks; "" and "default" mean the default network.
 func ParseNetworkName(s string) (NetworkName, error) {
-	if s == "" {
+	if s == "" || s == DefaultNetwork {
 		return "", nil
 	}
 	return parse[NetworkName]("network", s)

@@ -125,6 +125,7 @@ var texts = map[string]string{
 	"text":      "text, one line",
 	"name":      "name",
 	"service":   "name",
+	"network":   "name",
 	"port":      "name",
 	"path":      "path of a URL",
 	"route":     "path of a URL",

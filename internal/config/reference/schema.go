@@ -170,6 +170,7 @@ const name = `^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`
 var patterns = map[string]string{
 	"name":      name,
 	"service":   name,
+	"network":   name,
 	"port":      name,
 	"path":      `^/[^?#\s]*$`,
 	"route":     `^/[^?#*\s]*$`,

@@ -75,6 +75,8 @@ func TestSchema(t *testing.T) {
 		{true, "{kind: Service, name: users, traffic: {retries: {attempts: 1, on: [reset, 5xx]}, timeout: 0s}}"},
 		{true, "{kind: Mesh, name: m, defaults: {timeout: 1s}, bounds: {maxRetries: 0}}"},
 		{true, "{kind: Edge, name: e, listeners: [80, {port: 443, tls: {certificate: /c, key: /k}}], routes: {hosts: ['*', '*.a.b'], to: u}}"},
+		{true, "{kind: Edge, name: e, listeners: 80, gateway: east}"},
+		{true, "{kind: Mesh, name: m, networks: [{name: default}, {name: east, gateways: ['::1', 10.0.0.1], port: 80}]}"},
 		{true, "{kind: External, name: e, protocol: tcp, addresses: ['::1', 10.0.0.1], port: 1, tls: {}}"},
 
 		{false, "{name: users}"},
@@ -94,7 +96,8 @@ func TestSchema(t *testing.T) {
 		{false, "{kind: Service, name: users, traffic: {timeout: soon}}"},
 		{false, "{kind: Service, name: users, traffic: {retries: 11}}"},
 		{false, "{kind: Service, name: users, traffic: {retries: {on: sometimes}}}"},
-		{false, "{kind: Edge, name: e, listeners: 80}"},
+		{false, "{kind: Edge, name: e, listeners: 80, gateway: East}"},
+		{false, "{kind: Mesh, name: m, networks: [{gateways: 10.0.0.1}]}"},
 		{false, "{kind: Edge, name: e, listeners: {port: 80, tls: {certificate: /c}}, routes: {to: u}}"},
 		{false, "{kind: Edge, name: e, listeners: {port: 80, tls: {certificate: c, key: /k}}, routes: {to: u}}"},
 		{false, "{kind: Edge, name: e, listeners: 80, routes: {to: u, path: users}}"},
