@@ -81,16 +81,13 @@ func (s *Store) start() error {
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	end, err := s.replay(content)
+	end, changes, err := s.replay(content)
 	if err != nil {
 		return fmt.Errorf("store %s: %w; nothing was changed: put back a copy of it that is whole, or move it away and start with no instances (each comes back with its next check-in, within a minute)", s.path(logName), err)
 	}
-	// Measured by what the log must hold: by its length, one that restarts more often than it is due never would be.
-	must, err := s.writeAll(io.Discard)
-	if err != nil {
-		return s.because(err)
-	}
-	s.end, s.rewrite = int64(end), s.due(must)
+	// The log is due by the length that a new one would have, which the average change tells. By its own length, a log
+	// of a server that restarts often would never be due.
+	s.end, s.rewrite = int64(end), s.due(int64(end)*int64(len(s.live))/int64(max(1, changes)))
 	if s.file, err = s.open(s.path(logName), os.O_WRONLY|os.O_APPEND); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
@@ -103,20 +100,22 @@ func (s *Store) start() error {
 	return nil
 }
 
-// replay applies the changes in a file's content and returns where its last whole frame ends.
-func (s *Store) replay(content []byte) (int, error) {
+// replay applies the changes in a file's content. It returns where its last whole frame ends, and how many changes there
+// are.
+func (s *Store) replay(content []byte) (end, count int, err error) {
 	contents, end, err := frames(content)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	for n, c := range contents {
 		changes, err := decode(c)
 		if err != nil {
-			return 0, fmt.Errorf("change %d: %w", n+1, err)
+			return 0, 0, fmt.Errorf("change %d: %w", n+1, err)
 		}
 		s.keep(changes)
+		count += len(changes)
 	}
-	return end, nil
+	return end, count, nil
 }
 
 // cut removes a torn frame from the end of the log and keeps it in a file beside it.
