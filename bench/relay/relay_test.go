@@ -31,24 +31,26 @@ const (
 
 // mesh is a server with one snapshot for each node.
 type mesh struct {
-	b     *testing.B
-	cache *xds.SnapshotCache
-	conn  *grpc.ClientConn // to the server
+	b      *testing.B
+	cache  *xds.SnapshotCache
+	server *xds.Server
+	conn   *grpc.ClientConn // to the server
+	copies string           // the folder of the relay
 }
 
 func newMesh(b *testing.B) *mesh {
-	m := &mesh{b: b, cache: xds.NewSnapshotCache(xds.SnapshotCacheOptions{})}
+	m := &mesh{b: b, cache: xds.NewSnapshotCache(xds.SnapshotCacheOptions{}), copies: b.TempDir()}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
-	server := xds.NewServer(m.cache, xds.ServerOptions{})
+	m.server = xds.NewServer(m.cache, xds.ServerOptions{})
 	g := grpc.NewServer(xds.GRPCOptions()...)
-	server.Register(g)
+	m.server.Register(g)
 	go func() { _ = g.Serve(listener) }()
 	m.conn = m.dial(listener.Addr().String())
 	b.Cleanup(func() {
-		server.Shutdown()
+		m.server.Shutdown()
 		g.Stop()
 	})
 	return m
@@ -72,7 +74,7 @@ func (m *mesh) relay() *grpc.ClientConn {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	r := relay.New(relay.Options{Servers: m.conn, Folder: m.b.TempDir()})
+	r := relay.New(relay.Options{Servers: m.conn, Folder: m.copies})
 	go func() { ended <- r.Run(ctx, listener) }()
 	m.b.Cleanup(func() {
 		cancel()
@@ -131,7 +133,9 @@ func BenchmarkChange(b *testing.B) {
 				m.cache.Publish("n", m.cache.Snapshot("n").With([]*xds.Resource{changed}, nil))
 				<-updates
 				took = append(took, time.Since(started))
-				time.Sleep(2 * time.Millisecond) // the change before is acknowledged
+				if err := m.server.WaitAcknowledged(b.Context(), xds.Ref{Type: xds.ClusterType, Name: "cluster-1"}); err != nil {
+					b.Fatal(err)
+				}
 			}
 			slices.Sort(took)
 			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
@@ -151,10 +155,23 @@ func BenchmarkMemory(b *testing.B) {
 		direct := heap() - before
 		before = heap()
 		m.client("relayed", m.relay())
-		time.Sleep(3 * time.Second) // the copy is written
+		m.awaitCopy()
 		relayed := heap() - before
 		b.ReportMetric(float64(relayed-direct)/(1<<20), "MiB")
 		b.ReportMetric(float64(relayed-direct-resources*size)/(1<<20), "MiB-above-content")
+	}
+}
+
+// awaitCopy returns when the relay has written its copy of a client's configuration.
+func (m *mesh) awaitCopy() {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		copies, err := filepath.Glob(filepath.Join(m.copies, "*.copy"))
+		if err != nil || time.Now().After(deadline) {
+			m.b.Fatalf("the relay has written no copy: %v", err)
+		}
+		if len(copies) > 0 {
+			return
+		}
 	}
 }
 
