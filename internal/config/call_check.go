@@ -35,7 +35,7 @@ func (s *Service) checkCalls(c *checker) {
 	}
 }
 
-// mayCall reports whether there is something to call at a name, and a problem where there is not.
+// mayCall reports whether a name can be called, and adds a problem if not.
 func (c *checker) mayCall(path string, name mesh.ServiceName) bool {
 	switch s := c.docs.Services.Get(name); {
 	case s != nil && len(s.Ports) == 0 && !c.broken[s]:
@@ -52,11 +52,11 @@ func (c *checker) mayCall(path string, name mesh.ServiceName) bool {
 	return false
 }
 
-// maxSuggestions bounds for how many wrong names of a folder the nearest right one is looked for, because each takes a
-// comparison with all names.
+// maxSuggestions limits for how many unknown names of a folder the nearest known name is searched, because each search
+// compares with all names.
 const maxSuggestions = 100
 
-// noSuch says that no document has a name: no Service and, with externals, no External.
+// noSuch returns the problem that no document has a name: no Service and, with externals, no External.
 func (c *checker) noSuch(name mesh.ServiceName, externals bool) *yamldoc.Problem {
 	p := &yamldoc.Problem{Message: fmt.Sprintf("there is no Service or External %q", name), Expected: "the name of a document in this folder",
 		Hint: fmt.Sprintf("add a manifest with name: %s", name)}
@@ -78,13 +78,13 @@ func (c *checker) noSuch(name mesh.ServiceName, externals bool) *yamldoc.Problem
 	return p
 }
 
-// portUse says who listens on a port of an instance's host.
+// portUse says what listens on a port of an instance's host.
 type portUse struct {
 	by     string
 	origin mesh.Origin
 }
 
-// sidecarUse says what the service's own sidecar listens for on a port, unless its agent is told otherwise.
+// sidecarUse returns what the service's own sidecar uses a port for, unless an option of its agent overrides it.
 func (s *Service) sidecarUse(port int) (portUse, bool) {
 	ingress := port - mesh.DefaultIngressPort
 	switch {
@@ -99,7 +99,7 @@ func (s *Service) sidecarUse(port int) (portUse, bool) {
 	return portUse{}, false
 }
 
-// checkLocalPorts reports calls that would listen on a port of the caller's loopback that is taken.
+// checkLocalPorts reports calls whose local port is already in use on the caller's host.
 func (s *Service) checkLocalPorts(c *checker) {
 	taken := map[int]portUse{}
 	for i, call := range s.Calls {
@@ -126,7 +126,7 @@ func (s *Service) checkLocalPorts(c *checker) {
 	}
 }
 
-// applicationUse says which port of the application a number is.
+// applicationUse returns which port of the application has a number.
 func (s *Service) applicationUse(port int) (portUse, bool) {
 	for _, p := range s.Ports {
 		if p.Port == port {

@@ -29,9 +29,8 @@ func AnyServiceKey() Key { return Key{Kind: "Service"} }
 // MeshKey is the key of the Mesh.
 func MeshKey() Key { return Key{Kind: "Mesh"} }
 
-// ChangesSince returns the keys of the documents that differ between old and d, in no order: changed, added
-// and removed ones. A document whose place changed (a line, a file) has changed. What both sets share is not looked
-// at.
+// ChangesSince returns the keys of the documents that were changed, added or removed between old and d, in no order. A
+// document that moved to another line or file has changed. The cost does not depend on documents that both sets share.
 func (d *Documents) ChangesSince(old *Documents) []Key {
 	if d == old {
 		return nil

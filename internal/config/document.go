@@ -6,8 +6,8 @@ import (
 )
 
 // Documents is one complete set of decoded documents, with the defaults of plain fields filled in.
-// The maps are keyed by name; services and externals share one name space, because both are called
-// by name. Sets that were made from each other share what they have in common. Immutable.
+// The maps are keyed by name. Services and externals share one name space, because both are called by name. A set that
+// was made from another one shares the documents that are the same. Immutable.
 type Documents struct {
 	Mesh      *Mesh // never nil: a folder without one has the built-in defaults
 	Services  persistent.Map[mesh.ServiceName, *Service]

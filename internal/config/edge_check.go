@@ -21,7 +21,7 @@ func (e *Edge) removeFrom(docs *Documents) {
 	docs.Edges = docs.Edges.Without(mesh.EdgeName(e.Name))
 }
 
-// references are the services that routes lead to.
+// references returns the services that the routes lead to.
 func (e *Edge) references() (all []mesh.ServiceName) {
 	for _, r := range e.Routes {
 		all = append(all, r.To)
@@ -29,7 +29,7 @@ func (e *Edge) references() (all []mesh.ServiceName) {
 	return all
 }
 
-// Complete names an unnamed listener after what it speaks.
+// Complete names an unnamed listener after its protocol.
 func (l *EdgeListener) Complete() {
 	switch {
 	case l.Name != "":
@@ -101,19 +101,19 @@ func (e *Edge) checkListener(c *checker, path string, l EdgeListener, before []E
 	}
 }
 
-// socket is an address and port, invalid if the text is not an address.
+// socket returns an address and port; invalid if the text is not an address.
 func socket(address string, port int) netip.AddrPort {
 	a, _ := netip.ParseAddr(address)
 	return netip.AddrPortFrom(a, uint16(port))
 }
 
-// hostPath is what a request is routed by. Paths with and without a slash at their end are the same.
+// hostPath is what decides the route of a request. Paths with and without a slash at the end are the same.
 type hostPath struct{ host, path string }
 
 // CanonicalPath is the path of a route without slashes at its end: /users and /users/ match the same requests.
 func CanonicalPath(path string) string { return cmp.Or(strings.TrimRight(path, "/"), "/") }
 
-// checkOnce reports a route that can never be taken, because an earlier one has its host and path.
+// checkOnce reports a route that no request can match, because an earlier one has the same host and path.
 func (e *Edge) checkOnce(c *checker, path string, r EdgeRoute, routed map[hostPath]mesh.Origin) {
 	if r.Path == "" {
 		return // the path itself is wrong
@@ -148,7 +148,7 @@ func (e *Edge) checkRoute(c *checker, path string, r EdgeRoute) {
 	}
 }
 
-// noService reports a route to a name that is no Service's.
+// noService reports a route to a name that no Service has.
 func (c *checker) noService(path string, name mesh.ServiceName) {
 	switch e := c.docs.Externals.Get(name); {
 	case e != nil:

@@ -7,7 +7,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// slot is that of the Service of that name, because both are called by name.
+// slot is the same as that of a Service with the same name, because both are called by name.
 func (e *External) slot() Key { return ServiceKey(mesh.ServiceName(e.Name)) }
 
 func (e *External) addTo(docs *Documents) {
@@ -20,7 +20,7 @@ func (e *External) removeFrom(docs *Documents) {
 
 func (e *External) references() []mesh.ServiceName { return nil }
 
-// Complete makes the name on the certificate that of the host.
+// Complete makes the host the name that the certificate must contain.
 func (e *External) Complete() {
 	if e.TLS != nil && e.TLS.ServerName == "" {
 		e.TLS.ServerName = e.Host

@@ -14,14 +14,14 @@ import (
 	"github.com/doyen-mesh/doyen/internal/persistent"
 )
 
-// MaxFile is the size, in bytes, beyond which a file is not read: no person wrote it.
+// MaxFile is the size of the largest file that is read, in bytes. No person writes a larger one.
 const MaxFile = 4 << 20
 
 // Files are the files of a folder that hold documents: bytes by path, relative to the folder, with
 // forward slashes.
 type Files map[string][]byte
 
-// Texts are files in a form of which each version shares most with the one before.
+// Texts are the texts of files in a persistent map: a new version shares what did not change with the one before.
 type Texts = persistent.Map[string, string]
 
 // Texts are the same files.
@@ -72,8 +72,8 @@ func ReadFile(fsys fs.FS, name string) ([]byte, error) {
 	return text, nil
 }
 
-// Unread returns the JSON files of a folder that look like documents, by name. JSON is YAML, so that they could be
-// documents, but only files whose names end in .yaml or .yml are read.
+// Unread returns the names of the JSON files of a folder that look like documents. JSON is YAML, but only files whose
+// names end in .yaml or .yml are read.
 func Unread(dir string) []string {
 	var names []string
 	fsys := os.DirFS(dir)
@@ -95,9 +95,9 @@ func Unread(dir string) []string {
 	return names
 }
 
-// Walk calls visit for each file of a folder that may hold documents: those whose names end in .yaml or
-// .yml, in subfolders too. Names that begin with a dot are left out, folders too. A link to a file is
-// followed; a link to a folder is an error, for it could lead anywhere.
+// Walk calls visit for each file of a folder and its subfolders that may contain documents: those whose names end in
+// .yaml or .yml. It skips files and folders whose names begin with a dot. It follows links to files. A link to a folder is
+// an error, because it could lead anywhere.
 func Walk(fsys fs.FS, visit func(name string, info fs.FileInfo) error) error {
 	return fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
@@ -119,7 +119,8 @@ func Walk(fsys fs.FS, visit func(name string, info fs.FileInfo) error) error {
 	})
 }
 
-// Stat describes one file as [Walk] would. It returns nil where there is none that may hold documents.
+// Stat returns the information about one file that [Walk] would pass to visit; nil if the file does not exist or cannot
+// contain documents.
 func Stat(fsys fs.FS, name string) (fs.FileInfo, error) {
 	info, err := fs.Lstat(fsys, name)
 	switch {
@@ -133,7 +134,8 @@ func Stat(fsys fs.FS, name string) (fs.FileInfo, error) {
 	return inspect(fsys, name, info.Mode().Type())
 }
 
-// inspect describes a file, nil where it holds no documents. kind is that of the name itself, links not followed.
+// inspect returns the information about a file; nil if it cannot contain documents. kind is the type of the name itself,
+// without following links.
 func inspect(fsys fs.FS, name string, kind fs.FileMode) (fs.FileInfo, error) {
 	linked := kind&fs.ModeSymlink != 0
 	if !linked && !isYAML(name) {
@@ -159,8 +161,8 @@ func inspect(fsys fs.FS, name string, kind fs.FileMode) (fs.FileInfo, error) {
 	return info, nil
 }
 
-// IsDocument reports whether a path's name is that of a file that may hold documents: it ends in .yaml or .yml, and
-// no part of it begins with a dot.
+// IsDocument reports whether a file with that path may contain documents: it ends in .yaml or .yml, and no part of it
+// begins with a dot.
 func IsDocument(name string) bool {
 	return isYAML(name) && !strings.HasPrefix(name, ".") && !strings.Contains(name, "/.")
 }
@@ -170,7 +172,7 @@ func isYAML(name string) bool {
 	return ext == ".yaml" || ext == ".yml"
 }
 
-// ReadDir is Read of a folder of this machine, with errors that name it.
+// ReadDir is Read for a folder of this machine, with errors that name the folder.
 func ReadDir(dir string) (Files, error) {
 	files, err := Read(os.DirFS(dir))
 	if err != nil {
@@ -179,7 +181,7 @@ func ReadDir(dir string) (Files, error) {
 	return files, nil
 }
 
-// ReadError says of which folder err is the reason why it cannot be read.
+// ReadError adds to err which folder cannot be read.
 func ReadError(dir string, err error) error {
 	info, statErr := os.Stat(dir)
 	at := (*fs.PathError)(nil)

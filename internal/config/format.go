@@ -45,7 +45,7 @@ func parsed[T any](parse func(string) (T, error)) yamldoc.Rule {
 	}
 }
 
-// name is the form that all names have, whatever they name.
+// name is the rule for all names.
 func name(text string) *yamldoc.Problem {
 	w := parsed(mesh.ParseServiceName)(text)
 	if w != nil {
@@ -54,7 +54,7 @@ func name(text string) *yamldoc.Problem {
 	return w
 }
 
-// nameLike turns what people write for a name into the nearest thing that is one.
+// nameLike returns the valid name that is nearest to a text.
 func nameLike(text string) string {
 	return strings.Trim(strings.Map(func(r rune) rune {
 		switch {

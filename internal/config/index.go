@@ -8,18 +8,18 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// index is a set of decoded files, and which of their documents have a name, share it or refer to it. What a change
-// of a file costs depends on that file alone.
+// index is a set of decoded files. It knows which of their documents have a name, share it or refer to it. The cost of a
+// change of a file depends only on that file.
 type index struct {
 	files  map[string]*file
-	broken map[string]*file // those of files with any problem
+	broken map[string]*file // the files with problems
 
-	docs      Documents          // of documents that share a slot the first
-	named     map[Key][]*decoded // by slot, in the order of their places
-	repeated  map[Key]bool       // slots of more than one document
+	docs      Documents          // if several documents share a slot, the first of them
+	named     map[Key][]*decoded // by slot, ordered by position
+	repeated  map[Key]bool       // slots with more than one document
 	referrers map[mesh.ServiceName]map[*decoded]struct{}
 	sum       sum
-	changed   map[Key]bool // slots that have changed since somebody cleared this
+	changed   map[Key]bool // slots that have changed since this was cleared
 }
 
 func newIndex() *index {
@@ -41,7 +41,7 @@ func (f *file) broken() bool {
 	return f.problems != nil || slices.ContainsFunc(f.documents, func(d *decoded) bool { return d.problems != nil || !d.named() })
 }
 
-// named reports whether the document can be known by a name.
+// named reports whether the document has a name by which others can refer to it.
 func (d *decoded) named() bool { return d.subject != nil && d.header().Name != "" }
 
 // set replaces the file of that name; nil removes it.
@@ -95,7 +95,7 @@ func (x *index) remove(d *decoded) {
 	x.share(d.slot(), slices.DeleteFunc(others, func(other *decoded) bool { return other == d }))
 }
 
-// share makes the first of some documents the one of their slot.
+// share makes the first of documents that share a slot the one that counts.
 func (x *index) share(slot Key, all []*decoded) {
 	if had := x.named[slot]; len(had) > 0 {
 		had[0].removeFrom(&x.docs)
@@ -113,7 +113,7 @@ func (x *index) share(slot Key, all []*decoded) {
 	}
 }
 
-// byPlace orders documents by the names of their files, and in a file from its top.
+// byPlace orders documents by file name, and within a file by position.
 func byPlace(a, b *decoded) int {
 	x, y := a.header().Origin, b.header().Origin
 	return cmp.Or(strings.Compare(x.File, y.File), cmp.Compare(x.Line, y.Line))

@@ -13,12 +13,12 @@ import (
 type subject interface {
 	// header returns what every document begins with.
 	header() *Header
-	// slot is what a folder has only one document for.
+	// slot is the key that only one document of a folder may have.
 	slot() Key
 	// addTo and removeFrom put the document into a set and take it out again.
 	addTo(docs *Documents)
 	removeFrom(docs *Documents)
-	// references are the names of the Services and Externals that check looks up.
+	// references returns the names of the Services and Externals that check looks up.
 	references() []mesh.ServiceName
 	// check reports what is wrong with the document as a whole, and with its references to others.
 	check(c *checker)
@@ -117,7 +117,7 @@ type checker struct {
 	suggestions int // how many unknown names there were so far
 }
 
-// exists reports a document whose slot the first one has.
+// exists reports a document that has the slot of an earlier one.
 func (c *checker) exists(d *decoded, first *Header) {
 	p := &yamldoc.Problem{Message: fmt.Sprintf("%s %q exists already", first.Kind, first.Name), Hint: "rename or remove one of the two"}
 	if _, single := d.subject.(*Mesh); single {
@@ -133,14 +133,14 @@ func (c *checker) report(path string, p *yamldoc.Problem) {
 	*c.problems = append(*c.problems, c.doc.At(path, *p))
 }
 
-// reportWith is report with another place that the problem is about too.
+// reportWith is report with a second position that the problem concerns.
 func (c *checker) reportWith(path string, p *yamldoc.Problem, related mesh.Origin) {
 	p.Related = related
 	c.report(path, p)
 }
 
-// checkName refuses the one name that would make two services answer to one host: the domain. Port users of a service
-// mesh would be users.mesh, which is service users.
+// checkName refuses the name of the domain, mesh: the port users of a service mesh would have the host users.mesh, which
+// belongs to the service users.
 func (h *Header) checkName(c *checker) {
 	if h.Name == mesh.Domain {
 		c.report("name", &yamldoc.Problem{Message: fmt.Sprintf("the name %s is reserved", h.Name), Expected: "another name",

@@ -4,7 +4,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// LookupPort returns the port of that name, or the main port for "". It reports false where there is none.
+// LookupPort returns the port with that name, or the main port for "". It returns false if there is none.
 func (s *Service) LookupPort(name mesh.PortName) (Port, bool) {
 	for i, p := range s.Ports {
 		if p.Name == name || name == "" && i == 0 {
@@ -14,8 +14,8 @@ func (s *Service) LookupPort(name mesh.PortName) (Port, bool) {
 	return Port{}, false
 }
 
-// Callee returns what is behind a name that a manifest calls: the protocol and number of a service's
-// main port or of an external. It reports false for a name without a document, or a service without ports.
+// Callee returns the protocol and number of the port that a called name stands for: the main port of a service, or that
+// of an external. It returns false for a name without a document, and for a service without ports.
 func (d *Documents) Callee(name mesh.ServiceName) (mesh.Protocol, int, bool) {
 	if s := d.Services.Get(name); s != nil {
 		p, ok := s.LookupPort("")

@@ -16,10 +16,10 @@ func (m *Mesh) removeFrom(docs *Documents) { docs.Mesh = noMesh }
 
 func (m *Mesh) references() []mesh.ServiceName { return nil }
 
-// noMesh is the Mesh of a folder that has none.
+// noMesh is used for a folder without a Mesh.
 var noMesh = &Mesh{Header: Header{Kind: "Mesh", Version: 1}}
 
-// check holds the defaults to the bounds: a service that sets nothing must be within them.
+// check reports defaults that exceed the bounds, because a service that sets nothing must be within them.
 func (m *Mesh) check(c *checker) {
 	c.traffic("defaults", m.Defaults, "")
 	m.checkNetworks(c)

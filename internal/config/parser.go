@@ -11,11 +11,10 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// Parser is [Parse] for a folder that is parsed again and again. What a call costs depends on what has changed since
-// the last one, and not on how many documents there are; snapshots share the documents that stay. Not for concurrent
-// use.
+// Parser is [Parse] for a folder that is parsed repeatedly. The cost of a call is proportional to what has changed since
+// the last call. Snapshots share the documents that did not change. A Parser is not safe for concurrent use.
 type Parser struct {
-	texts Texts  // that index is of
+	texts Texts  // the files in index
 	index *index // nil before the first call
 	valid *Documents
 	work  work
@@ -40,8 +39,7 @@ func (p *Parser) Parse(texts Texts) (*Snapshot, Problems) {
 	return &Snapshot{docs, p.index.sum.revision(), Counts{docs.Services.Len(), docs.Edges.Len(), docs.Externals.Len()}}, nil
 }
 
-// take decodes the files that have changed. Several are decoded at once, each by itself, so that their order does not
-// matter.
+// take decodes the files that have changed, several at a time. Each is decoded by itself, so their order does not matter.
 func (p *Parser) take(texts Texts) {
 	if p.index == nil {
 		p.index = newIndex()
@@ -49,7 +47,7 @@ func (p *Parser) take(texts Texts) {
 	changed := slices.Collect(texts.Changes(p.texts))
 	type decodedFile struct {
 		name string
-		now  *file // nil when it is gone
+		now  *file // nil if it was removed
 	}
 	fresh := make(chan decodedFile, len(changed))
 	go concurrently(len(changed), func(i int) {
@@ -113,7 +111,7 @@ func (p *Parser) check() (problems Problems) {
 		}
 	}
 	extents, names := p.recheck()
-	for _, d := range slices.SortedFunc(maps.Keys(extents), byPlace) { // their order decides which of many problems get a hint
+	for _, d := range slices.SortedFunc(maps.Keys(extents), byPlace) { // the order decides which problems get a hint if there are many
 		c.doc, c.only = d.doc, nil
 		if extents[d] == references {
 			c.only = names
@@ -132,8 +130,8 @@ const (
 	everything
 )
 
-// recheck returns which documents are to be checked, and the names to which references are. A document that was valid
-// in the last snapshot stays so until it, what it refers to or the Mesh changes.
+// recheck returns the documents that have to be checked, and the names to which references have to be checked. A document
+// that was valid in the last snapshot stays valid until it, a document that it refers to, or the Mesh changes.
 func (p *Parser) recheck() (map[*decoded]extent, map[mesh.ServiceName]bool) {
 	x, extents, names := p.index, map[*decoded]extent{}, map[mesh.ServiceName]bool{}
 	slots := maps.Keys(x.changed)

@@ -9,8 +9,8 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// sum is the sum of the digests of a set of documents, a number of 256 bits with the least significant word first. It
-// is the same in whatever order they are added, so that a change costs one subtraction and one addition.
+// sum is the sum of the digests of a set of documents, a number of 256 bits with the least significant word first. It does
+// not depend on the order in which they are added, so a change costs one subtraction and one addition.
 type sum [4]uint64
 
 func (s sum) add(d digest) sum    { return s.combine(d, bits.Add64) }
@@ -24,7 +24,7 @@ func (s sum) combine(d digest, word func(x, y, carry uint64) (uint64, uint64)) s
 	return s
 }
 
-// revision names a set of documents after their sum.
+// revision returns the name of a set of documents with that sum.
 func (s sum) revision() mesh.Revision {
 	var text []byte
 	for _, word := range s {

@@ -20,7 +20,7 @@ func (s *Service) removeFrom(docs *Documents) {
 	docs.Services = docs.Services.Without(mesh.ServiceName(s.Name))
 }
 
-// references are what the service calls.
+// references returns the names that the service calls.
 func (s *Service) references() (all []mesh.ServiceName) {
 	for _, call := range s.Calls {
 		all = append(all, call.To)
@@ -35,7 +35,7 @@ func (p *Port) Complete() {
 	}
 }
 
-// Complete gives a check without a timeout the usual one, or less where checks come faster.
+// Complete sets the default timeout of a check, which is not longer than its interval.
 func (h *Health) Complete() {
 	if h.Timeout == 0 {
 		h.Timeout = min(Duration(time.Second), h.CallersInterval())
@@ -62,7 +62,7 @@ func (s *Service) check(c *checker) {
 	s.checkLocalPorts(c)
 }
 
-// maxPorts bounds the ports of one service, so that its sidecar's ports for callers keep clear of its others.
+// maxPorts limits the ports of one service, so that the sidecar's ports for callers do not collide with its other ports.
 const maxPorts = 100
 
 func (s *Service) checkPorts(c *checker) {
@@ -125,7 +125,7 @@ func (s *Service) checkHealth(c *checker) {
 	}
 }
 
-// noPort says that the service has no port of that name.
+// noPort returns the problem that the service has no port with that name.
 func (s *Service) noPort(name mesh.PortName) *yamldoc.Problem {
 	var names []string
 	for _, p := range s.Ports {

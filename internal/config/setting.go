@@ -9,8 +9,8 @@ import (
 	"github.com/doyen-mesh/doyen/internal/mesh"
 )
 
-// Setting is one field of Traffic that a document can set, such as retries.attempts. All that is known of it
-// comes from the tags of Traffic.
+// Setting is one field of Traffic that a document can set, such as retries.attempts. Everything about it comes from the
+// tags of Traffic.
 type Setting struct {
 	Path string // from a Traffic: retries.attempts
 
@@ -123,7 +123,7 @@ func (s Setting) in(t *Traffic) (v reflect.Value, decided mesh.Origin, ok bool) 
 	return value(at), origin(at), given(at)
 }
 
-// limit returns what bounds sets for the setting; false if it sets nothing.
+// limit returns the bound of the setting; false if there is none.
 func (s Setting) limit(bounds *Bounds) (limit reflect.Value, ok bool) {
 	if s.bound == nil {
 		return reflect.Value{}, false

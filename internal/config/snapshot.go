@@ -30,8 +30,7 @@ type Counts struct {
 	Externals int `json:"externals"`
 }
 
-// Load is Read and Parse. It returns a snapshot, or the problems that keep the files from being one,
-// or the error that keeps them from being read.
+// Load is Read and Parse. It returns a snapshot, or the problems of the files, or the error if they cannot be read.
 func Load(fsys fs.FS) (*Snapshot, Problems, error) {
 	files, err := Read(fsys)
 	if err != nil {
@@ -51,7 +50,6 @@ func LoadDir(dir string) (*Snapshot, Problems, error) {
 	return s, problems, nil
 }
 
-// Parse turns the files of one folder into a snapshot. Where there is any problem there is no
-// snapshot: documents lean on each other, and half of them may mean something else. It is pure: same
-// files, same answer.
+// Parse turns the files of one folder into a snapshot. If there is any problem, there is no snapshot, because documents
+// depend on each other, and a part of them may mean something else. Parse is a pure function.
 func Parse(files Files) (*Snapshot, Problems) { return new(Parser).Parse(files.Texts()) }
