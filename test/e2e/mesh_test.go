@@ -26,6 +26,7 @@ type mesh struct {
 	http   string
 	server *process
 
+	program     string   // of the server and of edges
 	arguments   []string // more of the server's
 	environment []string // likewise
 }
@@ -39,17 +40,29 @@ func newMesh(t *testing.T, documents map[string]string) *mesh {
 // newMeshWith is newMesh with more arguments and environment for the server.
 func newMeshWith(t *testing.T, documents map[string]string, environment []string, arguments ...string) *mesh {
 	t.Helper()
+	m := meshOf(t, doyen)
+	m.arguments, m.environment = arguments, environment
+	m.serve(documents)
+	return m
+}
+
+// meshOf returns a mesh whose server is not started.
+func meshOf(t *testing.T, program string) *mesh {
+	t.Helper()
 	ports := machine.FreePorts(t, 2)
-	m := &mesh{
-		t: t, folder: t.TempDir(), data: t.TempDir(), state: t.TempDir(),
+	return &mesh{
+		t: t, program: program, folder: t.TempDir(), data: t.TempDir(), state: t.TempDir(),
 		grpc: "127.0.0.1:" + strconv.Itoa(ports[0]), http: "127.0.0.1:" + strconv.Itoa(ports[1]),
-		arguments: arguments, environment: environment,
 	}
+}
+
+// serve starts the server on a folder with the given documents, keyed by file name.
+func (m *mesh) serve(documents map[string]string) {
+	m.t.Helper()
 	for name, text := range documents {
 		m.write(name, text)
 	}
 	m.startServer()
-	return m
 }
 
 // write writes a document to the folder by rename, as careful editors do.
@@ -67,7 +80,7 @@ func (m *mesh) write(name, text string) {
 func (m *mesh) startServer() {
 	m.t.Helper()
 	arguments := append([]string{"server", "--config", m.folder, "--data", m.data, "--grpc", m.grpc, "--http", m.http}, m.arguments...)
-	m.server = start(m.t, "server", m.environment, doyen, arguments...)
+	m.server = start(m.t, "server", m.environment, m.program, arguments...)
 	eventually(m.t, "the server answers", func() string {
 		select {
 		case <-m.server.ended:
@@ -172,7 +185,7 @@ func (m *mesh) launchEdge(name string, listeners ...string) *edge {
 		args = append(args, "--listener-port", fmt.Sprintf("%s=%d", l, e.ports[l]))
 	}
 	e.url = fmt.Sprintf("http://127.0.0.1:%d", e.ports["http"])
-	e.process = start(m.t, "edge "+name, []string{m.stateHome()}, doyen, args...)
+	e.process = start(m.t, "edge "+name, []string{m.stateHome()}, m.program, args...)
 	e.atLast(func() { mustBeClean(m.t, "edge "+name, e.admin) })
 	return e
 }
