@@ -75,7 +75,14 @@ func fill(ctx context.Context, store string, all []registry.Instance) error {
 	defer running.Wait()
 	defer end()
 	running.Go(func() { _ = r.Run(ctx) })
-	if err := eachOf(len(all), func(n int) error { _, err := r.CheckIn(ctx, all[n]); return err }); err != nil {
+	checkIn := func(n int) error {
+		grant, err := r.CheckIn(ctx, all[n])
+		if err == nil {
+			all[n] = *grant.Instance
+		}
+		return err
+	}
+	if err := eachOf(len(all), checkIn); err != nil {
 		return err
 	}
 	sharer := share.New(r, engine, slog.New(slog.DiscardHandler))
@@ -154,8 +161,7 @@ func (o options) renew(ctx context.Context, servers []*server.Server, all []regi
 	count := int(float64(len(all)) * o.load.Seconds() / 60)
 	err := eachOf(count, func(n int) error {
 		time.Sleep(time.Until(begin.Add(time.Duration(n) * o.load / time.Duration(count))))
-		_, err := clients[n%len(clients)].CheckIn(ctx, all[n%len(all)])
-		return err
+		return renewOne(ctx, clients[n%len(clients)], all[n%len(all)], n)
 	})
 	if err != nil {
 		return err
@@ -170,6 +176,16 @@ func (o options) renew(ctx context.Context, servers []*server.Server, all []regi
 		fmt.Printf("server %d: %.1f %% of a core, %s\n", n+1, 100*(used-before[n]).Seconds()/took.Seconds(), memory(s.PID()))
 	}
 	return nil
+}
+
+// renewOne does what an agent does: of ten calls one is a check-in.
+func renewOne(ctx context.Context, c *client.Client, i registry.Instance, n int) error {
+	if n%registry.CheckInsPerLease == 0 {
+		_, err := c.CheckIn(ctx, i)
+		return err
+	}
+	_, err := c.Renew(ctx, i)
+	return err
 }
 
 // memory is the resident memory of a process.

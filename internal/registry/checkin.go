@@ -87,6 +87,21 @@ func (r *Registry) notice(i Incarnation) bool {
 	return true
 }
 
+// Renew renews the lease of the registered instance if it is that version of that incarnation, whose description the
+// caller need not repeat. Otherwise it reports false, and whether an instance is registered at all.
+func (r *Registry) Renew(key Key, incarnation Incarnation, sequence uint64) (g Grant, registered, renewed bool) {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.leases.byKey[key]
+	if l == nil || l.instance.Incarnation != incarnation || l.instance.Sequence != sequence {
+		return Grant{}, l != nil, false
+	}
+	l.renew(now)
+	r.sharing.heard(l)
+	return l.grant(now), true, true
+}
+
 // IsPlausible reports whether a server can have issued i, as far as this one knows. Records of other incarnations are not
 // merged.
 func (r *Registry) IsPlausible(i Incarnation) bool {

@@ -25,6 +25,10 @@ const callTimeout = 5 * time.Second
 // when no server answers.
 const goodbyeTimeout = 2 * time.Second
 
+// renewals is how many renewals follow a check-in before the next one. Check-ins repeat the description, in case that
+// a server has lost a part of it.
+const renewals = registry.CheckInsPerLease - 1
+
 // Pauses between check-ins that did not succeed.
 const (
 	firstRetry       = 250 * time.Millisecond
@@ -36,6 +40,7 @@ const (
 type Registry interface {
 	Issue(ctx context.Context, key registry.Key) (registry.Incarnation, error)
 	CheckIn(ctx context.Context, i registry.Instance) (api.CheckedIn, error)
+	Renew(ctx context.Context, i registry.Instance) (api.Renewed, error)
 	Leave(ctx context.Context, key registry.Key, incarnation registry.Incarnation, wait time.Duration) (api.Left, error)
 }
 
@@ -53,6 +58,8 @@ type Lease struct {
 	// Owned by Run; read by leave, after Run has returned.
 	said  registry.Instance    // as it was described last, with the incarnation once there is one
 	taken registry.Incarnation // the last one with which a server took a check-in
+	// renewable is how often what is said may be renewed without repeating it.
+	renewable int
 }
 
 // New returns the lease of an instance that has not been checked in.
@@ -164,16 +171,27 @@ func (l *Lease) describe(ctx context.Context) {
 	i.Incarnation, i.Sequence = l.said.Incarnation, l.said.Sequence
 	if !i.Equal(&l.said) {
 		i.Sequence++
+		l.renewable = 0
 	}
 	l.said = i
 }
 
-// checkIn checks in what is said, with a new incarnation when there is none.
+// checkIn checks in what is said, with a new incarnation when there is none, or renews it if that is enough.
 func (l *Lease) checkIn(ctx context.Context) (answer api.CheckedIn, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if l.said.Incarnation.IsZero() {
 		if l.said.Incarnation, err = l.registry.Issue(ctx, l.said.Key); err != nil {
+			return api.CheckedIn{}, err
+		}
+	}
+	if l.renewable > 0 {
+		l.renewable--
+		renewed, err := l.registry.Renew(ctx, l.said)
+		if err == nil {
+			return api.CheckedIn{RenewAfter: renewed.RenewAfter, Warning: renewed.Warning}, nil
+		}
+		if !isRefused(err) {
 			return api.CheckedIn{}, err
 		}
 	}
@@ -189,6 +207,9 @@ func isRefused(err error) bool {
 // conclude draws the consequences of a check-in's answer and returns when to check in next; 0 is soon,
 // with growing pauses.
 func (l *Lease) conclude(answer api.CheckedIn, err error) time.Duration {
+	if err != nil {
+		l.renewable = 0
+	}
 	switch {
 	case httpapi.IsStatus(err, http.StatusGone):
 		l.said.Incarnation = registry.Incarnation{} // somebody said goodbye for this instance
@@ -206,6 +227,9 @@ func (l *Lease) conclude(answer api.CheckedIn, err error) time.Duration {
 	if known := answer.Instance; known.Incarnation == l.said.Incarnation && known.Sequence >= l.said.Sequence && !known.Describes(&l.said) {
 		l.said.Sequence = known.Sequence + 1 // somebody else changed the description
 		return 0
+	}
+	if !answer.Instance.Incarnation.IsZero() { // it was no renewal
+		l.renewable = renewals
 	}
 	return time.Duration(answer.RenewAfter)
 }

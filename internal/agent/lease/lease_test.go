@@ -73,6 +73,11 @@ func (f *fakeRegistry) CheckIn(_ context.Context, i registry.Instance) (api.Chec
 	return answer, nil
 }
 
+func (f *fakeRegistry) Renew(ctx context.Context, i registry.Instance) (api.Renewed, error) {
+	answer, err := f.CheckIn(ctx, i)
+	return api.Renewed{RenewAfter: answer.RenewAfter}, err
+}
+
 func (f *fakeRegistry) Leave(ctx context.Context, _ registry.Key, _ registry.Incarnation, wait time.Duration) (api.Left, error) {
 	f.mu.Lock()
 	f.left = append(f.left, wait)
@@ -252,4 +257,69 @@ func TestLeaveOutlastsARestart(t *testing.T) {
 			t.Errorf("it tried for %v: %s", took, log)
 		}
 	})
+}
+
+// TestRenewals: most calls renew without repeating the description. After a change, and where the server does not know the
+// version, the agent checks in at once.
+func TestRenewals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &renewing{fakeRegistry: fakeRegistry{started: time.Now(), renew: time.Minute}}
+		i := registry.Instance{Key: registry.Key{Service: "users", Address: netip.MustParseAddrPort("10.0.0.7:9211")}, Zone: "a"}.WithDefaults()
+		l := New(f, i, slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _ = l.Run(ctx) }()
+		time.Sleep(29*time.Minute + time.Second)
+		synctest.Wait()
+		if f.checkIns != 3 || f.renewals != 27 {
+			t.Errorf("%d check-ins and %d renewals in half an hour, want 3 and 27", f.checkIns, f.renewals)
+		}
+		l.SetState(registry.Draining, "it stops")
+		synctest.Wait()
+		if f.checkIns != 4 || f.last.State != registry.Draining || f.last.Sequence != 2 {
+			t.Errorf("after a change: %d check-ins, the last of %+v", f.checkIns, f.last)
+		}
+		time.Sleep(90 * time.Second)
+		synctest.Wait()
+		f.mu.Lock()
+		f.forgets = true
+		f.mu.Unlock()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if f.checkIns != 5 {
+			t.Errorf("%d check-ins after the server forgot the version, want one more", f.checkIns)
+		}
+	})
+}
+
+// renewing counts, and answers as a server does.
+type renewing struct {
+	fakeRegistry
+	checkIns, renewals int
+	last               registry.Instance
+	forgets            bool // the next renewal is of a version that the server does not know
+}
+
+func (r *renewing) CheckIn(_ context.Context, i registry.Instance) (api.CheckedIn, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.checkIns++
+	r.last = i
+	return api.CheckedIn{Instance: api.Instance{
+		Service: i.Service, Address: i.Address, Zone: i.Zone, Weight: i.Weight, State: i.State, Reason: i.Reason, Lease: api.Duration(i.Lease), Incarnation: i.Incarnation, Sequence: i.Sequence,
+	}, RenewAfter: api.Duration(r.renew)}, nil
+}
+
+func (r *renewing) Renew(_ context.Context, i registry.Instance) (api.Renewed, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.forgets {
+		r.forgets = false
+		return api.Renewed{}, &httpapi.Refused{Status: http.StatusNotFound}
+	}
+	if i.Incarnation != r.last.Incarnation || i.Sequence != r.last.Sequence {
+		return api.Renewed{}, &httpapi.Refused{Status: http.StatusConflict}
+	}
+	r.renewals++
+	return api.Renewed{RenewAfter: api.Duration(r.renew)}, nil
 }

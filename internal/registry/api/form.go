@@ -120,6 +120,12 @@ type CheckedIn struct {
 	Warning    string   `json:"warning,omitempty"` // accepted, but probably not what was meant
 }
 
+// Renewed answers POST /v1/instances/{service}/{address}/renewal.
+type Renewed struct {
+	RenewAfter Duration `json:"renewAfter"`        // when to renew again, including jitter
+	Warning    string   `json:"warning,omitempty"` // as in CheckedIn
+}
+
 // Left answers DELETE /v1/instances/{service}/{address}, and both methods of .../maintenance.
 type Left struct {
 	// Acknowledged says that every caller's proxy has acknowledged a configuration with the change: when an instance

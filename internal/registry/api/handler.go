@@ -60,6 +60,7 @@ func (h *handler) routes() map[string]methods {
 			http.MethodDelete: h.leave,
 		},
 		"/v1/instances/{service}/{address}/incarnation": {http.MethodPost: h.issue},
+		"/v1/instances/{service}/{address}/renewal":     {http.MethodPost: h.renew},
 		"/v1/instances/{service}/{address}/maintenance": {http.MethodPut: h.maintain, http.MethodDelete: h.resume},
 		"/v1/maintenance":               {http.MethodGet: h.orders},
 		"/v1/expiry":                    {http.MethodGet: h.doubts, http.MethodPost: h.decideAll},

@@ -43,6 +43,39 @@ func (h *handler) checkIn(w http.ResponseWriter, r *http.Request) {
 	httpapi.Write(w, status, CheckedIn{form(grant.Lease), Duration(grant.RenewAfter), h.warning(grant)})
 }
 
+// renew handles POST of a renewal: a check-in that need not repeat the description. It answers with 404 if the instance
+// is not registered, and 409 if it is in another version; then the caller checks in.
+func (h *handler) renew(w http.ResponseWriter, r *http.Request) {
+	body, ok := httpapi.Body(w, r)
+	if !ok {
+		return
+	}
+	key, problems := keyIn(r)
+	values, inQuery := query(r, networkParameter, "incarnation", "sequence")
+	incarnation, inIncarnation := incarnationIn(values)
+	sequence, err := strconv.ParseUint(values.Get("sequence"), 10, 64)
+	if err != nil {
+		problems = append(problems, httpapi.Problem{Field: "?sequence", Error: fmt.Sprintf("%.40q is no whole number", values.Get("sequence")), Expected: "that of the last check-in"})
+	}
+	if string(body) != "{}" {
+		problems = append(problems, httpapi.Problem{Field: "body", Error: fmt.Sprintf("%.40q has a description, or is no JSON", body), Expected: "{}"})
+	}
+	if problems = slices.Concat(problems, inQuery, inIncarnation); len(problems) > 0 {
+		httpapi.Refuse(w, problems)
+		return
+	}
+	grant, registered, renewed := h.Registry.Renew(key, incarnation, sequence)
+	switch {
+	case renewed:
+		httpapi.Write(w, http.StatusOK, Renewed{Duration(grant.RenewAfter), h.warning(grant)})
+	case registered:
+		path := strings.TrimSuffix(r.URL.Path, "/renewal")
+		httpapi.Write(w, http.StatusConflict, httpapi.Error{Error: fmt.Sprintf("%v is registered in another version", key), Hint: "check in: PUT " + path})
+	default:
+		fail(w, fmt.Errorf("%v: %w", key, registry.ErrUnknown))
+	}
+}
+
 // issue handles POST for a new incarnation. It changes nothing else.
 func (h *handler) issue(w http.ResponseWriter, r *http.Request) {
 	body, ok := readBody(w, r)

@@ -23,7 +23,11 @@ const reference = "../../../docs/reference/registry-api.md"
 // volatile are the values in answers that are never the same twice.
 var volatile = regexp.MustCompile(`"(expires|since|until|renewAfter|waited|version|incarnation)": ?"[^"]+"`)
 
-var version = regexp.MustCompile(`"version": ?"([^"]+)"`)
+// version and incarnation are what later calls on the page repeat.
+var (
+	version     = regexp.MustCompile(`"version": ?"([^"]+)"`)
+	incarnation = regexp.MustCompile(`"incarnation": ?"([^"]+)"`)
+)
 
 // TestReference makes the calls of the reference page and compares the answers with those
 // that stand there.
@@ -37,7 +41,7 @@ func TestReference(t *testing.T) {
 	}}, nil)
 	server := httptest.NewServer(s.handler)
 	defer server.Close()
-	// The page's address, and versions once they are known, stand for those of this run.
+	// The page's address, and versions and incarnations once they are known, stand for those of this run.
 	actual := []string{"localhost:18001", strings.TrimPrefix(server.URL, "http://")}
 	blocks := blocksOf(t, "console")
 	if len(blocks) < 6 {
@@ -52,8 +56,10 @@ func TestReference(t *testing.T) {
 		if !sameAnswer(string(out), want) {
 			t.Errorf("%s\nanswers\n%s\nand the page says\n%s", command, out, want)
 		}
-		if said, is := version.FindStringSubmatch(want), version.FindSubmatch(out); said != nil && is != nil {
-			actual = append(actual, said[1], string(is[1]))
+		for _, name := range []*regexp.Regexp{version, incarnation} {
+			if said, is := name.FindStringSubmatch(want), name.FindSubmatch(out); said != nil && is != nil {
+				actual = append(actual, said[1], string(is[1]))
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,6 +40,18 @@ func (c *Client) CheckIn(ctx context.Context, i registry.Instance) (api.CheckedI
 	}
 	var answer api.CheckedIn
 	_, err := c.api.Call(ctx, http.MethodPut, instancePath(i.Key), networkOf(i.Key), body, &answer)
+	return answer, err
+}
+
+// Renew renews the lease of an instance as it was checked in last, without repeating its description. If the server does
+// not know it, or in another version, the error is a refusal, and the caller checks in. So it is with servers of earlier
+// releases, which do not have this call.
+func (c *Client) Renew(ctx context.Context, i registry.Instance) (api.Renewed, error) {
+	query := networkOf(i.Key)
+	query.Set("incarnation", i.Incarnation.String())
+	query.Set("sequence", strconv.FormatUint(i.Sequence, 10))
+	var answer api.Renewed
+	_, err := c.api.Call(ctx, http.MethodPost, instancePath(i.Key)+"/renewal", query, struct{}{}, &answer)
 	return answer, err
 }
 
