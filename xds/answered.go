@@ -27,7 +27,7 @@ func (st *stream) rejection(ref Ref) *Rejection {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	w := st.session.watch(ref.Type)
-	if w == nil || w.want == nil || !w.isRefused(change{name: ref.Name, new: w.want.find(ref.Name)}) {
+	if w == nil || w.want == nil || !w.isRejected(change{name: ref.Name, new: w.want.find(ref.Name)}) {
 		return nil
 	}
 	return w.rejections.latest

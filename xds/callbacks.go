@@ -36,7 +36,7 @@ type RequestInfo struct {
 	Nonce string // of the response it answers; "" when it answers none
 	// Names are all names asked for (state-of-the-world), or those to subscribe to (delta).
 	Names, Unsubscribed Names
-	Error               string // the client's words; "" unless it refuses the response
+	Error               string // the client's words; "" unless it rejects the response
 	Size                int    // of the message in bytes
 }
 
@@ -47,16 +47,16 @@ type ResponseInfo struct {
 	Size                 int // of the message in bytes
 }
 
-// Rejection is a response that a client refused (NACK).
+// Rejection is a response that a client rejected (NACK).
 type Rejection struct {
 	Type    string
-	Version string // of the response that was refused
+	Version string // of the response that was rejected
 	Message string // the client's words
 	Time    time.Time
-	// Names are what the refused response would have changed or added, or, if it only removed,
+	// Names are what the rejected response would have changed or added, or, if it only removed,
 	// what it would have removed; a single one when it was isolated.
 	Names   []string
-	Culprit bool // Names is exactly what the client refuses
+	Culprit bool // Names is exactly what the client rejects
 }
 
 // Names are names in a message. They are listed only for who asks for it: a list of all names
@@ -84,8 +84,8 @@ func namesOf(list []string) Names { return Names{len(list), slices.Values(list)}
 // requestInfo tells of a request to the watch of its type, which is nil at the first.
 func requestInfo(r *request, w *watch) RequestInfo {
 	info := RequestInfo{Type: r.typeURL, Nonce: r.nonce, Names: namesOf(r.names), Unsubscribed: namesOf(r.drop), Error: r.message, Size: r.size}
-	if r.refused && r.message == "" {
-		info.Error = "refused without a message"
+	if r.nack && r.message == "" {
+		info.Error = "rejected without a message"
 	}
 	if r.sameNames {
 		info.Names = namesAsked(w.asked, w.wildcard)

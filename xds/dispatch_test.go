@@ -56,7 +56,7 @@ func TestAcksDoNotOvertakeTheDispatcher(t *testing.T) {
 	handle(&request{nonce: sent.sent[1].nonce, names: []string{"none"}}, 3)
 	st.woken.Store(true)
 	put("a", "3")
-	handle(&request{nonce: sent.sent[2].nonce, refused: true}, 4)
+	handle(&request{nonce: sent.sent[2].nonce, nack: true}, 4)
 	st.woken.Store(false) // nothing is queued: an ACK is followed by what there is
 	handle(&request{nonce: sent.sent[3].nonce}, 4)
 }

@@ -242,7 +242,7 @@ func (w *proxyWorld) arrive(l *link) {
 	}
 	r := l.up[0]
 	l.up, l.order = l.up[1:], l.order[1:]
-	w.note("%s asks %v -%v knows %d version %q nonce %q refused %v", scriptTypeName(r.typeURL), r.names, r.drop, len(r.initial), r.version, r.nonce, r.refused)
+	w.note("%s asks %v -%v knows %d version %q nonce %q refused %v", scriptTypeName(r.typeURL), r.names, r.drop, len(r.initial), r.version, r.nonce, r.nack)
 	if r.nonce == "" && l.claims > 0 {
 		l.claims--
 	}

@@ -187,7 +187,7 @@ func (c *modelClient) answer(now time.Time, refuse bool) {
 		}
 	}
 	if refuse && len(fresh) > 0 {
-		r.refused, r.message = true, "no"
+		r.nack, r.message = true, "no"
 		c.refused = append(c.refused, fresh)
 	} else {
 		c.accept(pending)

@@ -30,7 +30,7 @@ type ServerOptions struct {
 	// refuses the stream with the status of its error. It is called once, when the first request has
 	// said which node this is, and may block. ctx has what gRPC knows of the peer.
 	Authenticate func(ctx context.Context, node *Node) (identity any, err error)
-	// IsolateRejected lets a delta stream be offered the parts of a refused response again,
+	// IsolateRejected lets a delta stream be offered the parts of a rejected response again,
 	// by halves, until the culprits stand alone: at most 2 log2(n) + 1 more responses each.
 	IsolateRejected bool
 	// PushVirtualHosts makes a first VHDS request that names nothing, as Envoy sends it, ask for all virtual

@@ -22,7 +22,7 @@ type withheldChange struct {
 // The values of Hold.Reason.
 const (
 	reasonUnacknowledged = "not acknowledged yet"
-	reasonRefused        = "refused by the client"
+	reasonRejected       = "rejected by the client"
 	reasonStillUsed      = "still used by what the client has"
 	reasonGrace          = "waits a moment for the client to let go"
 )
@@ -90,7 +90,7 @@ func (c *check) withholdsAddition(ch change) bool {
 	}
 	h.due, h.reason = earlier(end, h.counts.Add(p.session.rules.orderTimeout)), reasonUnacknowledged
 	if h.rejected {
-		h.reason = reasonRefused
+		h.reason = reasonRejected
 		if !p.hasUnknownState() {
 			h.due = time.Time{}
 		}
@@ -182,7 +182,7 @@ func (c *check) await(h *withheldChange, ref Ref, depth int, parentGoes bool) {
 		if depth > 0 && (s.published(ref) || parentGoes && (q == nil || !q.keeps(ref.Name))) {
 			h.waits = append(h.waits, ref)
 		}
-	case q.isRefused(change{name: ref.Name, new: r}):
+	case q.isRejected(change{name: ref.Name, new: r}):
 		h.waits, h.rejected = append(h.waits, ref), true
 	case !h.satisfied(q, ref.Name, r):
 		h.waits = append(h.waits, ref)

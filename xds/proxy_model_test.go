@@ -356,7 +356,7 @@ func (l *link) read() *proxyMessage {
 			}
 		}
 	}
-	answer := &request{typeURL: m.typeURL, delta: l.session.delta, nonce: m.nonce, refused: len(bad) > 0}
+	answer := &request{typeURL: m.typeURL, delta: l.session.delta, nonce: m.nonce, nack: len(bad) > 0}
 	good := maps.Clone(m.resources)
 	for _, name := range bad {
 		delete(good, name)

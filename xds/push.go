@@ -8,7 +8,7 @@ import (
 )
 
 // rejected notes a NACK, to be told when no lock is held.
-func (st *stream) rejected(r Rejection) { st.refusals = append(st.refusals, r) }
+func (st *stream) rejected(r Rejection) { st.unreported = append(st.unreported, r) }
 
 // wake queues the stream at the dispatcher, once.
 func (st *stream) wake() {
@@ -142,11 +142,11 @@ func (st *stream) schedule() {
 // tellRejected logs NACKs and calls back. The caller holds the group's lock, which is
 // released meanwhile.
 func (st *stream) tellRejected() {
-	if len(st.refusals) == 0 {
+	if len(st.unreported) == 0 {
 		return
 	}
-	told := st.refusals
-	st.refusals = nil
+	told := st.unreported
+	st.unreported = nil
 	g := st.session.group
 	g.mu.Unlock()
 	defer g.mu.Lock()

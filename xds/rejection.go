@@ -7,11 +7,11 @@ import (
 
 // rejections are the changes of one type that a client rejected and has not accepted since. A nil pointer means none.
 type rejections struct {
-	refused         map[string]string   // by name: the rejected version; "" for a rejected removal
-	latest          *Rejection          // until everything is accepted
-	refusedTogether []map[string]string // name -> version, of responses of which only some resources may be invalid
-	retries         [][]string          // groups of rejected names, each to be sent again in a response of its own
-	removed         map[string]bool     // names whose removal was in a rejected response: the client may lack them
+	rejected         map[string]string   // by name: the rejected version; "" for a rejected removal
+	latest           *Rejection          // until everything is accepted
+	rejectedTogether []map[string]string // name -> version, of responses of which only some resources may be invalid
+	retries          [][]string          // groups of rejected names, each to be sent again in a response of its own
+	removed          map[string]bool     // names whose removal was in a rejected response: the client may lack them
 }
 
 // mayLack reports whether the client may have removed name because of a response that it rejected.
@@ -25,30 +25,30 @@ func (w *watch) accept(f *pendingResponse) {
 		return
 	}
 	for _, ch := range f.list.changes {
-		if ch.new != nil && (!sameContent(ch.old, ch.new) || t.refused[ch.name] != versionOf(w.want.get(ch.name))) {
-			delete(t.refused, ch.name)
+		if ch.new != nil && (!sameContent(ch.old, ch.new) || t.rejected[ch.name] != versionOf(w.want.get(ch.name))) {
+			delete(t.rejected, ch.name)
 		}
 		delete(t.removed, ch.name)
 	}
-	w.forgetRejections()
+	w.clearEmptyRejections()
 }
 
-// forgetRejections clears rejections if nothing is left in it.
-func (w *watch) forgetRejections() {
-	if t := w.rejections; t != nil && len(t.refused)+len(t.removed) == 0 {
+// clearEmptyRejections clears rejections if nothing is left in it.
+func (w *watch) clearEmptyRejections() {
+	if t := w.rejections; t != nil && len(t.rejected)+len(t.removed) == 0 {
 		w.rejections = nil
 	}
 }
 
-// forgetRefused deletes the rejections of names that the client does not subscribe to any more.
-func (w *watch) forgetRefused() {
+// forgetUnsubscribedRejections deletes the rejections of names that the client does not subscribe to any more.
+func (w *watch) forgetUnsubscribedRejections() {
 	t := w.rejections
 	if t == nil {
 		return
 	}
-	for name := range t.refused {
+	for name := range t.rejected {
 		if !w.asks(name) {
-			delete(t.refused, name)
+			delete(t.rejected, name)
 		}
 	}
 	for name := range t.removed {
@@ -56,14 +56,14 @@ func (w *watch) forgetRefused() {
 			delete(t.removed, name)
 		}
 	}
-	w.forgetRejections()
+	w.clearEmptyRejections()
 }
 
-// refuse handles a NACK. The changes of the response are not sent again (C029), and the client counts as having the
+// reject handles a NACK. The changes of the response are not sent again (C029), and the client counts as having the
 // version of each name that it acknowledged last.
-func (w *watch) refuse(now time.Time, f *pendingResponse, message string) {
+func (w *watch) reject(now time.Time, f *pendingResponse, message string) {
 	if w.rejections == nil {
-		w.rejections = &rejections{refused: map[string]string{}, removed: map[string]bool{}}
+		w.rejections = &rejections{rejected: map[string]string{}, removed: map[string]bool{}}
 	}
 	t := w.rejections
 	w.sent = w.acked
@@ -80,19 +80,19 @@ func (w *watch) refuse(now time.Time, f *pendingResponse, message string) {
 		half := len(names) / 2
 		t.retries = slices.Insert(t.retries, 0, names[:half], names[half:])
 	default:
-		t.refusedTogether = append(t.refusedTogether, t.versions(names))
+		t.rejectedTogether = append(t.rejectedTogether, t.versions(names))
 	}
-	w.repeatRefused(f, names)
-	w.retainRefused(now, f.list, names)
+	w.repeatRejected(f, names)
+	w.retainRejected(now, f.list, names)
 	w.refreshSoon(now, w.acked)
 	w.session.waker.rejected(*t.latest)
-	w.forgetRefused() // the client may have unsubscribed from names before it answered
+	w.forgetUnsubscribedRejections() // the client may have unsubscribed from names before it answered
 	w.session.group.changed(w.session)
 }
 
-// repeatRefused schedules the unchanged resources of a rejected response to be sent again, and those that the client
+// repeatRejected schedules the unchanged resources of a rejected response to be sent again, and those that the client
 // waits for in the version that it has.
-func (w *watch) repeatRefused(f *pendingResponse, names []string) {
+func (w *watch) repeatRejected(f *pendingResponse, names []string) {
 	if w.sendsWhole() || len(names) == 0 {
 		return
 	}
@@ -106,15 +106,15 @@ func (w *watch) repeatRefused(f *pendingResponse, names []string) {
 
 // record records the changes of a rejected response and returns their names. Removals are recorded only if there were no
 // other changes. Resources that did not change are not recorded.
-func (t *rejections) record(acked *content, refused *difference) []string {
+func (t *rejections) record(acked *content, rejected *difference) []string {
 	var names, removed []string
-	for _, ch := range refused.changes {
+	for _, ch := range rejected.changes {
 		switch {
 		case ch.new == nil:
 			removed = append(removed, ch.name)
 		case !sameContent(acked.get(ch.name), ch.new):
 			names = append(names, ch.name)
-			t.refused[ch.name] = ch.new.version
+			t.rejected[ch.name] = ch.new.version
 		}
 	}
 	if len(names) > 0 {
@@ -126,7 +126,7 @@ func (t *rejections) record(acked *content, refused *difference) []string {
 		return names
 	}
 	for _, name := range removed {
-		t.refused[name] = ""
+		t.rejected[name] = ""
 	}
 	return removed
 }
@@ -135,7 +135,7 @@ func (t *rejections) record(acked *content, refused *difference) []string {
 func (t *rejections) versions(names []string) map[string]string {
 	versions := make(map[string]string, len(names))
 	for _, name := range names {
-		versions[name] = t.refused[name]
+		versions[name] = t.rejected[name]
 	}
 	return versions
 }
@@ -148,8 +148,8 @@ func (w *watch) reconsider() {
 	if t := w.rejections; w.sendsWhole() && w.hasUnknownState() {
 		// What the client has is not known, so everything is sent again once any resource has changed.
 		if t.latest.Version != w.want.version() {
-			clear(t.refused)
-			t.refusedTogether = nil
+			clear(t.rejected)
+			t.rejectedTogether = nil
 		}
 		return
 	}
@@ -162,11 +162,11 @@ func (w *watch) reconsider() {
 // sent again in a response of their own, after the one that changed.
 func (w *watch) offerNeighbors() {
 	t := w.rejections
-	t.refusedTogether = slices.DeleteFunc(t.refusedTogether, func(refused map[string]string) bool {
+	t.rejectedTogether = slices.DeleteFunc(t.rejectedTogether, func(rejected map[string]string) bool {
 		var same, absent []string
 		still := 0
-		for name, version := range refused {
-			if t.refused[name] != version {
+		for name, version := range rejected {
+			if t.rejected[name] != version {
 				continue
 			}
 			still++
@@ -177,7 +177,7 @@ func (w *watch) offerNeighbors() {
 				absent = append(absent, name)
 			}
 		}
-		if len(same) == len(refused) || len(same) == 0 {
+		if len(same) == len(rejected) || len(same) == 0 {
 			return still == 0
 		}
 		slices.Sort(same)
@@ -191,10 +191,10 @@ func (w *watch) offerNeighbors() {
 // again, because the client may have accepted a part of the rejected response.
 func (w *watch) resendUnchanged() {
 	t := w.rejections
-	for name, version := range t.refused {
+	for name, version := range t.rejected {
 		r := w.want.get(name)
 		if w.asks(name) && versionOf(r) != version && sameContent(r, w.sent.get(name)) {
-			delete(t.refused, name)
+			delete(t.rejected, name)
 			if r != nil || w.sendsWhole() {
 				w.resend(name)
 				continue
@@ -222,13 +222,13 @@ func (w *watch) resend(name string) {
 	}
 }
 
-// isRefused reports whether the client rejected exactly this change.
-func (w *watch) isRefused(ch change) bool {
+// isRejected reports whether the client rejected exactly this change.
+func (w *watch) isRejected(ch change) bool {
 	if w.rejections == nil {
 		return false
 	}
-	version, refused := w.rejections.refused[ch.name]
-	return refused && version == versionOf(ch.new)
+	version, rejected := w.rejections.rejected[ch.name]
+	return rejected && version == versionOf(ch.new)
 }
 
 func versionOf(r *Resource) string {
@@ -252,9 +252,9 @@ func (w *watch) nextRetry() []change {
 			r := w.want.get(name)
 			ch := change{name: name, old: w.sent.get(name), new: r}
 			switch {
-			case r != nil && w.isRefused(ch):
+			case r != nil && w.isRejected(ch):
 				changes = append(changes, ch)
-			case r == nil && t.refused[name] != "":
+			case r == nil && t.rejected[name] != "":
 				absent = append(absent, name)
 			}
 		}

@@ -20,7 +20,7 @@ type request struct {
 	names     []string          // all names (state-of-the-world), or those to subscribe to
 	drop      []string          // delta: names to unsubscribe from
 	initial   map[string]string // delta: versions known at reconnect, by name
-	refused   bool              // a NACK
+	nack      bool              // it rejects the response
 	message   string            // why, in the client's words
 	size      int               // of the message in bytes
 	malformed error             // why it could not be decoded
@@ -218,7 +218,7 @@ func (r *request) decodeNode(value []byte) error {
 
 // decodeError reads the message of a google.rpc.Status.
 func (r *request) decodeError(value []byte) error {
-	r.refused = true
+	r.nack = true
 	return eachField(value, func(number protowire.Number, at, end int) {
 		if number == 2 {
 			r.message = shortened(value[at:end])
@@ -275,13 +275,13 @@ func (r *request) adopt() {
 	case *discoveryv3.DiscoveryRequest:
 		*r = request{
 			size: size, typeURL: m.TypeUrl, nonce: m.ResponseNonce, version: m.VersionInfo, node: m.Node, names: m.ResourceNames,
-			refused: m.ErrorDetail != nil, message: shortened([]byte(m.ErrorDetail.GetMessage())),
+			nack: m.ErrorDetail != nil, message: shortened([]byte(m.ErrorDetail.GetMessage())),
 		}
 	case *discoveryv3.DeltaDiscoveryRequest:
 		*r = request{
 			delta: true, size: size, typeURL: m.TypeUrl, nonce: m.ResponseNonce, node: m.Node,
 			names: m.ResourceNamesSubscribe, drop: m.ResourceNamesUnsubscribe, initial: m.InitialResourceVersions,
-			refused: m.ErrorDetail != nil, message: shortened([]byte(m.ErrorDetail.GetMessage())),
+			nack: m.ErrorDetail != nil, message: shortened([]byte(m.ErrorDetail.GetMessage())),
 		}
 	}
 }
@@ -289,5 +289,5 @@ func (r *request) adopt() {
 // onlyAcknowledges says whether the request is an ACK that asks for nothing else. In state-of-the-world
 // that is certain when the names are those of the last request, or there are none.
 func (r *request) onlyAcknowledges() bool {
-	return r.nonce != "" && !r.refused && len(r.names)+len(r.drop) == 0
+	return r.nonce != "" && !r.nack && len(r.names)+len(r.drop) == 0
 }

@@ -11,7 +11,7 @@ type DeliveryState int
 
 const (
 	NotSent    DeliveryState = iota // the client has something else, or nothing
-	Unanswered                      // sent, neither accepted nor refused yet
+	Unanswered                      // sent, neither accepted nor rejected yet
 	Accepted
 	Refused // and not sent again until the content changes
 	Missing // asked for by name, but it does not exist, or is not known yet
@@ -32,8 +32,8 @@ type ResourceStatus struct {
 	// connected and that is not what there is.
 	Acknowledged *Resource
 	State        DeliveryState // of Current
-	// Rejection is the one by which Current was refused; nil when it was not, and when the
-	// client has refused something else since.
+	// Rejection is the one by which Current was rejected; nil when it was not, and when the
+	// client has rejected something else since.
 	Rejection *Rejection
 }
 
@@ -95,7 +95,7 @@ func (w *watch) resource(name string, current *Resource) ResourceStatus {
 		status.Acknowledged = has
 	}
 	switch {
-	case w.isRefused(change{name: name, new: current}):
+	case w.isRejected(change{name: name, new: current}):
 		status.State = Refused
 		if r := w.rejections.latest; r != nil && slices.Contains(r.Names, name) {
 			status.Rejection = r

@@ -93,7 +93,7 @@ func (w *watch) sendDifference(now time.Time, d *difference, result *content) *r
 	missing := w.unreported(d, result)
 	if silent && (!w.answerDue || w.awaitsDecision()) && len(missing) == 0 {
 		w.adopt(result) // removals that state-of-the-world cannot express (C055)
-		w.forgetRejections()
+		w.clearEmptyRejections()
 		return nil
 	}
 	s := w.session
@@ -176,7 +176,7 @@ func (w *watch) choose(now time.Time) *selection {
 		switch {
 		case ch.old.isUnknownState():
 			unknown = ch.old
-		case w.isRefused(ch) || orders && check.withholds(ch) || ch.new == nil && w.want.isUndecided(ch.name):
+		case w.isRejected(ch) || orders && check.withholds(ch) || ch.new == nil && w.want.isUndecided(ch.name):
 			sel.kept = append(sel.kept, change{name: ch.name, new: ch.old})
 		case w.tooLarge(sel, ch):
 			sel.cut = true
@@ -272,7 +272,7 @@ func (w *watch) repeat(all []change, name string, asked bool) []change {
 	exists := false
 	for r := range w.want.named(name) {
 		exists = true
-		if ch := (change{name: r.name, old: r, new: r}); sameContent(w.sent.get(r.name), r) && !w.isRefused(ch) {
+		if ch := (change{name: r.name, old: r, new: r}); sameContent(w.sent.get(r.name), r) && !w.isRejected(ch) {
 			all = append(all, ch)
 		}
 	}

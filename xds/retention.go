@@ -105,13 +105,13 @@ func containsRefs(all, some []Ref) bool {
 	return true
 }
 
-// retainRefused retains the resources of a rejected response that has several. Clients use the valid resources of a
+// retainRejected retains the resources of a rejected response that has several. Clients use the valid resources of a
 // response that they reject (C040), and do not say which those are.
-func (w *watch) retainRefused(now time.Time, refused *difference, names []string) {
+func (w *watch) retainRejected(now time.Time, rejected *difference, names []string) {
 	if len(names) < 2 {
 		return
 	}
-	for _, ch := range refused.changes {
+	for _, ch := range rejected.changes {
 		if ch.new != nil && len(ch.new.references) > 0 && ch.new != ch.old {
 			w.retainVersion(now, ch.name, ch.new)
 		}
@@ -152,7 +152,7 @@ func (g *group) release(now time.Time) {
 
 // released reports whether the client no longer uses a former version of name.
 func (w *watch) released(now time.Time, name string, kept *retention) bool {
-	if _, refused := w.refusedVersion(name); refused || w.repeating(name) {
+	if _, rejected := w.rejectedVersion(name); rejected || w.repeating(name) {
 		return false
 	}
 	if w.acked.get(name) == nil {
@@ -169,12 +169,12 @@ func (w *watch) released(now time.Time, name string, kept *retention) bool {
 	return false
 }
 
-// refusedVersion returns the version of name that the client rejected last, if any.
-func (w *watch) refusedVersion(name string) (version string, refused bool) {
+// rejectedVersion returns the version of name that the client rejected last, if any.
+func (w *watch) rejectedVersion(name string) (version string, rejected bool) {
 	if w.rejections != nil {
-		version, refused = w.rejections.refused[name]
+		version, rejected = w.rejections.rejected[name]
 	}
-	return version, refused
+	return version, rejected
 }
 
 // readiness says whether a client has what a resource refers to.

@@ -294,7 +294,7 @@ func (s *theatre) act(a *actor, args []string) {
 	case "ack":
 		r.nonce, r.names = a.nonces[typeURL], a.names[typeURL]
 	case "nack":
-		r.nonce, r.names, r.refused, r.message = a.nonces[typeURL], a.names[typeURL], true, strings.Join(rest, " ")
+		r.nonce, r.names, r.nack, r.message = a.nonces[typeURL], a.names[typeURL], true, strings.Join(rest, " ")
 	case "subscribe": // delta; names, -names, and name@version for what is known
 		for _, word := range rest {
 			name, version, known := strings.Cut(word, "@")

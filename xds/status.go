@@ -166,7 +166,7 @@ func (w *watch) missingNames() []string {
 	return missing
 }
 
-// lastVersion is the version of the type in the latest response, refused or not.
+// lastVersion is the version of the type in the latest response, rejected or not.
 func (w *watch) lastVersion() string {
 	if t := w.rejections; t != nil && w.pending == nil && t.latest.Time.After(w.ackedAt) {
 		return t.latest.Version

@@ -44,7 +44,7 @@ func TestStatusVersion(t *testing.T) {
 	put("a", "2")
 	server.dispatch.wait()
 	expect("a change is sent", true)
-	do(&request{nonce: nonce(), refused: true, message: "no"})
+	do(&request{nonce: nonce(), nack: true, message: "no"})
 	expect("it is refused", true)
 	if last.Types[ClusterType].Rejected == nil {
 		t.Error("the rejection is not shown")

@@ -39,8 +39,8 @@ type stream struct {
 	responses int
 	window    sendWindow
 	reported
-	timer    *time.Timer
-	refusals []Rejection // not told yet
+	timer      *time.Timer
+	unreported []Rejection // for the log and the callback
 
 	silent *time.Timer // ends the stream unless there is a request
 	ending sync.Once

@@ -23,7 +23,7 @@ type subscription struct {
 // waker runs a session. Its methods must not block.
 type waker interface {
 	wake()              // there may be something to send
-	rejected(Rejection) // the client refused a response; called with the group's lock held
+	rejected(Rejection) // the client rejected a response; called with the group's lock held
 }
 
 // slot is where a watch stands among a subscription's watchers. The pool's lock guards index.

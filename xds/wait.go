@@ -128,5 +128,5 @@ func (st *stream) acknowledged(ref Ref) bool {
 		return false
 	}
 	want := w.want.find(ref.Name)
-	return sameContent(w.acked.find(ref.Name), want) || w.isRefused(change{name: ref.Name, new: want})
+	return sameContent(w.acked.find(ref.Name), want) || w.isRejected(change{name: ref.Name, new: want})
 }

@@ -18,7 +18,7 @@ type watch struct {
 	repeats
 	heartbeats
 
-	rejections *rejections                // what the client refused; nil when nothing
+	rejections *rejections                // what the client rejected; nil when nothing
 	withheld   map[string]*withheldChange // changes that wait, by name
 	idle       *content                   // want, when nothing was to be sent towards it
 	checked    uint64                     // the group's epoch when withheld was looked at last
@@ -128,7 +128,7 @@ func (w *watch) limitAll(dropped []string) {
 			delete(w.stale, name)
 		}
 	}
-	w.forgetRefused()
+	w.forgetUnsubscribedRejections()
 }
 
 // mayHave says whether the client may have name, from what it acknowledged or was sent.
@@ -145,8 +145,8 @@ func (w *watch) keeps(name string) bool {
 func (w *watch) answer(now time.Time, r *request) {
 	f := w.pending
 	w.pending, w.idle = nil, nil
-	if r.refused {
-		w.refuse(now, f, r.message)
+	if r.nack {
+		w.reject(now, f, r.message)
 		return
 	}
 	w.ackedAt = now
