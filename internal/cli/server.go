@@ -17,6 +17,7 @@ import (
 
 	"github.com/doyen-mesh/doyen/internal/dnsserver"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/internal/registry/sources"
 	"github.com/doyen-mesh/doyen/internal/server"
 )
 
@@ -59,6 +60,8 @@ The ports listen on loopback by default, because there is no authentication yet.
 	flags.Var(hostPortValue(&o.HTTP), "http", "listen address for the API, agents and metrics")
 	flags.Var(hostPortValue(&o.DNS), "dns", "listen address for DNS queries, with UDP and TCP, such as 127.0.0.1:5353 (default: no DNS)")
 	flags.Var(nameValue(&o.Domain, "domain", dnsserver.ParseDomain), "dns-domain", "domain that DNS answers for: users.mesh is the service users")
+	flags.StringVar(&o.Instances, "instances", "", "`file` that lists instances that do not check in, by address or by name in DNS (default: none)")
+	flags.Var(hostPortValue(&o.Resolver), "instances-resolver", "DNS server for the names in that file (default: those of /etc/resolv.conf)")
 	flags.Var(hostPortValue(&o.Discovery), "discovery", "listen address for check-in jobs that were written for lyft/discovery, such as 127.0.0.1:8080 (default: none)")
 	flags.BoolVar(&trusted, "discovery-trusted-network", false, "let --discovery listen beyond loopback: whoever reaches it can register instances")
 	store.add(cmd)
@@ -71,6 +74,7 @@ The ports listen on loopback by default, because there is no authentication yet.
 	fromEnvironment(cmd, "dns", "DOYEN_DNS")
 	fromEnvironment(cmd, "dns-domain", "DOYEN_DNS_DOMAIN")
 	fromEnvironment(cmd, "discovery", "DOYEN_DISCOVERY")
+	fromEnvironment(cmd, "instances", "DOYEN_INSTANCES")
 	logs.add(cmd)
 	return cmd
 }
@@ -161,6 +165,14 @@ const maxProblems = 10
 // serverError prints the problems of a folder that keep a server from starting, and adds a hint about a port in use
 // or a data folder that cannot be written.
 func (i Invocation) serverError(err error, data string) error {
+	var instances *sources.InvalidError
+	if errors.As(err, &instances) {
+		if err := i.printProblems(instances.Problems[:min(len(instances.Problems), maxProblems)]); err != nil {
+			return err
+		}
+		fmt.Fprintln(i.Stderr)
+		return &hinted{fmt.Errorf("the instances file has %s, and there is no earlier valid content to serve", count(len(instances.Problems), "problem")), "fix them, or start without --instances"}
+	}
 	var invalid *server.InvalidError
 	if errors.As(err, &invalid) {
 		shown := invalid.Problems[:min(len(invalid.Problems), maxProblems)]

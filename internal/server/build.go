@@ -63,6 +63,9 @@ func (s *server) build(ctx context.Context) error {
 	if err := s.openStore(ctx); err != nil {
 		return err
 	}
+	if err := s.openSources(); err != nil {
+		return err
+	}
 	if err := s.openDocuments(); err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/doyen-mesh/doyen/internal/dnsserver"
 	"github.com/doyen-mesh/doyen/internal/registry"
 	"github.com/doyen-mesh/doyen/internal/registry/share"
+	"github.com/doyen-mesh/doyen/internal/registry/sources"
 	"github.com/doyen-mesh/doyen/xds"
 	"github.com/doyen-mesh/doyen/xds/xdsmetrics"
 )
@@ -40,12 +41,14 @@ const storePatience = 2 * time.Second
 
 // Options are how a server runs.
 type Options struct {
-	Config string // folder of documents
-	Data   string // folder for the warm copy: instances and the last accepted documents
-	GRPC   string // address for xDS; "" is DefaultGRPC
-	HTTP   string // address for API and metrics; "" is DefaultHTTP
-	DNS    string // address for DNS; "": no DNS
-	Domain string // that DNS answers for; "" is mesh
+	Config    string // folder of documents
+	Data      string // folder for the warm copy: instances and the last accepted documents
+	GRPC      string // address for xDS; "" is DefaultGRPC
+	HTTP      string // address for API and metrics; "" is DefaultHTTP
+	DNS       string // address for DNS; "": no DNS
+	Domain    string // that DNS answers for; "" is mesh
+	Instances string // file that lists instances; "": none
+	Resolver  string // host:port of the resolver for names in that file; "": those of /etc/resolv.conf
 	// Discovery is the address for the registry in the wire form of lyft/discovery; "": nowhere. Who reaches it can
 	// register instances.
 	Discovery string
@@ -92,6 +95,7 @@ type server struct {
 	documents *source.Folder
 	registry  *registry.Registry
 	sharer    *share.Sharer // nil: instances are not shared
+	sources   *sources.Runner
 	control   *control.Control
 	xds       *xds.Server
 	metrics   *xdsmetrics.Metrics
@@ -115,6 +119,7 @@ func Run(ctx context.Context, o Options) error {
 		s.registry.Run,
 		s.control.Run,
 		s.xds.Run,
+		s.sources.Run,
 		s.serve,
 	}
 	if s.sharer != nil {
@@ -131,6 +136,11 @@ func Run(ctx context.Context, o Options) error {
 func (s *server) serve(ctx context.Context) error {
 	select {
 	case <-s.control.Ready():
+	case <-ctx.Done():
+		return nil
+	}
+	select {
+	case <-s.sources.Ready():
 	case <-ctx.Done():
 		return nil
 	}

@@ -43,6 +43,7 @@ var allowed = []row{
 	{"internal/registry/client", []string{"internal/mesh", "internal/httpapi", "internal/registry", "internal/registry/api"}, "client and server share the wire form"},
 	{"internal/registry/share/...", []string{"internal/registry", "internal/registry/share", "internal/mesh"}, "engines store entries and know nothing of what they say"},
 	{"internal/registry/share", []string{"internal/mesh", "internal/registry"}, "sharing connects the registry with an engine"},
+	{"internal/registry/sources", []string{"internal/mesh", "internal/atomicfile", "internal/config/yamldoc", "internal/registry"}, "a file of instances is read as strictly as documents"},
 	{"internal/registry/...", []string{"internal/mesh", "internal/httpapi", "internal/suggest", "internal/registry", "internal/datafolder"}, "wire forms and stores of the registry"},
 	{"internal/dnsserver", []string{"internal/mesh", "internal/registry"}, "DNS answers are made of instances and the names of ports"},
 	{"internal/datafolder", []string{"internal/printable"}, "a folder has one process, whatever it keeps there"},

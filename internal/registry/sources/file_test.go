@@ -1,0 +1,94 @@
+package sources
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const one = "services: [{name: users, instances: ['10.0.0.1:80']}]\n"
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestFileIsFollowed checks that a change is taken once the file has stayed as it is for a second, and that a mistake
+// is reported with its place and changes nothing.
+func TestFileIsFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "instances.yaml")
+		write(t, path, one)
+		var log strings.Builder
+		f, err := OpenFile(path, filepath.Join(dir, "kept"), slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &source{}
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = f.Run(ctx, s.set) })
+		defer running.Wait()
+		defer cancel()
+		s.expect(t, "users 10.0.0.1:80")
+
+		write(t, path, "services: [{name: users, instances: ['10.0.0.1:80', '10.0.0.2:80']}]\n")
+		time.Sleep(1500 * time.Millisecond)
+		s.expect(t, "users 10.0.0.1:80")
+		time.Sleep(time.Second)
+		s.expect(t, "users 10.0.0.1:80", "users 10.0.0.2:80")
+
+		for _, mistake := range []string{"services: [{name: users, instances: ['10.0.0.300:80']}]", "", "services: [{name"} {
+			write(t, path, mistake)
+			time.Sleep(5 * time.Second)
+			s.expect(t, "users 10.0.0.1:80", "users 10.0.0.2:80")
+			if !strings.Contains(log.String(), "instances.yaml:") {
+				t.Errorf("%q: the log does not say where the mistake is: %s", mistake, &log)
+			}
+			log.Reset()
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		s.expect(t, "users 10.0.0.1:80", "users 10.0.0.2:80")
+		write(t, path, "{}\n")
+		time.Sleep(5 * time.Second)
+		s.expect(t)
+	})
+}
+
+// TestFileAtStart checks that a server does not start with a file that is not valid, unless it had a valid one before:
+// then it begins with that.
+func TestFileAtStart(t *testing.T) {
+	dir := t.TempDir()
+	path, kept := filepath.Join(dir, "instances.yaml"), filepath.Join(dir, "kept")
+	log := slog.New(slog.DiscardHandler)
+	if _, err := OpenFile(path, kept, log); err == nil || !strings.Contains(err.Error(), "there is no such file") {
+		t.Errorf("got %v", err)
+	}
+	write(t, path, "services: [{name: 7up}]")
+	var invalid *InvalidError
+	if _, err := OpenFile(path, kept, log); !errors.As(err, &invalid) || invalid.Problems[0].Origin.Line != 1 {
+		t.Errorf("got %v: want the problem with its line", err)
+	}
+	write(t, path, one)
+	if _, err := OpenFile(path, kept, log); err != nil {
+		t.Error(err)
+	}
+	write(t, path, "services: [{name: 7up}]")
+	f, err := OpenFile(path, kept, log)
+	if err != nil || len(f.first.instances) != 1 {
+		t.Errorf("got %+v, %v: want what was valid before", f, err)
+	}
+}
