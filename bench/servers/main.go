@@ -4,6 +4,8 @@
 //
 // It prints how long after a check-in at one server a stream of another one has the endpoint; how soon
 // servers that begin with nothing are ready and have every instance; and what renewals cost each of them.
+// With -churn it measures instead what changes cost one server without a store, and how long they take to
+// reach its streams.
 package main
 
 import (
@@ -27,6 +29,7 @@ type options struct {
 	rounds              int
 	load                time.Duration
 	servers             int
+	churn               bool
 }
 
 func main() {
@@ -35,7 +38,8 @@ func main() {
 	flag.IntVar(&o.instances, "instances", 100_000, "number of instances")
 	flag.IntVar(&o.services, "services", 2_000, "number of their services")
 	flag.IntVar(&o.rounds, "rounds", 200, "check-ins whose propagation is measured")
-	flag.DurationVar(&o.load, "load", 20*time.Second, "how long instances check in, each every 60 s")
+	flag.DurationVar(&o.load, "load", 20*time.Second, "how long instances check in, each every 60 s, or change")
+	flag.BoolVar(&o.churn, "churn", false, "measure changes at one server")
 	flag.Parse()
 	if err := o.run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "servers:", err)
@@ -49,6 +53,14 @@ func (o options) run(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(folder)
+	if o.churn {
+		for n, c := range churns(o.instances) {
+			if err := c.run(ctx, o, filepath.Join(folder, fmt.Sprint(n))); err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+		}
+		return nil
+	}
 	store, stop, err := startRedis(folder)
 	if err != nil {
 		return err

@@ -44,7 +44,11 @@ func (o options) scale(ctx context.Context, folder, store string) (err error) {
 		if err := o.awaitInstances(ctx, s); err != nil {
 			return err
 		}
-		fmt.Printf("server %d of %d, with nothing of its own: ready in %v\n", n+1, o.servers, s.Ready.Round(time.Millisecond))
+		used, err := s.CPU()
+		if err != nil {
+			return err
+		}
+		fmt.Printf("server %d of %d, with nothing of its own: ready in %v; all instances took it %v of processor time\n", n+1, o.servers, s.Ready.Round(time.Millisecond), used.Round(10*time.Millisecond))
 	}
 	fmt.Printf("all servers have %d instances %v after the first began\n", o.instances, time.Since(begin).Round(time.Millisecond))
 	for _, s := range servers { // what they do at the start is done
