@@ -14,6 +14,11 @@ func collisions(p ir.Proxy) error {
 	if p.Egress != nil {
 		b.add("egress", p.Egress.Bind)
 	}
+	if p.Capture != nil {
+		for _, at := range p.Capture.Binds {
+			b.add("capture", at)
+		}
+	}
 	for _, t := range p.Tunnels {
 		b.add(fmt.Sprintf("the local port of %q", t.Target.Name), t.Bind)
 	}

@@ -41,6 +41,9 @@ func sidecar(docs *documents, node mesh.Node) (ir.Proxy, error) {
 		p.Ingress = append(p.Ingress, in)
 		p.Upstreams = append(p.Upstreams, local)
 	}
+	if node.Capture.Port != 0 {
+		p.Capture = capture(service, node, p.Tunnels)
+	}
 	slices.SortFunc(p.Upstreams, byTarget)
 	return p, collisions(p)
 }
@@ -88,6 +91,25 @@ func tunnel(node mesh.Node, c call) ir.Tunnel {
 		Target: c.upstream.Target,
 		Origin: c.upstream.Origin,
 	}
+}
+
+// capture returns where the connections arrive that the node's agent redirects.
+func capture(service *config.Service, node mesh.Node, tunnels []ir.Tunnel) *ir.Capture {
+	port := uint16(node.Capture.Port)
+	c := &ir.Capture{Binds: []netip.AddrPort{netip.AddrPortFrom(loopback, port)}, Origin: service.Origin}
+	if node.Capture.IPv6 {
+		c.Binds = append(c.Binds, netip.AddrPortFrom(netip.IPv6Loopback(), port))
+	}
+	var names []string
+	for _, t := range tunnels {
+		names = append(names, t.Target.Hosts()[0])
+	}
+	addresses := mesh.VirtualTCP(names)
+	for i, t := range tunnels {
+		v := addresses[names[i]]
+		c.Tunnels = append(c.Tunnels, ir.CapturedTunnel{Addresses: []netip.Addr{v.IPv4, v.IPv6}, Target: t.Target, Origin: t.Origin})
+	}
+	return c
 }
 
 func portNames(service *config.Service) (names []mesh.PortName) {

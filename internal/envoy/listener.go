@@ -29,6 +29,10 @@ func (e encoder) listeners() []part {
 		add(EgressName, "egress", egress.Bind, egress.Origin, routeReference(EgressName),
 			func() *listenerv3.Listener { return e.egressListener(*egress) })
 	}
+	if capture := e.proxy.Capture; capture != nil && e.proxy.Egress != nil {
+		add(CaptureName, "capture", *capture, capture.Origin, captureReferences(*capture),
+			func() *listenerv3.Listener { return e.captureListener(*capture) })
+	}
 	for _, t := range e.proxy.Tunnels {
 		add(TunnelName(t.Target), "tunnel", t, t.Origin, clusterReference(t.Target),
 			func() *listenerv3.Listener { return tunnelListener(t) })
@@ -53,6 +57,11 @@ func clusterReference(t ir.Target) []xds.Ref {
 func routeReference(name string) []xds.Ref { return []xds.Ref{{Type: xds.RouteType, Name: name}} }
 
 func (e encoder) egressListener(egress ir.Egress) *listenerv3.Listener {
+	return sidecarListener(EgressName, egress.Bind, corev3.TrafficDirection_OUTBOUND, e.egressFilter(egress))
+}
+
+// egressFilter routes HTTP calls by host, wherever they come in.
+func (e encoder) egressFilter(egress ir.Egress) *listenerv3.Filter {
 	manager := sidecarManager(EgressName)
 	manager.StripTrailingHostDot = true
 	// Applications call http://NAME. If the sidecar encrypts for them, HTTP/2 servers expect the scheme https.
@@ -60,7 +69,7 @@ func (e encoder) egressListener(egress ir.Egress) *listenerv3.Listener {
 		MatchUpstream: true,
 	}
 	e.setRoutes(manager, egressRoutes(egress))
-	return sidecarListener(EgressName, egress.Bind, corev3.TrafficDirection_OUTBOUND, httpFilter(manager))
+	return httpFilter(manager)
 }
 
 func tunnelListener(t ir.Tunnel) *listenerv3.Listener {

@@ -14,8 +14,9 @@ import (
 
 // Names of what exists at most once.
 const (
-	EgressName = "egress" // a sidecar's listener for HTTP calls, its routes and its statistics
-	EdgeName   = "edge"   // the routes of an edge, shared by its listeners
+	EgressName  = "egress"  // a sidecar's listener for HTTP calls, its routes and its statistics
+	CaptureName = "capture" // a sidecar's listener for connections that its agent redirects
+	EdgeName    = "edge"    // the routes of an edge, shared by its listeners
 
 	// SystemCAName is the secret with the operating system's certificate authorities. A bootstrap defines it, because
 	// only the proxy's own host knows in which file they are.

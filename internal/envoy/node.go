@@ -99,7 +99,7 @@ func checkNode(n mesh.Node) error {
 	}
 	_, err := mesh.ParseZoneName(string(n.Zone))
 	_, err2 := mesh.ParseNetworkName(string(n.Network))
-	errs = append(errs, err, err2, checkPort("egress", n.Ports.Egress))
+	errs = append(errs, err, err2, checkPort("egress", n.Ports.Egress), checkPort("capture", n.Capture.Port))
 	errs = append(errs, checkPorts("ingress", n.Ports.Ingress), checkPorts("app", n.Ports.App),
 		checkPorts("tcp", n.Ports.TCP), checkPorts("edge", n.Ports.Edge))
 	return errors.Join(errs...)

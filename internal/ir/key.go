@@ -18,6 +18,7 @@ func AppendKey(b []byte, v any) []byte { return appendKey(b, reflect.ValueOf(v))
 
 var (
 	originType   = reflect.TypeFor[mesh.Origin]()
+	addrType     = reflect.TypeFor[netip.Addr]()
 	addrPortType = reflect.TypeFor[netip.AddrPort]()
 )
 
@@ -60,8 +61,8 @@ func appendStructKey(b []byte, v reflect.Value) []byte {
 	switch v.Type() {
 	case originType:
 		return b
-	case addrPortType:
-		text := v.Interface().(netip.AddrPort).String()
+	case addrType, addrPortType:
+		text := v.Interface().(fmt.Stringer).String()
 		b = binary.AppendUvarint(b, uint64(len(text)))
 		return append(b, text...)
 	}

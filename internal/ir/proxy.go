@@ -7,11 +7,12 @@ import (
 )
 
 // Proxy is everything that the nodes of one view do. The node's role determines which fields are set: a sidecar has
-// Egress, Tunnels and Ingress, an edge has Edge, and a proxyless program has Channels.
+// Egress, Tunnels, Capture and Ingress, an edge has Edge, and a proxyless program has Channels.
 type Proxy struct {
 	Node     mesh.Node `json:"node"`
 	Egress   *Egress   `json:"egress,omitempty"`
 	Tunnels  []Tunnel  `json:"tunnels,omitempty"`  // by target
+	Capture  *Capture  `json:"capture,omitempty"`  // nil when no connections are captured
 	Ingress  []Ingress `json:"ingress,omitempty"`  // in the order of the manifest's ports
 	Edge     *Edge     `json:"edge,omitempty"`     //
 	Channels []Channel `json:"channels,omitempty"` // by target
@@ -45,6 +46,21 @@ type Tunnel struct {
 	Bind   netip.AddrPort `json:"bind"`
 	Target Target         `json:"target"`
 	Origin mesh.Origin    `json:"origin"`
+}
+
+// Capture is where connections of the application to virtual addresses arrive, with their original destinations. All but
+// those of Tunnels are HTTP, and have the routes of Egress.
+type Capture struct {
+	Binds   []netip.AddrPort `json:"binds"`             // at least one
+	Tunnels []CapturedTunnel `json:"tunnels,omitempty"` // by target
+	Origin  mesh.Origin      `json:"origin"`
+}
+
+// CapturedTunnel is the virtual addresses of one target, to which connections are forwarded unchanged.
+type CapturedTunnel struct {
+	Addresses []netip.Addr `json:"addresses"` // no other tunnel has them
+	Target    Target       `json:"target"`
+	Origin    mesh.Origin  `json:"origin"`
 }
 
 // Ingress is where callers reach one port of the application beside the proxy.

@@ -17,6 +17,7 @@ const (
 	DefaultEgressPort  = 9001
 	DefaultIngressPort = 9211
 	DefaultAdminPort   = 9901
+	DefaultCapturePort = 9002 // of a sidecar whose agent captures connections
 )
 
 // MetadataKey is the key of a node's metadata (envoy.config.core.v3.Node) that holds its Node, as JSON.
@@ -35,9 +36,18 @@ type Node struct {
 	// one socket. A host without IPv6 uses 0.0.0.0, and a demo on one machine 127.0.0.1.
 	Address netip.Addr `json:"address,omitzero"`
 	Ports   Ports      `json:"ports,omitzero"`
+	// Capture is where a sidecar gets the connections of its application that its agent redirects; the zero value is
+	// nowhere.
+	Capture Capture `json:"capture,omitzero"`
 	// VHDS says that an edge gets its virtual hosts one by one, which only incremental streams support. Otherwise
 	// they are part of the routes, in one resource.
 	VHDS bool `json:"vhds,omitempty"`
+}
+
+// Capture is a port on 127.0.0.1, and on ::1 if the host has that.
+type Capture struct {
+	Port int  `json:"port"` // 1-65535
+	IPv6 bool `json:"ipv6,omitempty"`
 }
 
 // Ports are the local ports of one node, each 1-65535. Nodes with different ports need different listeners, and so
