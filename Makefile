@@ -12,7 +12,7 @@ STATICCHECK := $(CACHE)/staticcheck
 VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
 
 # Packages whose tests run many Envoys under load: one package at a time, so that they have the machine.
-CROWDED := $(addprefix github.com/doyen-mesh/doyen/,internal/envoy internal/agent internal/demo test/conformance test/e2e test/chaos)
+CROWDED := $(addprefix github.com/doyen-mesh/doyen/,internal/envoy internal/agent internal/demo test/conformance test/e2e test/chaos test/capture)
 
 .PHONY: help build demo test lint clients dynalite debian generate bench bench-full chaos soak clean
 
@@ -66,9 +66,9 @@ dynalite: ## install the server with which DynamoDB is tested
 	@sh test/dynamoserver/install.sh $(CACHE)/dynalite
 
 debian: ## install the programs that tests run, on Debian as root; none is started as a service
-	@for tool in redis-server ip nft tc dig; do command -v $$tool >/dev/null || missing="$${missing:-} $$tool"; done; \
-	[ -z "$${missing:-}" ] || { echo "installing redis-server, iproute2, nftables and bind9-dnsutils"; apt-get update -qq && \
-	DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq --no-install-recommends redis-server iproute2 nftables bind9-dnsutils >/dev/null; } || \
+	@for tool in redis-server ip nft tc dig curl; do command -v $$tool >/dev/null || missing="$${missing:-} $$tool"; done; \
+	[ -z "$${missing:-}" ] || { echo "installing redis-server, iproute2, nftables, bind9-dnsutils and curl"; apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq --no-install-recommends redis-server iproute2 nftables bind9-dnsutils curl >/dev/null; } || \
 	  echo "cannot install$$missing: the tests that need them are left out" >&2
 
 $(FETCHED_ENVOY): tools/envoy.txt

@@ -66,6 +66,7 @@ type instance struct {
 	chooser *portChooser // owned by the description
 	host    *host
 	server  *client.Client
+	capture *capturer
 	node    string // tells apart the proxyless programs of the service at this address
 
 	late    chan struct{}           // closes when the application is to start although no server has answered
@@ -105,11 +106,11 @@ func newInstance(ctx context.Context, o Options) (i *instance, err error) {
 	h.succession.settled = func() error { return i.isSettled() }
 	i = &instance{
 		Options: o, host: h, chooser: newPortChooser(),
-		late: make(chan struct{}), member: newFuture[*member](), ready: make(chan struct{}),
+		late: make(chan struct{}), member: newFuture[*member](), ready: make(chan struct{}), capture: &capturer{added: make(chan struct{})},
 		started: newFuture[stranger](), ended: newFuture[int](),
 	}
-	if err := i.settle(); err != nil {
-		h.close()
+	if err := errors.Join(i.openCapture(ctx), i.settle()); err != nil {
+		i.close()
 		return nil, err
 	}
 	return i, nil
@@ -139,7 +140,10 @@ func (i *instance) settle() (err error) {
 	return err
 }
 
-func (i *instance) close() { i.host.close() }
+func (i *instance) close() {
+	i.capture.close()
+	i.host.close()
+}
 
 // parts are those of an instance. At the end the instance leaves the registry, drains, and then ends its application
 // and its Envoy.
@@ -147,6 +151,9 @@ func (i *instance) parts() parts {
 	all := append(i.host.parts(), part{name: "description", run: i.describe})
 	if !i.Proxyless {
 		all = append(all, part{name: "envoy", run: i.runEnvoy})
+	}
+	if i.Capture {
+		all = append(all, part{name: "capture", run: i.runCapture, end: i.releaseConnections})
 	}
 	all = append(all, part{name: "application", run: i.runApplication})
 	if !i.Proxyless {
@@ -386,12 +393,18 @@ func (i *instance) mayStart(ctx context.Context) bool {
 	}
 	timer := time.NewTimer(headStart)
 	defer timer.Stop()
-	select {
-	case <-i.ready:
-	case <-timer.C:
-		i.Log.Warn("envoy is not ready yet: starting the application all the same")
-	case <-ctx.Done():
-		return false
+	for _, waited := range []struct {
+		what  string
+		until <-chan struct{}
+	}{{"envoy is not ready yet", i.ready}, {"connections are not captured yet", i.capture.added}} {
+		select {
+		case <-waited.until:
+		case <-timer.C:
+			i.Log.Warn(waited.what + ": starting the application all the same")
+			return true
+		case <-ctx.Done():
+			return false
+		}
 	}
 	return true
 }

@@ -47,6 +47,8 @@ type Options struct {
 	// by one unless they are named. 0 is any free port.
 	IngressPorts map[mesh.PortName]int
 	EgressPort   int                      // on 127.0.0.1; 0 is any free port
+	Capture      bool                     // redirect the application's connections to names of the mesh; see package capture
+	CapturePort  int                      // on 127.0.0.1, and on ::1 if there is one; 0 is any free port. It counts if Capture is set
 	AdminPort    int                      // of Envoy, on 127.0.0.1; 0 is any free port
 	TCPPorts     map[mesh.ServiceName]int // local ports of TCP services and externals, other than the documents'; 0 is any free port
 
@@ -64,6 +66,8 @@ type Options struct {
 	Hurry  <-chan struct{} // closes when whoever waits for the end has lost patience; nil is never
 	Stdout io.Writer       // the application's
 	Stderr io.Writer       // the application's and Envoy's
+
+	captureIPv6 bool // connections by IPv6 are captured, too
 
 	anyIngress bool // the main ingress port was any free one, so further ones are too
 }
@@ -136,6 +140,9 @@ func (o Options) choosePorts(chooser *portChooser) (Options, error) {
 		o.TCPPorts[name] = chooser.choose(string(name), portFlag("--tcp-port", name), loopback.String(), o.TCPPorts[name])
 	}
 	o.EgressPort = chooser.choose("egress", "--egress-port 0", loopback.String(), o.EgressPort)
+	if o.Capture {
+		o.CapturePort = chooser.choose("capture", "--capture-port 0", loopback.String(), o.CapturePort)
+	}
 	o.AdminPort = chooser.choose("admin", "--admin-port 0", loopback.String(), o.AdminPort)
 	return o, chooser.err()
 }

@@ -51,6 +51,14 @@ func newPlan(o Options, service api.Service, chooser *portChooser) (*plan, error
 		return p, nil
 	}
 	p.node = mesh.Node{Role: mesh.Sidecar, Service: o.Service, Zone: o.Zone, Network: o.Network, Address: ingressAddress(o.Address), Ports: mesh.Ports{Egress: o.EgressPort, App: app}}
+	if o.Capture {
+		p.node.Capture = mesh.Capture{Port: o.CapturePort, IPv6: o.captureIPv6}
+		for name, port := range app {
+			if port == o.CapturePort {
+				chooser.add("--capture-port 0", fmt.Errorf("capture port %d is port %q of the application", port, name))
+			}
+		}
+	}
 	if p.node.Ports.Ingress, err = ingressPorts(o, service, chooser); err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func (i Invocation) agent() *cobra.Command {
 	o := agent.Options{
 		HostOptions:  agent.HostOptions{Server: defaultServer, XDS: server.DefaultGRPC},
 		IngressPorts: map[mesh.PortName]int{"": mesh.DefaultIngressPort},
-		EgressPort:   mesh.DefaultEgressPort, AdminPort: mesh.DefaultAdminPort,
+		EgressPort:   mesh.DefaultEgressPort, AdminPort: mesh.DefaultAdminPort, CapturePort: mesh.DefaultCapturePort,
 	}
 	var logs logging
 	cmd := &cobra.Command{
@@ -57,6 +57,8 @@ The agent sets these variables for the application:
 	flags.Var(&portsValue[mesh.PortName]{to: &o.IngressPorts, parse: mesh.ParsePortName, bare: true}, "ingress-port", "port on which callers reach this instance: PORT for the main port, NAME=PORT for others (default: the ports after it); 0 is any free port")
 	flags.Var(portValue(&o.EgressPort), "egress-port", "port on loopback on which the application reaches its proxy; 0 is any free port")
 	flags.Var(&portsValue[mesh.ServiceName]{to: &o.TCPPorts, parse: mesh.ParseServiceName}, "tcp-port", "local port of a TCP service or external, NAME=PORT (default: the documents'); 0 is any free port")
+	flags.BoolVar(&o.Capture, "capture", false, "redirect connections to the names of called services, in this network namespace, to Envoy, so that the application needs no proxy settings; needs Linux, nftables, and root or the capabilities CAP_NET_ADMIN and CAP_SETGID")
+	flags.Var(portValue(&o.CapturePort), "capture-port", "port on loopback to which --capture redirects connections; 0 is any free port")
 	flags.Var(addressValue(&o.Address), "address", "IP address at which callers reach this machine (default: the one from which it reaches the server)")
 	flags.Uint32Var(&o.Weight, "weight", 0, "`share` of traffic relative to other instances (default 100)")
 	flags.StringToStringVar(&o.Tags, "tag", nil, "label of this instance, `NAME=VALUE`")
@@ -72,7 +74,7 @@ The agent sets these variables for the application:
 	addProxyFlags(cmd, &o.Proxy, &o.Zone, &o.Network, &o.AdminPort)
 	logs.add(cmd)
 	i.completeFlag(cmd, "service", &o.Server, serviceNames)
-	cmd.AddCommand(i.agentStatus(), i.agentUpgrade())
+	cmd.AddCommand(i.agentStatus(), i.agentUpgrade(), i.agentCapture())
 	return cmd
 }
 
@@ -117,6 +119,8 @@ func agentUsage(cmd *cobra.Command, o agent.Options, args []string) error {
 		return usage(example, "--service is required")
 	case len(args) == 0:
 		return usage(example, "an application is required: -- COMMAND at the end")
+	case o.Capture && o.Proxyless:
+		return usage(example, "--capture redirects connections to Envoy, and with --no-envoy there is none")
 	case dash != 0:
 		return usage(example, "unexpected argument %q: the application's command comes after --", args[0])
 	default:

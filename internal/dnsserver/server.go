@@ -75,6 +75,11 @@ func Serve(ctx context.Context, sockets *Sockets, o Options) error {
 	if err != nil {
 		return errors.Join(err, sockets.Close())
 	}
+	return ServeHandler(ctx, sockets, h)
+}
+
+// ServeHandler does what Serve does, with the answers of h.
+func ServeHandler(ctx context.Context, sockets *Sockets, h dns.Handler) error {
 	idle := func() time.Duration { return idlePatience }
 	group, ctx := errgroup.WithContext(ctx)
 	for _, server := range []*dns.Server{

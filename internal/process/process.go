@@ -26,6 +26,7 @@ type Command struct {
 	Path   string // an executable, looked up on PATH when it has no slash
 	Args   []string
 	Env    []string // all of it; nil is this process's own
+	Group  int      // the group that the program has besides those of this process, as its first; 0 is none
 	Stdout io.Writer
 	Stderr io.Writer
 	// MaxFiles lets the program open as many files as the system allows it to (setrlimit(2), RLIMIT_NOFILE): its hard limit
@@ -51,6 +52,7 @@ type Process struct {
 func Start(c Command) (*Process, error) {
 	cmd := exec.Command(c.Path, c.Args...)
 	cmd.Env, cmd.SysProcAttr = c.Env, childAttributes()
+	cmd.SysProcAttr.Credential = credential(c.Group)
 	p := &Process{done: make(chan struct{})}
 	if err := p.connect(c, cmd); err != nil {
 		return nil, commandError(c.Path, err)
@@ -86,6 +88,20 @@ func startOnThreadOfItsOwn(cmd *exec.Cmd, ended <-chan struct{}) error {
 		}
 	}()
 	return <-started
+}
+
+// credential makes group the first of a child's groups; nil for 0, which leaves them as they are. The child's access to
+// files stays as it is, because it keeps the groups of this process.
+func credential(group int) *syscall.Credential {
+	if group == 0 {
+		return nil
+	}
+	c := &syscall.Credential{Uid: uint32(os.Getuid()), Gid: uint32(group), Groups: []uint32{uint32(os.Getgid())}}
+	others, _ := os.Getgroups() // without them the child may only do less
+	for _, other := range others {
+		c.Groups = append(c.Groups, uint32(other))
+	}
+	return c
 }
 
 // Find returns nil if path leads to a program that can be started.

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/doyen-mesh/doyen/xds"
 )
 
 // Client is one client of a relay, and how it stands.
@@ -64,4 +66,22 @@ func (s *session) status() Client {
 		c.Ignored = s.ignored.Error()
 	}
 	return c
+}
+
+// Acknowledged returns a resource that a client acknowledged, also if it is not connected now; nil if there is none.
+func (r *Relay) Acknowledged(node string, ref xds.Ref) *xds.Resource {
+	s := r.find(node)
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	of := s.types[ref.Type]
+	if of == nil {
+		return nil
+	}
+	if e, asked := of.accepted[ref.Name]; asked {
+		return e.resource
+	}
+	return of.dropped[ref.Name].resource
 }

@@ -65,6 +65,7 @@ var allowed = []row{
 	{"internal/process", nil, "a program that runs knows nothing of meshes"},
 	{"internal/handover", []string{"internal/printable", "internal/process"}, "a program that replaces itself knows nothing of what it does"},
 	{"internal/relay", []string{"xds", "xds/client", "xds/envoyrefs", "internal/atomicfile"}, "it passes on configuration and knows nothing of meshes"},
+	{"internal/agent/capture", []string{"internal/mesh", "internal/dnsserver"}, "what is redirected does not depend on why, and DNS is served as elsewhere"},
 	{"internal/agent/backoff", nil, "pauses between attempts, whatever is attempted"},
 	{"internal/agent/health", []string{"internal/mesh", "internal/printable", "internal/process", "internal/admin/api", "internal/registry", "internal/agent/backoff"}, "health checks know neither Envoy nor the server"},
 	{"internal/agent/lease", []string{"internal/httpapi", "internal/registry", "internal/registry/api", "internal/agent/backoff"}, "the lease knows the server only by its API"},
@@ -74,8 +75,8 @@ var allowed = []row{
 	{"internal/agent/status", []string{"internal/agent/secrets", "internal/relay"}, "what an agent says of itself"},
 	{"internal/agent/supervisor", []string{"internal/printable", "internal/process", "internal/envoy/bootstrap", "internal/agent/backoff", "internal/agent/health"}, "programs run without a server"},
 	{"internal/agent", []string{
-		"internal/agent/...", "internal/handover", "internal/mesh", "internal/relay", "internal/process", "internal/atomicfile", "internal/httpapi", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/...", "internal/envoy/bootstrap",
-	}, "the agent knows the server only by its API"},
+		"internal/agent/...", "internal/handover", "internal/mesh", "internal/relay", "internal/process", "internal/atomicfile", "internal/httpapi", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/...", "internal/envoy", "internal/envoy/bootstrap", "xds",
+	}, "the agent knows the server only by its API, and Envoy by the names of its resources"},
 	{"internal/traffic", nil, "requests and figures know nothing of meshes"},
 	{"internal/demo", []string{"internal/mesh", "internal/traffic", "internal/printable", "internal/terminal", "internal/process", "internal/atomicfile", "internal/httpapi", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/..."}, "the demo runs the product's own commands"},
 	{"internal/server", []string{"internal/...", "xds", "xds/..."}, "the one place that builds everything"},

@@ -82,6 +82,7 @@ type EnvoyOptions struct {
 	MaxHeap     uint64   // how much memory it may use, in bytes; 0 is what MaxHeap returns for this machine
 	LogLevel    string   // as Envoy names its levels; "" is warning
 	Args        []string // further arguments of Envoy's own
+	Group       int      // the first of its groups; 0 is this process's
 }
 
 // NewEnvoy returns an Envoy that has not been started. The bootstrap is an argument of Envoy's: a file could be

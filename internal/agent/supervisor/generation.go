@@ -71,7 +71,7 @@ func (e *Envoy) command(id Identity) process.Command {
 		args = append(args, "--base-id", strconv.Itoa(int(id.Base)), "--restart-epoch", strconv.Itoa(id.Epoch),
 			"--drain-time-s", strconv.Itoa(drain), "--parent-shutdown-time-s", strconv.Itoa(drain+int(parentGrace.Seconds())))
 	}
-	return process.Command{Path: e.Path, Args: append(args, e.Args...), Stdout: e.lines, Stderr: e.lines, Thread: e.Thread, MaxFiles: true}
+	return process.Command{Path: e.Path, Args: append(args, e.Args...), Group: e.Group, Stdout: e.lines, Stderr: e.lines, Thread: e.Thread, MaxFiles: true}
 }
 
 // forget removes the memory of a family that is over, when the next one is base. Envoy itself leaves it.
