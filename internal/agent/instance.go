@@ -31,6 +31,9 @@ func Run(ctx context.Context, o Options) (status int, err error) {
 	if err != nil {
 		return 1, err
 	}
+	asked := ctx // to end
+	ctx, cancel := o.untilSettled(ctx)
+	defer cancel()
 	i, err := newInstance(ctx, o)
 	if ctx.Err() != nil {
 		return 0, nil
@@ -43,11 +46,12 @@ func Run(ctx context.Context, o Options) (status int, err error) {
 	if err != nil {
 		return 1, err
 	}
+	defer i.obey(asked, ctx, cancel)()
 	err = i.parts().run(ctx, func() (context.Context, context.CancelFunc) {
 		return patience(o.DrainTimeout, o.Hurry, i.ended.known)
 	})
 	if errors.Is(err, process.ErrReleased) {
-		err = i.host.replace(ctx, i.keep())
+		err = i.host.replace(asked, i.keep())
 	}
 	select {
 	case <-i.ended.known:

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -14,6 +15,25 @@ import (
 // errStarting says that an agent cannot be replaced before its programs run: what follows could not know what is left
 // to be done.
 var errStarting = errors.New("the agent is still starting: try again when it is done")
+
+// untilSettled returns ctx. If programs run already, it is a context that does not end by itself: an agent that is asked
+// to end has to take them over first, so that they end in order.
+func (o Options) untilSettled(ctx context.Context) (context.Context, context.CancelFunc) {
+	if o.Succession != nil && o.Succession.Inherited != nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	return context.WithCancel(ctx)
+}
+
+// obey ends ctx, which untilSettled returned, once the agent was asked to end and has taken over what runs. stop undoes
+// that.
+func (i *instance) obey(asked, ctx context.Context, end context.CancelFunc) (stop func() bool) {
+	return context.AfterFunc(asked, func() {
+		if _, ok := i.started.wait(ctx); ok {
+			end()
+		}
+	})
+}
 
 // isSettled returns why the agent cannot be replaced yet.
 func (i *instance) isSettled() error {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/doyen-mesh/doyen/internal/earlysignals"
 )
 
 // interruptible returns a context that is canceled by the first SIGTERM, SIGINT or SIGHUP, and a channel that is
@@ -25,7 +27,7 @@ func interruptible(ctx context.Context, log *slog.Logger) (_ context.Context, im
 func interruptibleBy(ctx context.Context, log *slog.Logger, ends ...os.Signal) (_ context.Context, immediately <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals, second := make(chan os.Signal, 2), make(chan struct{})
-	signal.Notify(signals, ends...)
+	earlysignals.Notify(signals, ends...)
 	done := make(chan struct{})
 	go func() {
 		for count := 0; count < 2; count++ {

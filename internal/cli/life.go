@@ -10,7 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/doyen-mesh/doyen/internal/agent"
-	"github.com/doyen-mesh/doyen/internal/handover"
+	"github.com/doyen-mesh/doyen/internal/earlysignals"
 )
 
 // life is what signals do to an agent.
@@ -24,14 +24,15 @@ type life struct {
 // startLife handles the signals of an agent: SIGTERM and SIGINT end it, and SIGHUP makes it replace its own program. In a
 // terminal SIGHUP says that the terminal is gone, and ends the agent. It does nothing while it is ignored, as under nohup.
 func (i Invocation) startLife(ctx context.Context, log *slog.Logger) life {
+	ignoresHangups := i.ignoresHangups()
 	if i.Thread == nil || inTerminal() {
 		ctx, immediately, stop := interruptible(ctx, log)
-		return i.settle(log, life{ctx: ctx, immediately: immediately, stop: stop}, nil)
+		return i.follow(life{ctx: ctx, immediately: immediately, stop: stop}, nil)
 	}
 	ctx, immediately, stop := interruptibleBy(ctx, log, syscall.SIGTERM, os.Interrupt)
 	hangups, requests, done := make(chan os.Signal, 1), make(chan struct{}, 1), make(chan struct{})
-	if !signal.Ignored(syscall.SIGHUP) {
-		signal.Notify(hangups, syscall.SIGHUP)
+	if !ignoresHangups {
+		earlysignals.Notify(hangups, syscall.SIGHUP)
 	}
 	go func() {
 		for {
@@ -47,26 +48,32 @@ func (i Invocation) startLife(ctx context.Context, log *slog.Logger) life {
 			}
 		}
 	}()
-	return i.settle(log, life{ctx: ctx, immediately: immediately, stop: func() {
+	return i.follow(life{ctx: ctx, immediately: immediately, stop: func() {
 		signal.Stop(hangups)
 		close(done)
 		stop()
 	}}, requests)
 }
 
-// settle completes l once signals are handled: what was sent while the program was replaced comes in now.
-func (i Invocation) settle(log *slog.Logger, l life, requests <-chan struct{}) life {
+// ignoresHangups reports whether this process ignores SIGHUP, as under nohup. The program before this one ignores it at
+// its end, so it says what was so before.
+func (i Invocation) ignoresHangups() bool {
+	if i.Inherited == nil {
+		return signal.Ignored(syscall.SIGHUP)
+	}
+	if i.Inherited.IgnoresHangups {
+		signal.Ignore(syscall.SIGHUP)
+	}
+	return i.Inherited.IgnoresHangups
+}
+
+// follow completes l: it ends at once if the program before was asked to end.
+func (i Invocation) follow(l life, requests <-chan struct{}) life {
 	if i.Thread == nil {
 		return l
 	}
 	l.succession = &agent.Succession{Inherited: i.Inherited, Thread: i.Thread, Requests: requests}
-	if i.Inherited == nil {
-		return l
-	}
-	if err := handover.Unblock(i.Thread); err != nil {
-		log.Error("signals cannot be unblocked", "error", err)
-	}
-	if i.Inherited.Stopping {
+	if i.Inherited != nil && i.Inherited.Stopping {
 		var end context.CancelFunc
 		l.ctx, end = context.WithCancel(l.ctx)
 		end()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 
@@ -19,31 +20,35 @@ const own = "/proc/self/exe"
 // Exec replaces this program by p, on the thread that has started the programs that are to run on. It does not return
 // unless that is impossible. If p cannot be executed, this program follows itself, and goes on where it was.
 //
-// Signals that ask a process to end or to replace its program are blocked until the program that follows calls
-// [Unblock]: it would die of them before it handles them.
+// A signal ends a program that does not handle it yet. So SIGHUP and SIGINT are ignored from here on until the program
+// that follows handles them; of SIGTERM, which nobody may ignore, it loses nothing from the moment at which its first
+// packages are initialized (package earlysignals). One that comes before, in the milliseconds that the kernel and Go's
+// runtime need, ends the process like SIGKILL.
 func (p Program) Exec(thread *process.Thread, o Offer) error {
-	file, err := o.write()
-	if err != nil {
-		return err
-	}
-	descriptors := []int{int(file.Fd())}
-	for _, f := range o.Files {
-		number, err := descriptorOf(f)
-		if err != nil {
-			return fmt.Errorf("handover: %w", err)
-		}
-		descriptors = append(descriptors, number)
-	}
-	env := append(withoutVariable(p.Env), fmt.Sprintf("%s=%d", Variable, descriptors[0]))
+	env, ends := withoutVariable(p.Env), make(chan os.Signal, 1)
+	signal.Notify(ends, syscall.SIGTERM, syscall.SIGINT)
 	return thread.Do(func() error {
+		signal.Stop(ends) // waits until what has come is delivered
+		o.Stopping = o.Stopping || len(ends) > 0
+		file, err := o.write()
+		if err != nil {
+			return err
+		}
+		descriptors := []int{int(file.Fd())}
+		for _, f := range o.Files {
+			number, err := descriptorOf(f)
+			if err != nil {
+				return fmt.Errorf("handover: %w", err)
+			}
+			descriptors = append(descriptors, number)
+		}
 		for _, number := range descriptors {
 			if err := setInherited(number, true); err != nil {
 				return fmt.Errorf("handover: descriptor %d: %w", number, err)
 			}
 		}
-		if err := mask(unix.SIG_BLOCK); err != nil {
-			return fmt.Errorf("handover: %w", err)
-		}
+		env = append(env, fmt.Sprintf("%s=%d", Variable, descriptors[0]))
+		signal.Ignore(syscall.SIGHUP, syscall.SIGINT)
 		refused := syscall.Exec(p.Path, p.Args, env)
 		return errors.Join(
 			fmt.Errorf("execute %s: %w", p.Path, refused),
@@ -58,7 +63,7 @@ func (o Offer) write() (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("handover: %w", err)
 	}
-	s := state{Format: Format, Content: content, Files: map[string]int{}, Stopping: o.Stopping}
+	s := state{Format: Format, Content: content, Files: map[string]int{}, Stopping: o.Stopping, IgnoresHangups: signal.Ignored(syscall.SIGHUP)}
 	for name, f := range o.Files {
 		if s.Files[name], err = descriptorOf(f); err != nil {
 			return nil, fmt.Errorf("handover: %s: %w", name, err)
@@ -106,20 +111,4 @@ func withoutVariable(env []string) []string {
 		}
 	}
 	return kept
-}
-
-// mask blocks or unblocks, on the calling thread, the signals that an agent handles. Programs that it starts inherit
-// the thread's mask.
-func mask(how int) error {
-	var set unix.Sigset_t
-	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
-		set.Val[0] |= 1 << (s - 1)
-	}
-	return unix.PthreadSigmask(how, &set, nil)
-}
-
-// Unblock lets signals through that Exec has blocked, once this program handles them. Call it before the thread starts
-// a program.
-func Unblock(thread *process.Thread) error {
-	return thread.Do(func() error { return mask(unix.SIG_UNBLOCK) })
 }

@@ -24,6 +24,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/earlysignals"
 	"github.com/doyen-mesh/doyen/internal/printable"
 )
 
@@ -32,10 +33,10 @@ const Format = 1
 
 // Variable is the environment variable that tells a program that it follows another one: the number of the descriptor of
 // the state, or [checking].
-const Variable = "DOYEN_HANDOVER"
+const Variable = earlysignals.Variable
 
 // checking is the value of Variable for a program that is asked whether it could follow. It reads its arguments and exits.
-const checking = "check"
+const checking = earlysignals.Checking
 
 // checkTimeout bounds each question to a program that is to follow.
 const checkTimeout = 10 * time.Second
@@ -47,7 +48,7 @@ const maxState = 64 << 20
 type Offer struct {
 	Content  any                 // becomes JSON
 	Files    map[string]*os.File // by a name of each
-	Stopping bool                // the process was asked to end meanwhile
+	Stopping bool                // the process was asked to end before Exec is called; Exec looks for itself from then on
 }
 
 // Received is what a program got from the one before.
@@ -55,6 +56,8 @@ type Received struct {
 	Content  json.RawMessage
 	Files    map[string]*os.File // of this program alone
 	Stopping bool                // the process was asked to end meanwhile
+	// IgnoresHangups says that the process ignores SIGHUP, as under nohup.
+	IgnoresHangups bool
 }
 
 // state is what the file in memory has.
@@ -63,6 +66,8 @@ type state struct {
 	Content  json.RawMessage `json:"content"`
 	Files    map[string]int  `json:"files"` // descriptors
 	Stopping bool            `json:"stopping,omitempty"`
+
+	IgnoresHangups bool `json:"ignoresHangups,omitempty"`
 }
 
 // Program is what replaces this one.
@@ -147,7 +152,7 @@ func receive(descriptor string) (*Received, error) {
 	if s.Format != Format {
 		return nil, fmt.Errorf("handover: format %d, want %d", s.Format, Format)
 	}
-	r := &Received{Content: s.Content, Files: map[string]*os.File{}, Stopping: s.Stopping}
+	r := &Received{Content: s.Content, Files: map[string]*os.File{}, Stopping: s.Stopping, IgnoresHangups: s.IgnoresHangups}
 	for name, number := range s.Files {
 		if err := setInherited(number, false); err != nil {
 			return nil, fmt.Errorf("handover: %s: descriptor %d: %w", name, number, err)
