@@ -2,6 +2,7 @@ package xds
 
 import (
 	"testing"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 )
@@ -63,6 +64,8 @@ func TestStatusVersion(t *testing.T) {
 	do(&request{nonce: nonce()})
 	expect("it is dropped", true)
 	expect("nothing", false)
+	st.session.watches[0].ackedAt = st.session.watches[0].ackedAt.Add(time.Hour)
+	expect("a type is looked at though nothing happened", false)
 	cache.pool.mu.Lock() // whoever looks at what is published waits for ever
 	st.status()
 	cache.pool.mu.Unlock()
