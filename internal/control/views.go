@@ -263,7 +263,7 @@ func (v *views) close(node *xds.Node) {
 func (v *views) left() []Gone {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return slices.Collect(maps.Values(v.gone))
+	return slices.AppendSeq(make([]Gone, 0, len(v.gone)), maps.Values(v.gone))
 }
 
 // takeAdded returns the views that were added since the last call.
