@@ -22,6 +22,26 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
+// logged is a log that a test reads while it is written.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// take returns what was logged since it was called last.
+func (l *logged) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.text.Reset()
+	return l.text.String()
+}
+
 // TestFileIsFollowed checks that a change is taken once the file has stayed as it is for a second, and that a mistake
 // is reported with its place and changes nothing.
 func TestFileIsFollowed(t *testing.T) {
@@ -29,7 +49,7 @@ func TestFileIsFollowed(t *testing.T) {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "instances.yaml")
 		write(t, path, one)
-		var log strings.Builder
+		var log logged
 		f, err := OpenFile(path, filepath.Join(dir, "kept"), slog.New(slog.NewTextHandler(&log, nil)))
 		if err != nil {
 			t.Fatal(err)
@@ -52,10 +72,9 @@ func TestFileIsFollowed(t *testing.T) {
 			write(t, path, mistake)
 			time.Sleep(5 * time.Second)
 			s.expect(t, "users 10.0.0.1:80", "users 10.0.0.2:80")
-			if !strings.Contains(log.String(), "instances.yaml:") {
-				t.Errorf("%q: the log does not say where the mistake is: %s", mistake, &log)
+			if text := log.take(); !strings.Contains(text, "instances.yaml:") {
+				t.Errorf("%q: the log does not say where the mistake is: %s", mistake, text)
 			}
-			log.Reset()
 		}
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
