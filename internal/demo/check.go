@@ -23,6 +23,7 @@ type step struct {
 func steps() []step {
 	return []step{
 		{"traffic flows on every path", trafficFlows},
+		{"DNS names every instance", dnsNames},
 		{"an instance stops, another joins", stopAndJoin},
 		{"the same without Envoy (gRPC)", stopAndJoinGRPC},
 		{"an instance is killed", kill},

@@ -49,7 +49,7 @@ func (s *stage) environment(more []string) []string {
 func (s *stage) startServer(ctx context.Context) (took time.Duration, err error) {
 	started := time.Now()
 	s.server, err = s.run("server", nil, nil, "server", "--config", s.documents.dir, "--data", s.file("data"),
-		"--grpc", loopback(s.at.grpc), "--http", loopback(s.at.http))
+		"--grpc", loopback(s.at.grpc), "--http", loopback(s.at.http), "--dns", loopback(s.at.dns))
 	if err != nil {
 		return 0, err
 	}

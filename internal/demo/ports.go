@@ -12,6 +12,7 @@ const (
 	edgePort       = 8000
 	serverGRPCPort = 18000
 	serverHTTPPort = 18001
+	serverDNSPort  = 18053
 	ledgerPort     = 15432
 	firstPort      = 21000
 )

@@ -50,7 +50,7 @@ type stage struct {
 
 // addresses are the ports that the user of the demo may call.
 type addresses struct {
-	edge, grpc, http, ledger int // ports on 127.0.0.1
+	edge, grpc, http, dns, ledger int // ports on 127.0.0.1
 }
 
 // proxied is an Envoy with an admin port.
@@ -102,6 +102,7 @@ func (s *stage) build() error {
 		{&s.at.edge, "edge", edgePort},
 		{&s.at.grpc, "server's gRPC port", serverGRPCPort},
 		{&s.at.http, "server's HTTP port", serverHTTPPort},
+		{&s.at.dns, "server's DNS port", serverDNSPort},
 		{&s.at.ledger, "ledger", ledgerPort},
 	} {
 		var err error
