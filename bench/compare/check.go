@@ -18,11 +18,11 @@ type Check struct {
 
 	// Ratio is how many times less than the better cache it must be; 0 when Limit counts.
 	Ratio float64
-	// Aim is the ratio beyond the target that is wished for; 0 when there is none.
+	// Aim is a more ambitious ratio than the target; 0 if there is none.
 	Aim float64
 	// Limit is what it must stay under.
 	Limit float64
-	// AtLeast turns the limit round.
+	// AtLeast makes Limit a lower limit.
 	AtLeast bool
 	// Alone leaves the peer out, where its figure would mislead: it makes far fewer changes.
 	Alone bool
@@ -72,7 +72,7 @@ func idleCores(r Result) float64 { return r.IdleCores }
 
 func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }
 
-// Checks lists every target.
+// Checks returns all targets.
 func Checks() []Check {
 	return []Check{
 		{Name: "one change, CPU until all have acknowledged it", Group: Shared, Protocol: fleet.Delta, Unit: Milliseconds, figure: ChangeCPU, Ratio: 15, Aim: 25},

@@ -1,5 +1,5 @@
-// Package fleet is the load generator: thousands of xDS clients that cost so little that they are
-// not what is measured.
+// Package fleet is the load generator: thousands of xDS clients that need so little CPU time that they do not distort
+// the measurement.
 //
 // A client is one ADS stream over real HTTP/2 on a real socket. It subscribes, holds what it is
 // sent, acknowledges it and remembers when it came. It decodes no message: a scanner walks over

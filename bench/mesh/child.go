@@ -18,7 +18,7 @@ import (
 // ChildArgument is the first argument of this program in a process of sidecars.
 const ChildArgument = "sidecars"
 
-// command is what a process of sidecars is told; exactly one field is set, or none to ask for progress.
+// command is a command to a process of sidecars. At most one field is set. Without any, it asks for progress.
 type command struct {
 	Open      *group
 	Reconnect string // address of the server
@@ -36,14 +36,14 @@ type group struct {
 	Instance int  // number of the first instance, in node IDs
 }
 
-// answer is what it says.
+// answer is its answer.
 type answer struct {
 	Error    string
 	Progress []fleet.Progress
 	Began    time.Time // when the first connection was opened
 }
 
-// Child is the whole of a process of sidecars: it obeys until its input ends.
+// Child is the main function of a process of sidecars. It executes commands until its input ends.
 func Child(ctx context.Context, in io.Reader, out io.Writer) error {
 	commands, answers := json.NewDecoder(in), json.NewEncoder(out)
 	c := &child{}

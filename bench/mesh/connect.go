@@ -18,7 +18,7 @@ func connect(ctx context.Context, c *scene) ([]float64, error) {
 	return []float64{milliseconds(cpu) / float64(c.services)}, err
 }
 
-// connectMore connects as many proxies again.
+// connectMore connects as many proxies once more.
 func connectMore(ctx context.Context, c *scene) (figures []float64, err error) {
 	if err := c.proxies(); err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func connectMore(ctx context.Context, c *scene) (figures []float64, err error) {
 	return []float64{milliseconds(cpu) / count, float64(after-before) / 1024 / count}, err
 }
 
-// memory is the resident memory of the server when it is idle.
+// memory returns the resident memory of the server when it is idle.
 func (c *scene) memory(ctx context.Context) (int64, error) {
 	if _, err := c.server.Settle(ctx); err != nil {
 		return 0, err
@@ -51,7 +51,7 @@ func (c *scene) memory(ctx context.Context) (int64, error) {
 	return serve.RSS(c.server.PID())
 }
 
-// restart restarts the server and connects all proxies again at once: each says what it has.
+// restart restarts the server and reconnects all proxies at once. Each says which versions it has.
 func restart(ctx context.Context, c *scene) ([]float64, error) {
 	if err := c.proxies(); err != nil {
 		return nil, err
@@ -93,7 +93,8 @@ func connectMany(ctx context.Context, c *scene) ([]float64, error) {
 	return []float64{milliseconds(slices.Min(took)), milliseconds(slices.Max(took)), float64(rss) / (1 << 20)}, err
 }
 
-// validate is the wall time of doyen validate, process and all; the quickest of several.
+// validate measures the wall time of doyen validate, including the start of the process. The quickest of several runs
+// counts.
 func validate(ctx context.Context, c *scene) ([]float64, error) {
 	var took []time.Duration
 	for range rounds {

@@ -1,4 +1,4 @@
-// Package mesh measures a doyen server that directs a mesh of a thousand services: the processor
+// Package mesh measures a doyen server that controls a mesh of a thousand services: the processor
 // time, the bytes, the memory and the time that one change costs, from the document or check-in that
 // makes it until the last proxy has acknowledged it.
 //

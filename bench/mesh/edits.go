@@ -10,11 +10,10 @@ import (
 	"time"
 )
 
-// rounds is how often a short figure is taken; the median counts, since a server also looks at its
-// folder by itself now and then.
+// rounds is how often a short figure is measured. The median counts, because the server also polls its folder.
 const rounds = 5
 
-// timeout is another one for each round, so that each is a change.
+// timeout returns a different timeout for each round, so that each round is a change.
 func timeout(round int) string { return fmt.Sprintf("%dms", 2001+round) }
 
 // edited writes a document and returns what it cost, from writing until the server is at rest, and how
@@ -108,7 +107,7 @@ func (c *scene) latencies(ctx context.Context, starts []time.Time, kind int) ([]
 	return []float64{milliseconds(median(took)), milliseconds(slices.Max(took))}, nil
 }
 
-// edges is how many edges are connected.
+// edges is the number of connected edges.
 const edges = 2
 
 func edgeRoute(ctx context.Context, c *scene) (figures []float64, err error) {

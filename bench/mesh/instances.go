@@ -11,7 +11,7 @@ import (
 	"github.com/doyen-mesh/doyen/bench/fleet"
 )
 
-// checkIns is how many check-ins one by one are measured.
+// checkIns is the number of check-ins that are measured one by one.
 const checkIns = 50
 
 func checkIn(ctx context.Context, c *scene) ([]float64, error) {
@@ -31,7 +31,7 @@ func checkIn(ctx context.Context, c *scene) ([]float64, error) {
 	return []float64{milliseconds(median(all))}, nil
 }
 
-// changed changes an instance's weight and returns what that costs until all callers have it.
+// changed changes an instance's weight and returns the CPU time until all callers have acknowledged the change.
 func (c *scene) changed(ctx context.Context, service, weight int) (time.Duration, error) {
 	if c.sidecars == nil {
 		return c.cpu(ctx, func() error { return c.checkIn(ctx, service, 0, weight) })
@@ -48,7 +48,7 @@ func (c *scene) changed(ctx context.Context, service, weight int) (time.Duration
 	})
 }
 
-// The changing weights.
+// How often weights change, and for how long.
 const (
 	weightRate = 200 // a second
 	weightTime = 5 * time.Second
@@ -59,7 +59,7 @@ func weights(ctx context.Context, c *scene) ([]float64, error) {
 		return nil, err
 	}
 	count := weightRate * int(weightTime/time.Second)
-	// A busy machine may not keep the rate up; the cost of a change is what counts.
+	// A busy machine may not reach the rate, so the result is the cost of one change times the rate.
 	cpu, err := c.cpu(ctx, func() error {
 		next := time.NewTicker(time.Second / weightRate)
 		defer next.Stop()
@@ -107,10 +107,10 @@ func checkInsWhileCompiling(ctx context.Context, c *scene) ([]float64, error) {
 	return figures[1:], nil
 }
 
-// pages is how often a page is asked for.
+// pages is how often a page is requested.
 const pages = 20
 
-// page is the cost of one page of the HTTP API.
+// page measures the cost of one page of the HTTP API.
 func page(path string) func(context.Context, *scene) ([]float64, error) {
 	return func(ctx context.Context, c *scene) ([]float64, error) {
 		if err := c.proxies(); err != nil {
@@ -128,7 +128,7 @@ func page(path string) func(context.Context, *scene) ([]float64, error) {
 	}
 }
 
-// idleTime is how long an idle server is measured.
+// idleTime is how long the CPU time of an idle server is measured.
 const idleTime = 30 * time.Second
 
 func idle(ctx context.Context, c *scene) ([]float64, error) {

@@ -49,7 +49,7 @@ const (
 	core  = "% of a core"
 )
 
-// stages is everything that is measured.
+// stages lists everything that is measured.
 var stages = []stage{
 	{"1,000 services with ten calls each, 10,000 instances, 1,000 sidecars", thousand, []row{
 		{"connect", []Figure{
@@ -113,7 +113,7 @@ var stages = []stage{
 	}},
 }
 
-// Rows are the names of all rows.
+// Rows returns the names of all rows.
 func Rows() []string {
 	var all []string
 	for _, s := range stages {
@@ -126,7 +126,7 @@ func Rows() []string {
 
 func (f Figure) same(other Figure) bool { return f.Row == other.Row && f.What == other.What }
 
-// Beside returns the figures with those of another program beside them.
+// Beside returns the figures, each with that of another program in Before.
 func Beside(figures, before []Figure) []Figure {
 	for i := range figures {
 		for _, b := range before {
@@ -138,8 +138,8 @@ func Beside(figures, before []Figure) []Figure {
 	return figures
 }
 
-// Merge returns the earlier figures with the later ones in their places. A later one that was not
-// measured beside another program keeps what is known of that.
+// Merge returns the earlier figures, replaced by the later ones where there are any. A later figure without a Before
+// keeps that of the earlier one.
 func Merge(earlier, later []Figure) []Figure {
 	all := slices.Clone(earlier)
 	for _, f := range later {
@@ -154,10 +154,10 @@ func Merge(earlier, later []Figure) []Figure {
 	return all
 }
 
-// rowPatience is how long one row may take.
+// rowPatience is the time limit of one row.
 const rowPatience = 3 * time.Minute
 
-// Measure takes the rows. One that fails does not keep the others from being measured.
+// Measure measures the rows. If one fails, the others are measured all the same.
 func Measure(ctx context.Context, o Options) ([]Figure, error) {
 	var all []Figure
 	var failed []error
@@ -196,7 +196,7 @@ func (o Options) stage(ctx context.Context, s stage) (all []Figure, err error) {
 	return all, err
 }
 
-// take measures one row, with a profile if that is wanted.
+// take measures one row, with a profile if one is requested.
 func (c *scene) take(ctx context.Context, r row) ([]float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, rowPatience)
 	defer cancel()

@@ -46,7 +46,7 @@ func (o Options) open(ctx context.Context, s shape) (*scene, error) {
 
 func (c *scene) config() string { return filepath.Join(c.folder, "config") }
 
-// start starts the server, on the addresses of its predecessor. It outlives a row and so its context.
+// start starts the server, on the addresses of its predecessor. The server outlives a row, and therefore its context.
 func (c *scene) start(ctx context.Context) (err error) {
 	o := server.Options{Doyen: c.Doyen, Folder: c.folder, Profiles: c.Profile != ""}
 	if c.server != nil {
@@ -68,10 +68,10 @@ func (c *scene) close() error {
 	return errors.Join(append(failed, os.RemoveAll(c.folder))...)
 }
 
-// checkInWorkers is how many check-ins run at a time when a mesh is filled.
+// checkInWorkers is the number of concurrent check-ins while a mesh is filled.
 const checkInWorkers = 32
 
-// fill checks instances in, so many of each service.
+// fill checks in so many instances of each service.
 func (c *scene) fill(ctx context.Context, perService int) error {
 	var next atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
@@ -142,7 +142,7 @@ func (c *scene) forgetAccepted() {
 	}
 }
 
-// cpu is the processor time that the server uses from now until it has come to rest after do.
+// cpu calls do and returns the processor time that the server uses until it is idle again.
 func (c *scene) cpu(ctx context.Context, do func() error) (time.Duration, error) {
 	before, err := c.server.Settle(ctx)
 	if err != nil {

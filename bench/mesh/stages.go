@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// instancesOfEach is how many instances a service of the usual mesh has.
+// instancesOfEach is the number of instances of each service of the usual mesh.
 const instancesOfEach = 10
 
 // thousand is the usual mesh, without proxies.
@@ -24,7 +24,7 @@ func bigService(ctx context.Context, o Options) (*scene, error) {
 	return o.filled(ctx, shape{services: 1}, 10_000)
 }
 
-// files is a folder of so many files, which nobody needs.
+// files returns a stage with a folder of so many files and without proxies.
 func files(count int) func(context.Context, Options) (*scene, error) {
 	return func(ctx context.Context, o Options) (*scene, error) {
 		return o.filled(ctx, shape{services: count}, 0)

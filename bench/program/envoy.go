@@ -63,8 +63,8 @@ func (e *envoy) lists(ctx context.Context, text string) (bool, error) {
 	return bytes.Contains(page, []byte(text)), err
 }
 
-// pageInterval is how often an admin page is asked for: twenty Envoys that are asked more often, on
-// two cores, are slowed down by it.
+// pageInterval is the time between two requests for an admin page. More frequent requests would slow down twenty Envoys
+// on two cores.
 const pageInterval = 3 * time.Millisecond
 
 // await returns when the admin page has text; errors are waited out, because an Envoy that starts

@@ -1,5 +1,5 @@
-// Package program measures the doyen program as its users meet it: how soon it is ready, what it
-// needs, and how long an instance's check-in takes to reach real Envoys.
+// Package program measures the doyen program as users see it: how soon it is ready, how much memory and CPU time it
+// needs, and how long it takes until a check-in of an instance reaches real Envoys.
 package program
 
 import (
@@ -16,7 +16,7 @@ type Figures struct {
 	CheckIns []CheckIns
 }
 
-// CheckIns is the way of an instance from its check-in into proxies.
+// CheckIns says how long it takes until proxies have an instance that checks in.
 type CheckIns struct {
 	Proxies string // which, how many
 	Count   int    // check-ins
@@ -24,7 +24,7 @@ type CheckIns struct {
 	P99     time.Duration
 }
 
-// Documents is how many documents are validated.
+// Documents is the number of documents that are validated.
 const Documents = 200
 
 // Targets.

@@ -1,3 +1,2 @@
-// Package report writes what was measured: tables for people, JSON for programs, a plot, and the
-// page of the documentation.
+// Package report writes the results: tables for people, JSON for programs, plots, and the page of the documentation.
 package report
