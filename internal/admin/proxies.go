@@ -187,7 +187,8 @@ func (v proxyView) describe(node *xds.Node) api.Proxy {
 		p.State, p.Why = api.Unconfigured, "it is sent nothing: "+err.Error()
 		return p
 	}
-	p.Role, p.Service, p.Edge, p.Zone, p.Kind = string(n.Role), string(n.Service), string(n.Edge), string(n.Zone), kind(n.Role)
+	p.Role, p.Service, p.Edge, p.Kind = string(n.Role), string(n.Service), string(n.Edge), kind(n.Role)
+	p.Zone, p.Network = string(n.Zone), string(n.Network)
 	p.Revision, p.Unreachable = string(view.Revision), unreachable(view.Unreachable)
 	p.NotApplied = notApplied(view.NotApplied)
 	switch {

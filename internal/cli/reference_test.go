@@ -90,7 +90,7 @@ Text from outside (node IDs, messages of proxies, values in documents) is never 
 | ` + "`expiry`" + ` | services whose instances stopped checking in all at once |
 | ` + "`summary`" + ` | counts of instances by state, and of proxies: ` + "`connected`, `inSync`, `missing`" + ` |
 | ` + "`findings`" + ` | what is wrong, each with ` + "`kind`, `subject`, `message`, and where known `hint` and `since`; empty when `status --check`" + ` exits with 0 |
-| ` + "`proxies`" + ` | every proxy by node ID: ` + "`node`, `client`, `role`, `service` or `edge`, `zone`, `kind`, `connected`, `since`, `inSync`, `state`, `stateSince`, `why`, `revision`, `unreachable`, `types`" + ` |
+| ` + "`proxies`" + ` | every proxy by node ID: ` + "`node`, `client`, `role`, `service` or `edge`, `zone`, `network`, `kind`, `connected`, `since`, `inSync`, `state`, `stateSince`, `why`, `revision`, `unreachable`, `types`" + ` |
 
 | ` + "`kind` of a finding" + ` | what is wrong |
 |---|---|

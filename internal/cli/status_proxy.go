@@ -26,6 +26,9 @@ func (r statusReport) explainProxy(p api.Proxy) {
 		r.field("service", "%s", p.Service)
 	}
 	r.field("kind", "%s, zone %s", p.Kind, cmp.Or(p.Zone, "not set"))
+	if p.Network != "" {
+		r.field("network", "%s", p.Network)
+	}
 	if p.Connected {
 		r.field("connected", "for %s, from %s", span(r.now.Sub(p.Since)), p.Client)
 	} else {

@@ -123,6 +123,7 @@ func (s *server) handler() http.Handler {
 		Instances: api.Handler(api.Options{
 			Registry:  s.registry,
 			Known:     s.known,
+			Unreached: s.unreached,
 			Manifest:  s.manifest,
 			ProxyGone: func(i *registry.Instance) time.Time { return s.control.ProxyGone(i).UTC() },
 			Settled:   s.settled,
@@ -134,6 +135,24 @@ func (s *server) handler() http.Handler {
 func (s *server) known(name mesh.ServiceName) bool {
 	documents := s.control.State().Documents
 	return documents != nil && documents.Documents.Services.Get(name) != nil
+}
+
+// unreached returns which callers cannot reach an instance because of its network, and why.
+func (s *server) unreached(key registry.Key) string {
+	documents := s.control.State().Documents
+	if documents == nil {
+		return ""
+	}
+	docs := &documents.Documents
+	if key.Network != "" && docs.Mesh.Network(key.Network) == nil {
+		return fmt.Sprintf("the Mesh does not list network %q: nobody can call the instance until it does", key.Network)
+	}
+	if service := docs.Services.Get(key.Service); service != nil && len(docs.Mesh.Networks) > 0 {
+		if port, ok := service.LookupPort(""); ok && port.Protocol == mesh.TCP {
+			return fmt.Sprintf("%s speaks tcp, which gateways cannot route: only callers in the same network reach the instance", key.Service)
+		}
+	}
+	return ""
 }
 
 // settled waits until the proxies of all callers of the service have acknowledged its current instances.

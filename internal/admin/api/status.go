@@ -147,7 +147,8 @@ type Proxy struct {
 	Service   string    `json:"service,omitempty"`
 	Edge      string    `json:"edge,omitempty"`
 	Zone      string    `json:"zone,omitempty"`
-	Kind      string    `json:"kind"` // envoy or grpc
+	Network   string    `json:"network,omitempty"` // absent: the mesh's default network
+	Kind      string    `json:"kind"`              // envoy or grpc
 	Connected bool      `json:"connected"`
 	Since     time.Time `json:"since,omitzero"` // of Connected
 	InSync    bool      `json:"inSync"`         // it has acknowledged all there is for it

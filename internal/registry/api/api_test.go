@@ -143,6 +143,15 @@ func TestCheckInSaysWhenToRenew(t *testing.T) {
 	}
 }
 
+func TestUnreachedInstanceIsWarnedAbout(t *testing.T) {
+	s := serve(t, api.Options{Unreached: func(k registry.Key) string { return string(k.Network) }}, nil)
+	var answer api.CheckedIn
+	s.want(http.StatusCreated, &answer, "PUT", "/v1/instances/users/10.0.0.7:80?network=dark", `{}`)
+	if answer.Warning != "dark" || answer.Instance.Network != "dark" {
+		t.Errorf("answer %+v, want a warning", answer)
+	}
+}
+
 func TestUnknownServiceIsWarnedAbout(t *testing.T) {
 	s := serve(t, api.Options{Known: func(n mesh.ServiceName) bool { return n == "users" }}, nil)
 	var answer api.CheckedIn

@@ -16,6 +16,8 @@ type Options struct {
 	// Known reports whether a service has a manifest. A check-in for another one is
 	// accepted with a warning: its manifest may arrive later. nil: all are known.
 	Known func(mesh.ServiceName) bool
+	// Unreached returns which callers cannot reach an instance where it is, and why; "" if all can. nil: all can.
+	Unreached func(registry.Key) string
 	// Manifest returns a text that changes with the service's manifest, "" if it has none, and a channel that closes
 	// when that may be outdated. nil: manifests are unknown.
 	Manifest func(mesh.ServiceName) (version string, changed <-chan struct{})

@@ -101,6 +101,11 @@ func (h *handler) warning(g registry.Grant) string {
 	if h.Known != nil && !h.Known(g.Service) {
 		warnings = append(warnings, fmt.Sprintf("service %q has no manifest: nobody can call it until it has one", g.Service))
 	}
+	if h.Unreached != nil {
+		if why := h.Unreached(g.Instance.Key); why != "" {
+			warnings = append(warnings, why)
+		}
+	}
 	for _, d := range g.Displaced {
 		warnings = append(warnings, fmt.Sprintf("address taken over from %v, incarnation %v: if that instance still runs, give one of them another address", d.Key, d.Incarnation))
 	}
