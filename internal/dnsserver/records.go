@@ -2,6 +2,7 @@ package dnsserver
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -25,9 +26,7 @@ func (h *handler) records(reply *dns.Msg, q dns.Question, n name) {
 func (h *handler) addresses(reply *dns.Msg, q dns.Question, n name) {
 	chosen := n.instances
 	if !n.single {
-		chosen = choose(n.instances, maxRecords, func(i *registry.Instance) bool {
-			return n.portOf(i) != 0 && i.Address.Addr().Is4() == (q.Qtype == dns.TypeA)
-		})
+		chosen = n.chooseOf(q.Qtype)
 	}
 	seen := make(map[netip.Addr]bool, len(chosen))
 	for _, i := range chosen {
@@ -37,6 +36,37 @@ func (h *handler) addresses(reply *dns.Msg, q dns.Question, n name) {
 		}
 		seen[ip] = true
 	}
+}
+
+// chooseOf returns instances for A or AAAA records. Resolvers ask for both, and most services have instances with one
+// kind of address: the other question costs nothing. Unhealthy instances are only named while no instance of the service
+// is healthy, whatever its address.
+func (n name) chooseOf(qtype uint16) []*registry.Instance {
+	same, other := byFamily(n.instances)
+	if qtype == dns.TypeAAAA {
+		same, other = other, same
+	}
+	chosen := choose(same, maxRecords, func(i *registry.Instance) bool { return n.portOf(i) != 0 })
+	if len(chosen) > 0 && !isHealthy(chosen[0]) && slices.ContainsFunc(other, isHealthy) {
+		return nil
+	}
+	return chosen
+}
+
+// byFamily splits instances of one network, which are sorted by address, into those with IPv4 and with IPv6 addresses.
+func byFamily(instances []*registry.Instance) (v4, v6 []*registry.Instance) {
+	end, _ := slices.BinarySearchFunc(instances, true, func(i *registry.Instance, _ bool) int {
+		if i.Address.Addr().Is4() {
+			return -1
+		}
+		return 1
+	})
+	return instances[:end], instances[end:]
+}
+
+func isHealthy(i *registry.Instance) bool {
+	state, _ := i.Condition()
+	return state == registry.Healthy
 }
 
 // locations answers with SRV records (RFC 2782), and the addresses of their targets as additional records.
