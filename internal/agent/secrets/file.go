@@ -18,6 +18,9 @@ const maxFile = 1 << 20
 // settled is how old a file is that is certainly not being written.
 const settled = 2 * time.Second
 
+// patience is how long files that do not answer are waited for: those that a kernel or another machine fills.
+const patience = time.Second
+
 // version is what shows that a file, behind any links, is another one or has changed.
 type version struct {
 	info fs.FileInfo // nil when there is none
@@ -70,6 +73,7 @@ func readFile(name string) ([]byte, error) {
 	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: it is being replaced", name)
 	}
+	_ = file.SetReadDeadline(time.Now().Add(patience)) // some files of /proc look regular, and make readers wait
 	content, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	switch {
 	case err != nil:

@@ -35,8 +35,28 @@ func New(r Relay, log *slog.Logger) *Secrets {
 	return &Secrets{relay: r, log: log, read: map[relay.Key]*secret{}}
 }
 
-// Run looks at the files of the secrets that the relay's clients have, until ctx ends, and returns nil.
+// Run looks at the files of the secrets that the relay's clients have, until ctx ends, and returns nil. A file system of a
+// machine that is away may never answer, and must not keep the agent from ending: what waits for it is left behind.
 func (s *Secrets) Run(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.run(ctx)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		s.log.Error("the files of certificates do not answer")
+	}
+	return nil
+}
+
+func (s *Secrets) run(ctx context.Context) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	told := map[relay.Key]relay.Content{}
@@ -44,6 +64,9 @@ func (s *Secrets) Run(ctx context.Context) error {
 		named, more := s.relay.Named()
 		s.keep(named)
 		contents := s.look(time.Now())
+		if ctx.Err() != nil {
+			return
+		}
 		if !maps.Equal(contents, told) {
 			s.relay.Provide(contents)
 			told = contents
@@ -57,7 +80,7 @@ func (s *Secrets) Run(ctx context.Context) error {
 			told = nil // a client that is new knows nothing
 		case <-tick:
 		case <-ctx.Done():
-			return nil
+			return
 		}
 	}
 }
