@@ -18,7 +18,8 @@ import (
 const own = "/proc/self/exe"
 
 // Exec replaces this program by p, on the thread that has started the programs that are to run on. It does not return
-// unless that is impossible. If p cannot be executed, this program follows itself, and goes on where it was.
+// unless that is impossible. If p cannot be executed, or its file is another one than
+// was asked, this program follows itself, and goes on where it was.
 //
 // A signal ends a program that does not handle it yet. So SIGHUP and SIGINT are ignored from here on until the program
 // that follows handles them; of SIGTERM, which nobody may ignore, it loses nothing from the moment at which its first
@@ -49,7 +50,10 @@ func (p Program) Exec(thread *process.Thread, o Offer) error {
 		}
 		env = append(env, fmt.Sprintf("%s=%d", Variable, descriptors[0]))
 		signal.Ignore(syscall.SIGHUP, syscall.SIGINT)
-		refused := syscall.Exec(p.Path, p.Args, env)
+		refused := p.isSame()
+		if refused == nil {
+			refused = syscall.Exec(p.Path, p.Args, env)
+		}
 		return errors.Join(
 			fmt.Errorf("execute %s: %w", p.Path, refused),
 			fmt.Errorf("execute %s: %w", own, syscall.Exec(own, p.Args, env)),

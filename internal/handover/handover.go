@@ -75,6 +75,20 @@ type Program struct {
 	Path string   // an executable
 	Args []string // its name first
 	Env  []string
+
+	file os.FileInfo // at Path, when the program was chosen
+}
+
+// isSame returns why the file at Path is not the one that was asked any more.
+func (p Program) isSame() error {
+	now, err := os.Stat(p.Path)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(now, p.file) || !now.ModTime().Equal(p.file.ModTime()) || now.Size() != p.file.Size() {
+		return errors.New("the file was replaced after it was asked whether it can go on")
+	}
+	return nil
 }
 
 // Successor returns the program that would start if the process were started again: from the same path, with the same
@@ -84,10 +98,14 @@ func Successor() (Program, error) {
 	if err == nil {
 		path, err = filepath.Abs(path)
 	}
+	var file os.FileInfo
+	if err == nil {
+		file, err = os.Stat(path)
+	}
 	if err != nil {
 		return Program{}, fmt.Errorf("the program to go on with: %w", err)
 	}
-	return Program{Path: path, Args: os.Args, Env: os.Environ()}, nil
+	return Program{Path: path, Args: os.Args, Env: os.Environ(), file: file}, nil
 }
 
 // IsCheck reports whether this program is only asked whether it could follow another one.

@@ -4,8 +4,11 @@ package handover
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -98,5 +101,38 @@ func TestReceiveRefuses(t *testing.T) {
 	t.Setenv(Variable, "")
 	if r, err := Receive(); r != nil || err != nil {
 		t.Errorf("%v, %v: want nothing", r, err)
+	}
+}
+
+// TestReplacedFile: a file that came after the one that was asked is not executed.
+func TestReplacedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "doyen")
+	write := func(content string) {
+		t.Helper()
+		if err := os.WriteFile(path+".new", []byte(content), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("first")
+	file, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Program{Path: path, file: file}
+	if err := p.isSame(); err != nil {
+		t.Error(err)
+	}
+	write("other")
+	if err := p.isSame(); err == nil {
+		t.Error("another file was taken for the one that was asked")
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.isSame(); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
 	}
 }
