@@ -312,3 +312,17 @@ func FuzzRegister(f *testing.F) {
 		}
 	})
 }
+
+// TestTagsOfEarlierCheckIns: they stay until there are too many. Then a check-in is not refused for them, and the weight
+// that somebody has set stays.
+func TestTagsOfEarlierCheckIns(t *testing.T) {
+	s := serve(t)
+	const path = "/v1/registration/users"
+	s.want(200, "{}", "POST", path, post("10.0.0.7", ""))
+	s.want(204, "", "POST", "/v1/loadbalancing/users/10.0.0.7", url.Values{"load_balancing_weight": {"7"}})
+	for n := range 2 * registry.MaxTags {
+		s.want(200, "{}", "POST", path, post("10.0.0.7", fmt.Sprintf(`, "release-%d": "yes"`, n)))
+	}
+	s.want(200, `"load_balancing_weight":7`, "GET", path, nil)
+	s.want(200, fmt.Sprintf(`"release-%d":"yes"`, 2*registry.MaxTags-1), "GET", path, nil)
+}

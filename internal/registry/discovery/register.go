@@ -32,7 +32,7 @@ func (h *handler) register(w http.ResponseWriter, r *http.Request) {
 			httpapi.Write(w, http.StatusOK, empty{}) // its agent describes it
 			return
 		}
-		i.Tags = merged(known.Tags, i.Tags)
+		i.Tags = kept(known.Tags, i.Tags)
 	}
 	i.Weight = weightOf(i.Tags)
 	if _, err := h.Registry.CheckIn(r.Context(), i); err != nil {
@@ -89,6 +89,19 @@ func ipIn(r *http.Request) (netip.Addr, error) {
 		return netip.Addr{}, fmt.Errorf("ip: %.80q is no IP address", text)
 	}
 	return ip.Unmap(), nil
+}
+
+// kept returns the tags of a host that checks in again: those before, with the later ones in their place. If that is too
+// many, as after releases of which each has tags of its own, only the weight is left of those before, because somebody
+// else may have set it: a host must not be refused for what it said long ago.
+func kept(before, later map[string]string) map[string]string {
+	if all := merged(before, later); len(all) <= registry.MaxTags {
+		return all
+	}
+	if weight, found := before[weightTag]; found {
+		return merged(map[string]string{weightTag: weight}, later)
+	}
+	return later
 }
 
 // merged returns the tags before, with the later ones in their place.
