@@ -6,7 +6,9 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
+	"github.com/doyen-mesh/doyen/internal/agent/backoff"
 	"github.com/doyen-mesh/doyen/internal/agent/capture"
 	resources "github.com/doyen-mesh/doyen/internal/envoy"
 	"github.com/doyen-mesh/doyen/internal/mesh"
@@ -38,7 +40,9 @@ func (i *instance) openCapture(ctx context.Context) error {
 		return err
 	}
 	i.captureIPv6, i.Proxy.Group = c.IPv6(), capture.Group
+	i.host.succession.files = c.Files
 	if i.host.succession.inherited != nil {
+		c.Inherit(i.host.succession.Inherited.Files)
 		return nil
 	}
 	return c.Remove(ctx) // what a killed agent has left
@@ -54,12 +58,21 @@ func (i *instance) acknowledged(ref xds.Ref) *xds.Resource {
 	}
 }
 
-// runCapture redirects connections from when Envoy is ready on. They stay redirected while Envoy is started again.
+// listenerEvery is how often it is looked whether Envoy has the listener for captured connections.
+const listenerEvery = 20 * time.Millisecond
+
+// runCapture redirects connections from when Envoy is ready on and it is known for which names. They stay redirected while
+// Envoy is started again.
 func (i *instance) runCapture(ctx context.Context) error {
 	select {
 	case <-i.ready:
 	case <-ctx.Done():
 		return nil
+	}
+	for i.capture.hosts.now() == nil {
+		if !backoff.Sleep(ctx, listenerEvery) {
+			return nil
+		}
 	}
 	return i.capture.Run(ctx, i.CapturePort, func() {
 		i.Log.Info("connections to these names are captured", "names", slices.Sorted(maps.Keys(i.capture.hosts.now())))
@@ -90,13 +103,14 @@ type capturedHosts struct {
 	hosts            map[string]mesh.Virtual
 }
 
-// now returns the hosts. The map is not changed any more.
+// now returns the hosts; nil while none have been known. The map is not changed any more.
 func (h *capturedHosts) now() map[string]mesh.Virtual {
 	listener := h.acknowledged(xds.Ref{Type: xds.ListenerType, Name: resources.CaptureName})
 	routes := h.acknowledged(xds.Ref{Type: xds.RouteType, Name: resources.EgressName})
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if listener != h.listener || routes != h.routes {
+	// Without a listener the relay does not know yet what Envoy has.
+	if listener != nil && (listener != h.listener || routes != h.routes) {
 		hosts, err := resources.CapturedHosts(listener, routes)
 		if err == nil { // Envoy acknowledged these messages, so they can be read
 			h.listener, h.routes, h.hosts = listener, routes, hosts

@@ -73,7 +73,8 @@ type succession struct {
 	asked     chan chan error // over the status socket: the answer is nil when the program will be replaced
 	program   handover.Program
 	offer     handover.Offer
-	settled   func() error // why the program cannot be replaced yet
+	settled   func() error                    // why the program cannot be replaced yet
+	files     func(map[string]*os.File) error // adds further files to hand over; nil adds none
 }
 
 // receive decodes what was handed over.
@@ -203,6 +204,9 @@ func (h *host) prepare(ctx context.Context) (version string, err error) {
 			return "", fmt.Errorf("socket of the %s: %w", name, err)
 		}
 		listener.SetUnlinkOnClose(false)
+	}
+	if s.files != nil {
+		return version, s.files(s.offer.Files)
 	}
 	return version, nil
 }

@@ -63,6 +63,22 @@ func TestCapture(t *testing.T) {
 		t.Errorf("while an agent captures, removing answers %q", out)
 	}
 
+	t.Log("the agent replaces its program: no call fails, and the rules stay")
+	rules := m.redirects()
+	must(t, syscall.Kill(agent.PID(), syscall.SIGHUP))
+	eventually(t, "the program after it captures", func() string {
+		if got := m.run(curl + "http://users/"); got != "users" {
+			t.Errorf("a call answers %q", got)
+		}
+		if out := agent.output.String(); strings.Count(out, "are captured") < 2 {
+			return out
+		}
+		return ""
+	})
+	if now := m.redirects(); now != rules {
+		t.Errorf("the rules have changed:\n%s\nbefore:\n%s", now, rules)
+	}
+
 	t.Log("Envoy is killed: connections are redirected to the next one")
 	before := m.redirects()
 	must(t, m.host.SignalChildren(t.Context(), agent.PID(), syscall.SIGKILL, "envoy"))

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"syscall"
@@ -40,6 +41,11 @@ type Capture struct {
 	log   *slog.Logger
 	lock  net.Listener
 	ipv6  bool
+
+	inherited map[string]*os.File // sockets of the program before; of Run
+
+	mu      sync.Mutex
+	sockets map[netip.Addr]*dnsserver.Sockets // of the responders, by nameserver
 }
 
 // Open makes this process the one that captures. It starts nothing. hosts are the names to be answered, in lower case and
@@ -141,16 +147,13 @@ func (c *Capture) redirect(ctx context.Context, port int, servers []netip.Addr) 
 		cancel()
 		group.Wait()
 	}
-	r := redirection{port: port, ipv6: c.ipv6}
+	r, listening := redirection{port: port, ipv6: c.ipv6}, map[netip.Addr]*dnsserver.Sockets{}
 	for _, server := range servers {
-		loopback := "127.0.0.1:0"
-		if server.Is6() {
-			loopback = "[::1]:0"
-		}
-		sockets, err := dnsserver.Listen(ctx, loopback)
+		sockets, err := c.listen(ctx, server)
 		if err != nil {
 			return stop, fmt.Errorf("capture: responder for nameserver %v: %w", server, err)
 		}
+		listening[server] = sockets
 		r.nameservers = append(r.nameservers, nameserver{server, sockets.TCP.Addr().(*net.TCPAddr).Port})
 		answers := &responder{ctx: serving, upstream: netip.AddrPortFrom(server, 53).String(), hosts: c.hosts, slots: make(chan struct{}, maxQueries)}
 		group.Go(func() {
@@ -159,7 +162,13 @@ func (c *Capture) redirect(ctx context.Context, port int, servers []netip.Addr) 
 			}
 		})
 	}
-	return stop, nft(ctx, r.script())
+	if err := nft(ctx, r.script()); err != nil {
+		return stop, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sockets = listening
+	return stop, nil
 }
 
 // nameservers returns the first nameservers of this host, as its programs use them. Without any they use one on loopback.
