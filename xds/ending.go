@@ -54,10 +54,10 @@ func (st *stream) finish() {
 	g.mu.Lock()
 	st.closed = true
 	st.schedule()
+	s.waiters.look(st) // while the session knows what the client has answered
 	st.session.close()
 	g.remove(time.Now(), &st.session)
 	s.tallies.forget(st)
-	s.waiters.look(st)
 	var quiet chan struct{}
 	if st.sending {
 		quiet = make(chan struct{})

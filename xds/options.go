@@ -33,6 +33,9 @@ type ServerOptions struct {
 	// IsolateRejected lets a delta stream be offered the parts of a rejected response again,
 	// by halves, until the culprits stand alone: at most 2 log2(n) + 1 more responses each.
 	IsolateRejected bool
+	// Relay says that the resources come from another xDS server, which decides what of a rejected response is offered
+	// again. The relaying program passes that on with OfferAgain. IsolateRejected has no effect then.
+	Relay bool
 	// PushVirtualHosts makes a first VHDS request that names nothing, as Envoy sends it, ask for all virtual
 	// hosts that there are for the node. Their names have to be those that the virtual hosts have themselves,
 	// ROUTES/HOST, because Envoy removes them by that. Without it such a request asks for nothing (C112).

@@ -75,7 +75,7 @@ func (w *watch) reject(now time.Time, f *pendingResponse, message string) {
 		t.retries[i] = without(group, names) // they have been rejected in a newer version
 	}
 	switch {
-	case len(names) == 1:
+	case len(names) == 1, w.session.rules.relay:
 	case w.isolates():
 		half := len(names) / 2
 		t.retries = slices.Insert(t.retries, 0, names[:half], names[half:])
@@ -93,7 +93,7 @@ func (w *watch) reject(now time.Time, f *pendingResponse, message string) {
 // repeatRejected schedules the unchanged resources of a rejected response to be sent again, and those that the client
 // waits for in the version that it has.
 func (w *watch) repeatRejected(f *pendingResponse, names []string) {
-	if w.sendsWhole() || len(names) == 0 {
+	if w.sendsWhole() || w.session.rules.relay || len(names) == 0 {
 		return
 	}
 	w.parentChanged = appendRepeats(w.parentChanged, f.parentChanged...)
@@ -129,6 +129,15 @@ func (t *rejections) record(acked *content, rejected *difference) []string {
 		t.rejected[name] = ""
 	}
 	return removed
+}
+
+// offerAgain forgets that the client rejected a name.
+func (w *watch) offerAgain(name string) {
+	if t := w.rejections; t != nil {
+		delete(t.rejected, name)
+		w.clearEmptyRejections()
+		w.idle = nil
+	}
 }
 
 // versions returns the rejected versions of names.

@@ -57,7 +57,7 @@ func NewServer(source Source, o ServerOptions) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.rules = rules{
-		isolate: o.IsolateRejected, pushHosts: o.PushVirtualHosts, errors: o.ResourceErrors, orderTimeout: o.OrderTimeout,
+		isolate: o.IsolateRejected && !o.Relay, relay: o.Relay, pushHosts: o.PushVirtualHosts, errors: o.ResourceErrors, orderTimeout: o.OrderTimeout,
 		removalGrace: o.RemovalGrace, maxSubscriptions: o.MaxSubscriptions, bodyCache: &s.bodyCache,
 	}
 	s.unfollow = source.onMove(s.relocate)

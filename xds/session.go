@@ -24,6 +24,7 @@ type session struct {
 // rules are what a server's options decide of the protocol.
 type rules struct {
 	isolate          bool
+	relay            bool          // another server decides what of a rejected response is offered again
 	pushHosts        bool          // a VHDS request that names nothing asks for everything
 	errors           bool          // resource errors (C109)
 	orderTimeout     time.Duration // an addition held longer goes ahead

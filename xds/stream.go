@@ -129,6 +129,9 @@ func (st *stream) begin(m method, first *request) error {
 		s.closeCallback(st, err)
 		return err
 	}
+	if err := st.grpc.SendHeader(nil); err != nil { // says that a server answers, also when it has nothing to send
+		return err
+	}
 	s.log.Debug("xds stream opened", "stream", st.info.ID, "method", m.name, "node", st.info.Node.ID, "peer", st.info.Peer)
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// waiters are the calls of WaitAcknowledged under way. A stream tells them how far it is whenever it
+// waiters are the calls of WaitAcknowledged and WaitAnswered under way. A stream tells them how far it is whenever it
 // may have changed: at the end of each push, which follows every request and every publication that
 // concerns it. So an acknowledgement costs the same however many streams there are.
 type waiters struct {
@@ -17,14 +17,21 @@ type waiters struct {
 
 // waiter is one call.
 type waiter struct {
-	ref    Ref
-	of     func(*stream) bool   // whose acknowledgement counts; nil: everybody's
-	behind map[*stream]struct{} // guarded by the lock of waiters
-	done   chan struct{}        // has a watch: nobody is behind any more
+	refs []Ref
+	of   func(*stream) bool // whose acknowledgement counts; nil: everybody's
+	done chan struct{}      // has one slot: there may be nothing more to wait for
+
+	// Guarded by the lock of waiters.
+	behind     map[*stream]int // by stream: how many of refs it has acknowledged
+	answers    []Answer        // of WaitAnswered, for each of refs; else nil
+	unanswered int             // how many of answers are zero
 }
 
-func (w *waiters) add(ref Ref, of func(*stream) bool) *waiter {
-	one := &waiter{ref: ref, of: of, behind: map[*stream]struct{}{}, done: make(chan struct{}, 1)}
+func newWaiter(refs []Ref) *waiter {
+	return &waiter{refs: refs, behind: map[*stream]int{}, done: make(chan struct{}, 1)}
+}
+
+func (w *waiters) add(one *waiter) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.all == nil {
@@ -32,7 +39,6 @@ func (w *waiters) add(ref Ref, of func(*stream) bool) *waiter {
 	}
 	w.all[one] = struct{}{}
 	w.count.Add(1)
-	return one
 }
 
 func (w *waiters) remove(one *waiter) {
@@ -60,43 +66,49 @@ func (w *waiter) note(st *stream) {
 	if w.of != nil && !w.of(st) {
 		return
 	}
-	if !st.closed && !st.acknowledged(w.ref) {
-		w.behind[st] = struct{}{}
-		return
+	n := w.behind[st]
+	for n < len(w.refs) && w.answered(st, n) {
+		n++
 	}
-	if _, was := w.behind[st]; !was {
+	if n < len(w.refs) && !st.closed {
+		w.behind[st] = n
 		return
 	}
 	delete(w.behind, st)
-	if len(w.behind) == 0 {
-		select {
-		case w.done <- struct{}{}:
-		default:
-		}
+	if !w.isComplete() {
+		return
+	}
+	select {
+	case w.done <- struct{}{}:
+	default:
 	}
 }
 
-// caughtUp says whether nobody is behind.
-func (w *waiters) caughtUp(one *waiter) bool {
+// isComplete says whether there is nothing more to wait for.
+func (w *waiter) isComplete() bool { return len(w.behind)+w.unanswered == 0 }
+
+func (w *waiters) isComplete(one *waiter) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(one.behind) == 0
+	return one.isComplete()
 }
 
 // WaitAcknowledged returns nil when every stream that subscribes to ref has acknowledged its content
 // (or absence) of the time of the call or later, and ctx.Err() if ctx ends first. Rejected counts as
 // acknowledged.
-func (s *Server) WaitAcknowledged(ctx context.Context, ref Ref) error { return s.wait(ctx, ref, nil) }
-
-// wait is WaitAcknowledged for the streams that of chooses; nil chooses all.
-func (s *Server) wait(ctx context.Context, ref Ref, of func(*stream) bool) error {
+func (s *Server) WaitAcknowledged(ctx context.Context, ref Ref) error {
 	ref.Name = canonicalName(ref.Name)
-	w := s.waiters.add(ref, of)
+	return s.wait(ctx, newWaiter([]Ref{ref}))
+}
+
+// wait returns when w is complete, or ctx.Err().
+func (s *Server) wait(ctx context.Context, w *waiter) error {
+	s.waiters.add(w)
 	defer s.waiters.remove(w)
 	for _, st := range s.allStreams() {
 		s.lookAt(st, w)
 	}
-	for !s.waiters.caughtUp(w) {
+	for !s.waiters.isComplete(w) {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -5,10 +5,7 @@ import (
 	"testing"
 	"time"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-
-	"google.golang.org/genproto/googleapis/rpc/status"
 
 	"github.com/doyen-mesh/doyen/xds"
 )
@@ -85,43 +82,4 @@ func TestWaitEnds(t *testing.T) {
 // rename asks for other endpoints without having acknowledged anything.
 func (s *sotwStream) rename(names ...string) {
 	s.send(&discoveryv3.DiscoveryRequest{TypeUrl: xds.EndpointType, ResourceNames: names})
-}
-
-// A relay answers its own server as its client did: with the client's rejection, or an ACK.
-func TestWaitAnswered(t *testing.T) {
-	cache := xds.NewLinearCache(xds.ClusterType)
-	server, connection := serve(t, cache, xds.ServerOptions{}, xds.GRPCOptions()...)
-	s := openDelta(t, connection, deltaADS)
-	s.send(&discoveryv3.DeltaDiscoveryRequest{Node: &corev3.Node{Id: "n"}, TypeUrl: xds.ClusterType, ResourceNamesSubscribe: []string{"*"}})
-	s.expect(map[string]string{})
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	answered := func(node string) *xds.Rejection {
-		t.Helper()
-		rejection, err := server.WaitAnswered(ctx, node, xds.Ref{Type: xds.ClusterType, Name: "users"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return rejection
-	}
-	answer := func(reason *status.Status) {
-		t.Helper()
-		if err := s.stream.RecvMsg(s.last); err != nil {
-			t.Fatal(err)
-		}
-		s.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: xds.ClusterType, ResponseNonce: s.last.Nonce, ErrorDetail: reason})
-	}
-	cache.Put(resource(xds.ClusterType, "users", "1"))
-	if r := answered("another"); r != nil {
-		t.Errorf("a node without streams has rejected %v", r)
-	}
-	answer(&status.Status{Message: "not like that"})
-	if r := answered("n"); r == nil || r.Message != "not like that" {
-		t.Errorf("rejection %v", r)
-	}
-	cache.Put(resource(xds.ClusterType, "users", "2"))
-	answer(nil)
-	if r := answered("n"); r != nil {
-		t.Errorf("an update that was accepted counts as rejected: %v", r)
-	}
 }

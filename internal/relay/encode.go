@@ -110,7 +110,10 @@ func restored(m *discoveryv3.DeltaDiscoveryResponse) (*collection, error) {
 	if _, err := c.apply(u); err != nil {
 		return nil, err
 	}
-	c.accept()
+	for _, o := range c.pending.offers {
+		c.accept(o)
+	}
+	c.pending = nil
 	c.complete = m.GetSystemVersionInfo() == complete
 	return c, nil
 }

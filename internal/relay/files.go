@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/doyen-mesh/doyen/xds"
-	"github.com/doyen-mesh/doyen/xds/client"
 )
 
 // A server names certificates by their files on the client's host. With Options.NamesFiles, clients get the content of
@@ -85,6 +83,7 @@ type files struct {
 	contents map[Key]Content    // as provided last
 	provided chan struct{}      // closes when contents are others
 	refused  map[string]refusal // by name, until there is other content
+	message  string             // why the latest of them was rejected; "" when there is none
 }
 
 // refusal is a secret that was rejected, and the content that its client rejected; nil when there was none.
@@ -126,38 +125,38 @@ func (c *collection) looked(e entry) bool {
 // has says whether clients can have an entry.
 func (c *collection) has(e entry) bool { return c.served(e) != nil }
 
-// problem is why pending secrets have no content, "" when all have. While some have not been looked at, it returns a
-// channel that closes when more are known.
-func (c *collection) problem() (problem string, wait <-chan struct{}) {
+// problem is why secrets of an update have no content, "" when all have. While some have not been looked at, it returns
+// a channel that closes when more are known.
+func (c *collection) problem(p *pending) (problem string, wait <-chan struct{}) {
 	if c.files == nil {
 		return "", nil
 	}
 	var problems []string
-	for _, name := range slices.Sorted(maps.Keys(c.pending)) {
-		switch e := c.pending[name]; {
-		case !c.looked(e):
+	for _, o := range p.all {
+		switch {
+		case !c.looked(o.entry):
 			return "", c.files.provided
-		case e.files && !c.has(e):
-			problems = append(problems, fmt.Sprintf("secret %q: %v", name, c.files.contents[KeyOf(e.resource)].Problem))
+		case o.files && !c.has(o.entry):
+			problems = append(problems, fmt.Sprintf("secret %q: %v", o.name, c.files.contents[KeyOf(o.resource)].Problem))
 		}
 	}
+	slices.Sort(problems)
 	return strings.Join(problems, "; "), nil
 }
 
-// refuse undoes what is pending. Of its secrets that name files, it keeps those without content, or all if the client
+// refuse undoes an update. Of its secrets that name files, it keeps those without content, or all if the client
 // rejected them, until there is other content. It returns the names of those that the client does not have.
-func (c *collection) refuse() (absent []string) {
-	pending := c.pending
-	problem, _ := c.problem()
+func (c *collection) refuse(p *pending) (absent []string) {
+	problem, _ := c.problem(p)
 	c.undo()
-	for name, e := range pending {
-		if !e.files || problem != "" && c.has(e) {
+	for _, o := range p.all {
+		if !o.files || problem != "" && c.has(o.entry) || c.accepted[o.name] == o.entry && c.has(o.entry) {
 			continue
 		}
-		c.files.refused[name] = refusal{e, c.served(e)}
-		if !c.has(e) && !c.has(c.accepted[name]) {
-			c.absent[name] = true
-			absent = append(absent, name)
+		c.files.refused[o.name] = refusal{o.entry, c.served(o.entry)}
+		if !c.has(o.entry) && !c.has(c.accepted[o.name]) {
+			c.absent[o.name] = true
+			absent = append(absent, o.name)
 		}
 	}
 	return absent
@@ -179,7 +178,7 @@ func (c *collection) provide(contents map[Key]Content) (p provided) {
 	c.files.provided = make(chan struct{})
 	change, ask := map[string]entry{}, map[string]bool{}
 	for name, e := range c.accepted {
-		if _, replaced := c.pending[name]; replaced || !e.files {
+		if _, replaced := c.offered[name]; replaced || !e.files {
 			continue
 		}
 		old, looked := before[KeyOf(e.resource)]
@@ -197,7 +196,7 @@ func (c *collection) provide(contents map[Key]Content) (p provided) {
 		}
 	}
 	p.changed, p.usable = len(change) > 0, map[string]entry{}
-	for name, e := range c.pending {
+	for name, e := range c.offered {
 		if e.files {
 			change[name] = e
 		}
@@ -221,7 +220,7 @@ func (s *session) named() (all []*xds.Resource) {
 	if c == nil || c.files == nil {
 		return nil
 	}
-	for _, entries := range []map[string]entry{c.accepted, c.pending} {
+	for _, entries := range []map[string]entry{c.accepted, c.offered} {
 		for _, e := range entries {
 			if e.files {
 				all = append(all, e.resource)
@@ -243,8 +242,8 @@ func (s *session) provide(contents map[Key]Content) {
 		return
 	}
 	p := c.provide(contents)
-	if s.upstream != nil && !s.upstream.connected && len(c.pending) == 0 && len(p.usable) > 0 {
-		s.take(c, p.usable)
+	if s.upstream != nil && !s.upstream.connected && c.pending == nil && len(p.usable) > 0 {
+		s.offer(c, p.usable)
 	}
 	if c.published {
 		s.publish(xds.SecretType, c)
@@ -264,36 +263,29 @@ func (s *session) provide(contents map[Key]Content) {
 	}
 }
 
-// take gives the client secrets that a server sent earlier and that are usable by now, while no server can be asked for
+// offer gives the client secrets that a server sent earlier and that are usable by now, while no server can be asked for
 // them again. The caller holds mu.
-func (s *session) take(c *collection, usable map[string]entry) {
-	c.pending = usable
-	for name := range usable {
+func (s *session) offer(c *collection, usable map[string]entry) {
+	p := &pending{recheck: func() {}}
+	for name, e := range usable {
 		delete(c.absent, name)
+		c.offered[name] = e
+		p.all = append(p.all, offer{name, e})
 	}
+	p.offers = slices.Clone(p.all)
+	c.pending = p
 	c.change(usable)
-	u, update := s.upstream, &client.Update{Type: c.typeURL}
-	for name := range usable {
-		update.Resources = append(update.Resources, client.Resource{Name: name})
-	}
-	s.relay.sessions.Go(func() {
-		rejection, err := s.answered(u.ctx, update)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for name, e := range usable {
-			if c.pending[name] != e {
-				return // a server has sent something else meanwhile
-			}
-		}
-		if err == nil && s.upstream == u {
-			s.settle(c, rejection)
-		}
-	})
+	u := s.upstream
+	s.relay.sessions.Go(func() { s.answer(u, c, p, nil) })
 }
 
 // follow takes note of whether the client accepts new content of secrets that it has. No server asks for that.
 func (s *session) follow(u *upstream, names []string) {
-	rejection, err := s.relay.answered(u.ctx, s.id, &client.Update{Type: xds.SecretType, Removed: names})
+	refs := make([]xds.Ref, len(names))
+	for i, name := range names {
+		refs[i] = xds.Ref{Type: xds.SecretType, Name: name}
+	}
+	answers, err := s.relay.server.WaitAnswered(u.ctx, s.id, refs...)
 	if err != nil {
 		return
 	}
@@ -302,31 +294,54 @@ func (s *session) follow(u *upstream, names []string) {
 	if s.upstream != u {
 		return
 	}
-	if rejection != nil {
-		s.log.Error("the client rejects the new content of a certificate's files", "error", rejection.Message)
-		s.rejected[xds.SecretType] = rejection.Message
-	} else if len(s.types[xds.SecretType].files.refused) == 0 {
-		delete(s.rejected, xds.SecretType)
+	of := s.types[xds.SecretType].files
+	for _, a := range answers {
+		if a.Rejected != nil {
+			s.log.Error("the client rejects the new content of a certificate's files", "error", a.Rejected.Message)
+			of.message = a.Rejected.Message
+			return
+		}
+	}
+	of.settled()
+}
+
+// settled notes that the client has accepted something.
+func (f *files) settled() {
+	if len(f.refused) == 0 {
+		f.message = ""
 	}
 }
 
-// answered returns when the client has answered for everything in an update: nil when it accepted it, else why it
-// is rejected, by the client or because files have no content for it.
-func (s *session) answered(ctx context.Context, update *client.Update) (*xds.Rejection, error) {
+// awaitContents waits until it is known what is in the files that an update names, and reports whether the client is to
+// be asked: it is not when there is no content, for which the update is rejected on its behalf, or when the client went away.
+func (s *session) awaitContents(u *upstream, c *collection, p *pending) bool {
 	for {
 		s.mu.Lock()
-		problem, wait := s.types[update.Type].problem()
+		problem, wait := c.problem(p)
+		if problem != "" {
+			p.rejection = &xds.Rejection{Message: problem}
+		}
 		s.mu.Unlock()
-		switch {
-		case problem != "":
-			return &xds.Rejection{Message: problem}, nil
-		case wait == nil:
-			return s.relay.answered(ctx, s.id, update)
+		if wait == nil {
+			return problem == ""
 		}
 		select {
 		case <-wait:
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		case <-u.ctx.Done():
+			return false
 		}
 	}
+}
+
+// settleFiles ends an update of secrets. When the client, or a file, does not let it be used, all of it is undone. The
+// caller holds mu.
+func (s *session) settleFiles(c *collection, p *pending) {
+	if p.rejection == nil {
+		c.files.settled()
+		return
+	}
+	absent := c.refuse(p)
+	s.publish(c.typeURL, c)
+	s.relay.notFound(s.id, c.typeURL, absent)
+	c.files.message = p.rejection.Message
 }

@@ -16,7 +16,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/doyen-mesh/doyen/xds"
-	"github.com/doyen-mesh/doyen/xds/client"
 )
 
 // Waits between attempts to reach a server, each with jitter.
@@ -92,7 +91,7 @@ func New(o Options) *Relay {
 		r.caches[typeURL], sources[typeURL] = cache, cache
 	}
 	r.server = xds.NewServer(xds.NewMux(xds.MuxOptions{Types: sources}), xds.ServerOptions{
-		Identifier: "doyen agent", Logger: o.Log, PushVirtualHosts: o.PushVirtualHosts,
+		Identifier: "doyen agent", Logger: o.Log, PushVirtualHosts: o.PushVirtualHosts, Relay: true,
 		Callbacks: xds.Callbacks{StreamOpen: r.open, StreamClose: r.close, Request: r.request},
 	})
 	return r
@@ -214,24 +213,6 @@ func (r *Relay) notFound(id, typeURL string, names []string) {
 		refs[i] = xds.Ref{Type: typeURL, Name: name}
 	}
 	cache.NotFound(id, refs...)
-}
-
-// answered returns when the streams of a client have answered for everything in an update: nil when they
-// accepted it, else why they rejected it.
-func (r *Relay) answered(ctx context.Context, id string, u *client.Update) (*xds.Rejection, error) {
-	for _, resource := range u.Resources {
-		rejection, err := r.server.WaitAnswered(ctx, id, xds.Ref{Type: u.Type, Name: resource.Name})
-		if err != nil || rejection != nil {
-			return rejection, err
-		}
-	}
-	for _, name := range u.Removed {
-		rejection, err := r.server.WaitAnswered(ctx, id, xds.Ref{Type: u.Type, Name: name})
-		if err != nil || rejection != nil {
-			return rejection, err
-		}
-	}
-	return nil, nil
 }
 
 // all returns the sessions.

@@ -453,3 +453,24 @@ func TestStreamsOverlap(t *testing.T) {
 	next.wants(t, "egress", "egress 1")
 	next.wants(t, "users-endpoints", "users-endpoints 1")
 }
+
+// A server that answers and has nothing new counts as connected.
+func TestConnectedWithoutNews(t *testing.T) {
+	c := newControl(t)
+	c.publish("n", "1")
+	socket, r, _ := startRelayWith(t, Options{Folder: t.TempDir()}, c.address)
+	p := startProgram(t, socket, "n", client.Delta, nil)
+	p.subscribe()
+	c.inSync("n", everything...)
+	for range 2 {
+		eventually(t, func() error {
+			if s := r.Status()[0]; !s.Connected || s.Problem != "" {
+				return fmt.Errorf("status %+v", s)
+			}
+			return nil
+		})
+		c.stop()
+		c.start()
+		c.inSync("n", everything...)
+	}
+}

@@ -27,13 +27,12 @@ type session struct {
 	streams  map[uint64]interest
 	asked    map[xds.Ref]int // by how many streams each name is subscribed to
 	types    map[string]*collection
-	upstream *upstream         // nil while the client has no stream
-	holding  *time.Timer       // until the copy from disk is served; nil once it is
-	saved    time.Time         // of the copy on disk; zero for none
-	accepted int               // counts the updates that the client acknowledged
-	onDisk   int               // accepted of the copy on disk
-	ignored  error             // why the copy on disk was not used when the relay started; nil if it was, or there is none
-	rejected map[string]string // by type: what the client said of the last update, when it has rejected that
+	upstream *upstream // nil while the client has no stream
+	holding  bool      // the copy from disk is not served yet
+	saved    time.Time // of the copy on disk; zero for none
+	accepted int       // counts the updates that the client acknowledged, in whole or in part
+	onDisk   int       // accepted of the copy on disk
+	ignored  error     // why the copy on disk was not used when the relay started; nil if it was, or there is none
 }
 
 // upstream is the stream to a server on behalf of one client. It lives as long as the client has a
@@ -42,16 +41,19 @@ type upstream struct {
 	client *client.Client
 	ctx    context.Context
 	stop   context.CancelFunc
+	opened time.Time
 
 	connected bool
-	since     time.Time // of connected, or of its loss
-	reason    error     // of the loss
+	away      bool        // no server answers: the client is served from what the relay has
+	late      *time.Timer // sets away when no server has answered until then
+	since     time.Time   // of connected, or of its loss
+	reason    error       // of the loss
 }
 
 func newSession(r *Relay, node *corev3.Node) *session {
 	s := &session{
 		relay: r, id: node.GetId(), log: r.log.With("node", node.GetId()), node: node,
-		streams: map[uint64]interest{}, asked: map[xds.Ref]int{}, types: map[string]*collection{}, rejected: map[string]string{},
+		streams: map[uint64]interest{}, asked: map[xds.Ref]int{}, types: map[string]*collection{},
 	}
 	return s
 }
@@ -80,8 +82,11 @@ func (s *session) open(stream uint64, node *corev3.Node) {
 	defer s.mu.Unlock()
 	s.streams[stream] = interest{}
 	s.node = node
-	if s.upstream == nil {
+	switch {
+	case s.upstream == nil:
 		s.connect()
+	case s.upstream.away:
+		s.undoAll()
 	}
 }
 
@@ -91,8 +96,10 @@ func (s *session) connect() {
 	known := map[string]map[string]string{}
 	for typeURL, c := range s.types {
 		known[typeURL] = c.versions()
+		clear(c.rejected) // the client may be another process by now
 	}
-	u := &upstream{since: time.Now()}
+	now := time.Now()
+	u := &upstream{opened: now, since: now}
 	u.ctx, u.stop = context.WithCancel(s.relay.ctx)
 	u.client = client.New(s.relay.conn, client.Options{
 		Node: s.node, Known: known, MinRetry: minRetry, MaxRetry: maxRetry,
@@ -100,11 +107,12 @@ func (s *session) connect() {
 		Connection: func(err error) { s.connection(u, err) },
 	})
 	s.upstream = u
+	u.late = time.AfterFunc(s.relay.o.CopyDelay, func() { s.overdue(u) })
 	s.relay.sessions.Go(func() { _ = u.client.Run(u.ctx) })
 }
 
 // close lets go of a stream of the client that ended. After the last one, the stream to the server
-// ends too, and updates that the client did not answer are undone.
+// ends too.
 func (s *session) close(stream uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,15 +130,33 @@ func (s *session) close(stream uint64) {
 		return
 	}
 	clear(s.asked)
-	s.upstream.stop()
-	s.upstream = nil
 	for typeURL, c := range s.types {
-		if c.undo() && c.published {
-			s.publish(typeURL, c)
-		}
+		c.pending = nil
 		if c.files != nil {
+			s.undo(typeURL, c)
 			clear(c.files.refused)
+		} else if !s.upstream.connected {
+			s.undo(typeURL, c)
 		}
+	}
+	s.upstream.stop()
+	s.upstream.late.Stop()
+	s.upstream = nil
+}
+
+// undo goes back to what the client acknowledged, where it was offered something else. That is what a client gets that
+// connects while no server answers. While a server does answer, what it sent last stays: the client may have it, and the
+// relay may have missed the ACK when the connection broke. The caller holds mu.
+func (s *session) undo(typeURL string, c *collection) {
+	if c.undo() && c.published {
+		s.publish(typeURL, c)
+	}
+}
+
+// undoAll does so for all types. The caller holds mu.
+func (s *session) undoAll() {
+	for typeURL, c := range s.types {
+		s.undo(typeURL, c)
 	}
 }
 
@@ -150,10 +176,10 @@ func (s *session) request(stream uint64, delta bool, r xds.RequestInfo) {
 	if dropped := s.subscribe(r.Type, before, after); dropped && c.forget(func(name string) bool { return s.asksFor(r.Type, name) }) && c.published {
 		s.publish(r.Type, c)
 	}
-	if !s.upstream.connected {
+	if s.upstream.away {
 		s.recall(r.Type, c)
 	}
-	if !c.published && !after[wildcard] && s.holding == nil {
+	if !c.published && !after[wildcard] && !s.holding {
 		s.publish(r.Type, c) // names are answered one by one
 	}
 }
@@ -185,6 +211,9 @@ func (s *session) subscribe(typeURL string, before, after map[string]bool) bool 
 		}
 		delete(s.asked, ref)
 		dropped = append(dropped, name)
+	}
+	if c := s.types[typeURL]; len(dropped) > 0 && c != nil && c.pending != nil {
+		c.pending.recheck() // nobody answers for these any more
 	}
 	if len(added) > 0 {
 		s.upstream.client.Subscribe(typeURL, added...)
@@ -221,46 +250,95 @@ func (s *session) handle(u *upstream, update *client.Update) {
 		update.Reject(err)
 		return
 	}
-	c.complete = c.complete || s.asked[xds.Ref{Type: update.Type, Name: wildcard}] > 0
+	c.pending.whole = s.asked[xds.Ref{Type: update.Type, Name: wildcard}] > 0
 	s.publish(update.Type, c)
 	s.relay.notFound(s.id, update.Type, absent)
 	if c.files != nil {
 		s.relay.named.tell()
 	}
-	s.relay.sessions.Go(func() { s.answer(u, update) })
+	p := c.pending
+	s.relay.sessions.Go(func() { s.answer(u, c, p, update) })
 }
 
-// answer waits until the client has answered everything in an update, and answers the server.
-func (s *session) answer(u *upstream, update *client.Update) {
-	rejection, err := s.answered(u.ctx, update)
-	if err != nil {
-		return // the client or the relay went away
+// answer waits until the client has answered everything in an update, and answers the server, unless update is nil.
+func (s *session) answer(u *upstream, c *collection, p *pending, update *client.Update) {
+	s.relay.server.OfferAgain(s.id, p.again...)
+	for s.awaitContents(u, c, p) {
+		ctx, refs := s.unanswered(u, c, p)
+		if len(refs) == 0 {
+			break
+		}
+		answers, _ := s.relay.server.WaitAnswered(ctx, s.id, refs...)
+		s.take(c, p, answers)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.upstream != u {
-		return
+	if c.pending != p || u.ctx.Err() != nil {
+		return // the client went away, or another server has sent the update again
 	}
-	s.settle(s.types[update.Type], rejection)
-	if rejection != nil {
-		update.Reject(errors.New(rejection.Message))
-	} else {
+	c.pending = nil
+	if p.whole && !c.complete {
+		c.complete = true
+		s.changed()
+	}
+	if c.files != nil {
+		s.settleFiles(c, p)
+	}
+	switch {
+	case update == nil:
+	case p.rejection != nil:
+		update.Reject(errors.New(p.rejection.Message))
+	default:
 		update.Accept()
 	}
 }
 
-// settle accepts what is pending of a type, or undoes it when it was rejected. The caller holds mu.
-func (s *session) settle(c *collection, rejection *xds.Rejection) {
-	if rejection != nil {
-		absent := c.refuse()
-		s.publish(c.typeURL, c)
-		s.relay.notFound(s.id, c.typeURL, absent)
-		s.rejected[c.typeURL] = rejection.Message
-		return
+// unanswered returns what the client has yet to answer of an update, and for how long that holds: until the client
+// lets go of a part of it, or of its last stream. What the client does not ask for needs no answer.
+func (s *session) unanswered(u *upstream, c *collection, p *pending) (context.Context, []xds.Ref) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.recheck()
+	if c.pending != p || u.ctx.Err() != nil {
+		return nil, nil
 	}
-	if c.accept(); c.files == nil || len(c.files.refused) == 0 {
-		delete(s.rejected, c.typeURL)
+	p.offers = slices.DeleteFunc(p.offers, func(o offer) bool {
+		return !o.askedFor(o.name, func(name string) bool { return s.asksFor(c.typeURL, name) })
+	})
+	refs := make([]xds.Ref, len(p.offers))
+	for i, o := range p.offers {
+		refs[i] = xds.Ref{Type: c.typeURL, Name: o.name}
 	}
+	var ctx context.Context
+	ctx, p.recheck = context.WithCancel(u.ctx)
+	return ctx, refs
+}
+
+// take takes the client's answers for what it had yet to answer of an update.
+func (s *session) take(c *collection, p *pending, answers []xds.Answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	accepted := false
+	var left []offer
+	for i, o := range p.offers {
+		switch a := answers[i]; {
+		case a.Rejected != nil:
+			p.rejection = a.Rejected
+			c.reject(o, a.Rejected)
+		case a.Accepted:
+			accepted = c.accept(o) || accepted
+		default:
+			left = append(left, o)
+		}
+	}
+	p.offers = left
+	if accepted {
+		s.changed()
+	}
+}
+
+// changed notes that the copy on disk is out of date. The caller holds mu.
+func (s *session) changed() {
 	s.accepted++
 	s.relay.store.wake()
 }
@@ -271,7 +349,7 @@ func (s *session) publish(typeURL string, c *collection) {
 	s.relay.publish(s.id, typeURL, c.snapshot)
 }
 
-// connection notes whether a server answers. If none does, the copy on disk is served.
+// connection notes whether a server answers.
 func (s *session) connection(u *upstream, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -288,16 +366,40 @@ func (s *session) connection(u *upstream, err error) {
 	if connected != u.connected {
 		u.connected, u.since = connected, time.Now()
 	}
-	if u.reason = err; !connected {
-		s.serveCopy()
-		for typeURL, c := range s.types {
-			s.recall(typeURL, c)
-		}
+	u.reason = err
+	if connected {
+		u.away = false
+		u.late.Stop()
+		return
+	}
+	s.serveAlone(u)
+}
+
+// overdue serves the client while a server that was asked has not answered yet.
+func (s *session) overdue(u *upstream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.upstream != u || u.connected || u.away {
+		return
+	}
+	s.log.Info("no server answers yet: the client is served from the relay's copy", "saved", s.saved)
+	s.serveAlone(u)
+}
+
+// serveAlone serves what the client acknowledged, since no server answers. The caller holds mu.
+func (s *session) serveAlone(u *upstream) {
+	if !u.away && u.since == u.opened {
+		s.undoAll() // no server has answered since the client connected
+	}
+	u.away = true
+	s.serveCopy()
+	for typeURL, c := range s.types {
+		s.recall(typeURL, c)
 	}
 }
 
-// restore fills a new session from the copy on disk. The copy is not served before a server had
-// copyDelay to send something newer.
+// restore fills a new session from the copy on disk. The copy is served when no server answers, or before anything
+// newer.
 func (s *session) restore(from *saved) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -306,23 +408,15 @@ func (s *session) restore(from *saved) {
 		s.add(c)
 	}
 	s.relay.named.tell()
-	s.holding = time.AfterFunc(s.relay.o.CopyDelay, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.holding != nil {
-			s.log.Info("no server has sent anything newer yet: the client is served from the copy on disk", "saved", s.saved)
-		}
-		s.serveCopy()
-	})
+	s.holding = true
 }
 
 // serveCopy publishes what was restored from disk, once. The caller holds mu.
 func (s *session) serveCopy() {
-	if s.holding == nil {
+	if !s.holding {
 		return
 	}
-	s.holding.Stop()
-	s.holding = nil
+	s.holding = false
 	for _, typeURL := range slices.Sorted(maps.Keys(s.types)) {
 		if c := s.types[typeURL]; c.complete || s.asked[xds.Ref{Type: typeURL, Name: wildcard}] == 0 {
 			s.publish(typeURL, c)

@@ -25,7 +25,7 @@ type Client struct {
 	// has not answered the latest update.
 	Resources map[string]int `json:"resources"`
 	Pending   []string       `json:"pending,omitempty"`
-	// Rejected is what the client said of the latest update, by type URL, where it has rejected that.
+	// Rejected is what the client said, by type URL, where it rejects a resource that the server has for it.
 	Rejected map[string]string `json:"rejected,omitempty"`
 	// Ignored is why the copy that was on disk when the client first connected was not used.
 	Ignored string `json:"ignored,omitempty"`
@@ -45,7 +45,7 @@ func (r *Relay) Status() []Client {
 func (s *session) status() Client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := Client{Node: s.id, Streams: len(s.streams), Saved: s.saved, Current: s.accepted == s.onDisk, Resources: map[string]int{}}
+	c := Client{Node: s.id, Streams: len(s.streams), Saved: s.saved, Current: s.accepted == s.onDisk, Resources: map[string]int{}, Rejected: map[string]string{}}
 	if u := s.upstream; u != nil {
 		c.Connected, c.Since = u.connected, u.since
 		if u.reason != nil {
@@ -59,9 +59,16 @@ func (s *session) status() Client {
 		if of.pending != nil {
 			c.Pending = append(c.Pending, typeURL)
 		}
+		if of.files != nil && of.files.message != "" {
+			c.Rejected[typeURL] = of.files.message
+		}
+		for _, name := range slices.Sorted(maps.Keys(of.rejected)) {
+			if r := of.rejected[name]; r.current {
+				c.Rejected[typeURL] = r.Message
+			}
+		}
 	}
 	slices.Sort(c.Pending)
-	c.Rejected = maps.Clone(s.rejected)
 	if s.ignored != nil {
 		c.Ignored = s.ignored.Error()
 	}

@@ -38,8 +38,9 @@ type Options struct {
 	// in its response: most do not wrap resources (C104), so the name is in the body.
 	Name func(*anypb.Any) string
 
-	// Connection, if not nil, is told nil when a stream has brought its first response, and the
-	// reason when a stream has ended or could not be opened. It must not block.
+	// Connection, if not nil, is told nil when a server has accepted a stream, and the reason when a stream has ended
+	// or could not be opened. Servers that send no header before their first response have accepted a stream with
+	// that. It must not block.
 	Connection func(err error)
 
 	Logger   *slog.Logger  // nil = none

@@ -42,6 +42,11 @@ func deltaRequest(s *subscription, node *corev3.Node) *discoveryv3.DeltaDiscover
 	return r
 }
 
+func (d deltaStream) accepted() error {
+	_, err := d.stream.Header()
+	return err
+}
+
 func (d deltaStream) receive() (*Update, error) {
 	r, err := d.stream.Recv()
 	if err != nil {

@@ -55,6 +55,11 @@ func sotwRequest(s *subscription, node *corev3.Node) *discoveryv3.DiscoveryReque
 	return r
 }
 
+func (w sotwStream) accepted() error {
+	_, err := w.stream.Header()
+	return err
+}
+
 func (w sotwStream) receive() (*Update, error) {
 	r, err := w.stream.Recv()
 	if err != nil {

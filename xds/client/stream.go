@@ -14,10 +14,12 @@ type stream interface {
 	// request takes from s what is to be said next and returns a call that sends it. The node goes
 	// only with the first request of a stream (C006).
 	request(s *subscription, node *corev3.Node) (send func() error)
+	// accepted returns when the server has accepted the stream, or why it has ended.
+	accepted() error
 	receive() (*Update, error)
 }
 
-// received is an update, or the reason why there will be no more.
+// received is an update, or the reason why there will be no more, or neither: the stream is accepted.
 type received struct {
 	update *Update
 	err    error
@@ -54,10 +56,13 @@ func (c *Client) serve(ctx context.Context, responded func()) error {
 			if in.err != nil {
 				return in.err
 			}
+			if in.update == nil {
+				c.connection(nil)
+				continue
+			}
 			if first {
 				first = false
 				responded()
-				c.connection(nil)
 			}
 			c.take(id, in.update)
 		}
@@ -77,8 +82,8 @@ func (c *Client) open(ctx context.Context) (stream, error) {
 // receiveAll passes on all that comes until the stream or ctx ends, and closes to.
 func receiveAll(ctx context.Context, from stream, to chan<- received) {
 	defer close(to)
-	for {
-		u, err := from.receive()
+	err := from.accepted()
+	for u := (*Update)(nil); ; u, err = from.receive() {
 		select {
 		case to <- received{u, err}:
 		case <-ctx.Done():

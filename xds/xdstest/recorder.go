@@ -31,6 +31,7 @@ type Recorder struct {
 	violations []Violation
 	conns      int
 	streams    []*stream // open ones
+	ended      []*stream // the last ones
 	history    map[held]*content
 }
 

@@ -71,9 +71,14 @@ func (r *Recorder) open(first *Message) *stream {
 	return s
 }
 
+// maxEnded is how many ended streams are remembered.
+const maxEnded = 16
+
 // close ends a stream: its client holds nothing any more, as far as this connection goes.
 func (r *Recorder) close(s *stream) {
 	r.streams = slices.DeleteFunc(r.streams, func(other *stream) bool { return other == s })
+	r.ended = append(r.ended, s)
+	r.ended = r.ended[max(0, len(r.ended)-maxEnded):]
 }
 
 // ofNode calls each with every type on every open stream of the node.
@@ -84,6 +89,18 @@ func (r *Recorder) ofNode(node string, each func(*typed)) {
 		}
 		for _, url := range slices.Sorted(maps.Keys(s.types)) {
 			each(s.types[url])
+		}
+	}
+}
+
+// ofEnded does so for the streams of the node that ended last.
+func (r *Recorder) ofEnded(node string, each func(*typed)) {
+	for _, s := range r.ended {
+		if s.node != node {
+			continue
+		}
+		for _, t := range s.types {
+			each(t)
 		}
 	}
 }
@@ -131,6 +148,7 @@ func (t *typed) reject(m *Message) {
 	for _, r := range m.Resources {
 		if changes[r.Name] != nil && t.wants(r.Name) {
 			t.rejected[r.Name] = append(t.rejected[r.Name], r.content)
+			t.touched[r.Name] = true // the client may have taken it: what it had may be sent again
 		}
 		t.restore(r.Name, m.Nonce)
 	}
@@ -222,7 +240,7 @@ func (t *typed) settle(r Resource) {
 // touch notes what is to be sent again after r: the assignment of a cluster that changed, and the
 // virtual hosts of a route configuration (C094, C112).
 func (t *typed) touch(r Resource) {
-	t.stream.recorder.ofNode(t.stream.node, func(other *typed) {
+	touch := func(other *typed) {
 		for name := range other.wanted {
 			assigned := t.url == clusterType && r.content.refersTo(reference{other.url, name})
 			hosted := t.url == routeType && other.url == hostType && strings.HasPrefix(name, r.Name+"/")
@@ -230,5 +248,7 @@ func (t *typed) touch(r Resource) {
 				other.touched[name] = true
 			}
 		}
-	})
+	}
+	t.stream.recorder.ofNode(t.stream.node, touch)
+	t.stream.recorder.ofEnded(t.stream.node, touch)
 }

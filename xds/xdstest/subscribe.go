@@ -129,6 +129,15 @@ func (t *typed) claim(known map[string]string) {
 			t.sent[name] = &sending{content: c, version: version}
 		}
 	}
+	// What was to be sent again on a stream that ended is sent on this one.
+	t.stream.recorder.ofEnded(t.stream.node, func(other *typed) {
+		if other.url != t.url {
+			return
+		}
+		for name := range known {
+			t.touched[name] = t.touched[name] || other.touched[name]
+		}
+	})
 }
 
 // forget drops what the client no longer wants, and so no longer holds.
