@@ -8,6 +8,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 )
 
 // countingStream is a gRPC stream that counts what is sent on it.
@@ -17,6 +18,8 @@ type countingStream struct {
 }
 
 func (*countingStream) Context() context.Context { return context.Background() }
+
+func (*countingStream) SendHeader(metadata.MD) error { return nil }
 
 func (c *countingStream) SendMsg(m any) error {
 	c.sent = append(c.sent, m.(*response))

@@ -32,7 +32,10 @@ func (v variant) String() string {
 // each runs a test in every variant.
 func each(t *testing.T, test func(t *testing.T, v variant)) {
 	for _, v := range variants {
-		t.Run(v.String(), func(t *testing.T) { test(t, v) })
+		t.Run(v.String(), func(t *testing.T) {
+			chosen(t, v.ads)
+			test(t, v)
+		})
 	}
 }
 

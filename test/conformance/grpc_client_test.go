@@ -45,6 +45,7 @@ func eachLanguage(t *testing.T, test func(t *testing.T, start func(server string
 	})
 	for _, l := range languages {
 		t.Run(l.name, func(t *testing.T) {
+			chosen(t, false)
 			test(t, func(server string) grpcClient { return l.start(t, server) })
 		})
 	}

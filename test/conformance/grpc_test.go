@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,9 +65,13 @@ func TestGRPCMissingResource(t *testing.T) {
 		if got := call(2 * time.Second); !strings.HasPrefix(got, "error") {
 			t.Errorf("a call to a target that does not exist: %s", got)
 		}
-		if err := s.asked(listenerType); err != nil {
-			t.Fatal(err)
-		}
+		eventually(t, "request", func() error { return s.asked(listenerType) }) // the call may have ended before
+		eventually(t, "answer", func() error {
+			if len(s.responses(listenerType)) == 0 {
+				return errors.New("none")
+			}
+			return nil
+		})
 		answer := s.responses(listenerType)
 		if len(answer) != 1 || len(answer[0].Resources) != 0 {
 			t.Errorf("the request for a listener was answered with %v", answer)

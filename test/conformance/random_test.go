@@ -40,8 +40,12 @@ func TestRandomPublications(t *testing.T) {
 }
 
 func randomPublications(t *testing.T, protocol client.Protocol, rejects bool, random *rand.Rand) {
+	grace := 10 * time.Millisecond
+	if throughRelay {
+		grace = 200 * time.Millisecond // a client's further requests reach the server later
+	}
 	s := serve(t, xdstest.Options{}, xds.ServerOptions{
-		RemovalGrace:    10 * time.Millisecond,
+		RemovalGrace:    grace,
 		IsolateRejected: random.IntN(2) == 0,
 	})
 	c := startWalker(t, s.address, protocol)
@@ -186,7 +190,9 @@ func (w *walker) handle(u *client.Update) {
 		w.have[u.Type] = make(map[string]string)
 	}
 	for _, r := range u.Resources {
-		w.have[u.Type][r.Name] = string(r.Body.GetValue())
+		if w.names(u.Type, r.Name) { // else the response crossed the request that let go of it
+			w.have[u.Type][r.Name] = string(r.Body.GetValue())
+		}
 	}
 	for _, name := range u.Removed {
 		delete(w.have[u.Type], name)
@@ -198,6 +204,19 @@ func (w *walker) handle(u *client.Update) {
 		w.follow(u.Type, routeType)
 	}
 	u.Accept()
+}
+
+// names reports whether the client asks for a resource.
+func (w *walker) names(typeURL, name string) (named bool) {
+	switch typeURL {
+	case endpointType:
+		_, named = w.have[clusterType][name]
+	case routeType:
+		_, named = w.have[listenerType][strings.TrimPrefix(name, "routes-")]
+	default:
+		named = true
+	}
+	return named
 }
 
 // removes reports whether an update removes something. The client never rejects that.

@@ -49,7 +49,7 @@ func badAmongGood(t *testing.T, v variant, bad *xds.Resource, says string, first
 		t.Errorf("rejected with %q, want a message with %q", r.Message, says)
 	}
 	switch {
-	case v.delta:
+	case v.delta, throughRelay: // a relay's stream to the server is delta
 		// The bad resource is found and withheld alone; the others are in use.
 		eventually(t, "culprit", func() error {
 			r := s.rejection(clusterType)

@@ -13,8 +13,17 @@ import (
 	"github.com/doyen-mesh/doyen/internal/relay"
 )
 
-// throughRelay puts a relay between each server of this package and its clients.
+// throughRelay puts a relay between each server of this package and its clients. With DOYEN_TEST_RELAY=1 the clients
+// are those written in Go, and an Envoy with an aggregated stream; with DOYEN_TEST_RELAY=all they are all of them.
 var throughRelay = os.Getenv("DOYEN_TEST_RELAY") != ""
+
+// chosen says whether a test runs with a kind of client; principal says that it does so through a relay too.
+func chosen(t *testing.T, principal bool) {
+	t.Helper()
+	if throughRelay && !principal && os.Getenv("DOYEN_TEST_RELAY") != "all" {
+		t.Skip("through a relay only with DOYEN_TEST_RELAY=all")
+	}
+}
 
 // copies are the relays' folders by test and address: a server that is restarted gets a relay with the same copies.
 var copies sync.Map

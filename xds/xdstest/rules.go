@@ -75,7 +75,7 @@ func unprompted(_ *Recorder, _ *stream, t *typed, m *Message) (reasons []string)
 	for _, r := range m.Resources {
 		before := t.sent[r.Name]
 		unchanged := before != nil && before.equal(r.content)
-		if r.Heartbeat || !unchanged || t.asked[r.Name] || t.touched[r.Name] {
+		if r.Heartbeat || !unchanged || t.asked[r.Name] || t.touched[r.Name] || t.undone[r.Name] {
 			news = true
 		} else if m.Delta {
 			reasons = append(reasons, fmt.Sprintf("%q did not change and was not asked for again", r.Name))

@@ -38,6 +38,7 @@ type typed struct {
 	inherited map[string]bool     // names in taken that it only claimed: the server cannot know the content
 	resumed   bool                // it came with a version, and what it has is not known until it acknowledges something
 	touched   map[string]bool     // names that may be sent again though unchanged, once
+	undone    map[string]bool     // names that were rejected: what the client had may be sent again, once, since it may have taken the rejected content
 	released  map[string]bool     // names it let go of: a removal may have crossed with that, once
 
 	rejected map[string][]*content // by name
@@ -112,7 +113,7 @@ func (s *stream) typed(url string) *typed {
 			stream: s, url: url,
 			wanted: make(map[string]bool), asked: make(map[string]bool), open: make(map[string]*Message),
 			sent: make(map[string]*sending), taken: make(map[string]*content), touched: make(map[string]bool),
-			released: make(map[string]bool),
+			released: make(map[string]bool), undone: make(map[string]bool),
 			rejected: make(map[string][]*content), inherited: make(map[string]bool),
 		}
 		s.types[url] = t
@@ -148,7 +149,7 @@ func (t *typed) reject(m *Message) {
 	for _, r := range m.Resources {
 		if changes[r.Name] != nil && t.wants(r.Name) {
 			t.rejected[r.Name] = append(t.rejected[r.Name], r.content)
-			t.touched[r.Name] = true // the client may have taken it: what it had may be sent again
+			t.undone[r.Name] = true
 		}
 		t.restore(r.Name, m.Nonce)
 	}
@@ -211,8 +212,12 @@ func (t *typed) response(m *Message) {
 		t.touch(r)
 		t.settle(r)
 		t.sent[r.Name] = &sending{content: r.content, version: r.Version, nonce: m.Nonce, at: m.Time}
-		if !t.asked[r.Name] {
+		switch {
+		case t.asked[r.Name]:
+		case t.touched[r.Name]:
 			delete(t.touched, r.Name)
+		default:
+			delete(t.undone, r.Name)
 		}
 		delete(t.asked, r.Name)
 		delete(t.claimed, r.Name)
