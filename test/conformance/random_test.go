@@ -190,9 +190,7 @@ func (w *walker) handle(u *client.Update) {
 		w.have[u.Type] = make(map[string]string)
 	}
 	for _, r := range u.Resources {
-		if w.names(u.Type, r.Name) { // else the response crossed the request that let go of it
-			w.have[u.Type][r.Name] = string(r.Body.GetValue())
-		}
+		w.have[u.Type][r.Name] = string(r.Body.GetValue())
 	}
 	for _, name := range u.Removed {
 		delete(w.have[u.Type], name)
@@ -206,7 +204,7 @@ func (w *walker) handle(u *client.Update) {
 	u.Accept()
 }
 
-// names reports whether the client asks for a resource.
+// names reports whether the client asks for a resource. The caller holds mu.
 func (w *walker) names(typeURL, name string) (named bool) {
 	switch typeURL {
 	case endpointType:
@@ -264,7 +262,9 @@ func (w *walker) lacks(there *xds.Snapshot) error {
 		for _, r := range there.Resources(url) {
 			want[r.Name()] = string(r.Body())
 		}
-		if have := w.have[url]; !maps.Equal(have, want) {
+		have := maps.Clone(w.have[url])
+		maps.DeleteFunc(have, func(name, _ string) bool { return !w.names(url, name) }) // it was on its way when the client let go of it
+		if !maps.Equal(have, want) {
 			return fmt.Errorf("of %s it has %v, want %v", url, decoded(url, have), decoded(url, want))
 		}
 	}
