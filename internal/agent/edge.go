@@ -236,7 +236,7 @@ func (e *edge) newEnvoy(document api.Edge, chooser *portChooser) (*supervisor.En
 			Server:   servers.List(e.XDS)[0], Socket: e.host.socket(), AdminPort: admin, CA: bootstrap.SystemCA(),
 		},
 		Server: e.XDS, Upstream: e.host.upstream,
-		Inbound: inbound, Hurry: e.Hurry, Out: e.Stderr, Log: e.Log, Thread: e.host.thread(), DrainTimeout: e.DrainTimeout,
+		Inbound: inbound, Hurry: e.Hurry, Out: e.Stderr, Log: e.Log, Thread: e.host.thread(), DrainTimeout: e.DrainTimeout, Folder: e.host.path(),
 		Ready: e.setReady,
 	})
 }

@@ -182,6 +182,14 @@ func (h *host) socket() string {
 	return h.folder.XDSSocket()
 }
 
+// path is the state folder; "" without one.
+func (h *host) path() string {
+	if h.folder == nil {
+		return ""
+	}
+	return h.folder.Path()
+}
+
 // upstream is why no server answers a client of the relay, nil when one does or nothing is known.
 func (h *host) upstream(node string) error {
 	if h.relay == nil {

@@ -332,7 +332,7 @@ func (i *instance) newEnvoy(m *member) (*supervisor.Envoy, error) {
 			Server: servers.List(i.XDS)[0], Socket: i.host.socket(), AdminPort: i.AdminPort, CA: bootstrap.SystemCA(),
 		},
 		Server: i.XDS, Upstream: i.host.upstream,
-		Inbound: m.plan.inbound, Hurry: i.Hurry, Out: i.Stderr, Log: i.Log, Thread: i.host.thread(), DrainTimeout: i.DrainTimeout,
+		Inbound: m.plan.inbound, Hurry: i.Hurry, Out: i.Stderr, Log: i.Log, Thread: i.host.thread(), DrainTimeout: i.DrainTimeout, Folder: i.host.path(),
 		Ready: func(err error) {
 			m.conditions.Set(health.EnvoyReady, err)
 			if err == nil {

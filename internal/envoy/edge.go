@@ -62,7 +62,9 @@ func edgeManager(name string) *hcmv3.HttpConnectionManager {
 		HttpProtocolOptions:          http1Options(),
 		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{
 			HeadersWithUnderscoresAction: corev3.HttpProtocolOptions_REJECT_REQUEST,
+			MaxConnectionDuration:        durationpb.New(longestConnection),
 		},
+		Http1SafeMaxConnectionDuration: true,
 		Http2ProtocolOptions: &corev3.Http2ProtocolOptions{
 			MaxConcurrentStreams:        wrapperspb.UInt32(edgeStreams),
 			InitialStreamWindowSize:     wrapperspb.UInt32(edgeStreamWindowBytes),

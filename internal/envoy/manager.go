@@ -1,6 +1,8 @@
 package envoy
 
 import (
+	"time"
+
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -15,14 +17,20 @@ import (
 // edge and the application already have theirs.
 func sidecarManager(name string) *hcmv3.HttpConnectionManager {
 	return &hcmv3.HttpConnectionManager{
-		StatPrefix:                 StatName(name),
-		HttpFilters:                []*hcmv3.HttpFilter{router(&routerv3.Router{})},
-		StreamIdleTimeout:          durationpb.New(0),
-		ServerHeaderTransformation: hcmv3.HttpConnectionManager_PASS_THROUGH,
-		UpgradeConfigs:             []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
-		HttpProtocolOptions:        http1Options(),
+		CommonHttpProtocolOptions:      &corev3.HttpProtocolOptions{MaxConnectionDuration: durationpb.New(longestConnection)},
+		Http1SafeMaxConnectionDuration: true,
+		StatPrefix:                     StatName(name),
+		HttpFilters:                    []*hcmv3.HttpFilter{router(&routerv3.Router{})},
+		StreamIdleTimeout:              durationpb.New(0),
+		ServerHeaderTransformation:     hcmv3.HttpConnectionManager_PASS_THROUGH,
+		UpgradeConfigs:                 []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
+		HttpProtocolOptions:            http1Options(),
 	}
 }
+
+// longestConnection is how long a connection may last: as good as for ever. Envoy sends a GOAWAY when it is over, also on a
+// connection on which nothing happens, and its bootstrap says how the agent makes it be over (see bootstrap.Options.DrainFile).
+const longestConnection = 365 * 24 * time.Hour
 
 // http1Options accepts HTTP/1.0, which old load balancers and their health checks use. By default Envoy answers it
 // with 426.

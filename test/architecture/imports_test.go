@@ -74,7 +74,7 @@ var allowed = []row{
 	{"internal/agent/state", []string{"internal/admin/api", "internal/atomicfile", "internal/datafolder"}, "a file, whoever reads it"},
 	{"internal/agent/secrets", []string{"internal/relay", "xds"}, "files on a host become content of secrets, whoever names them"},
 	{"internal/agent/status", []string{"internal/agent/secrets", "internal/relay"}, "what an agent says of itself"},
-	{"internal/agent/supervisor", []string{"internal/printable", "internal/process", "internal/envoy/bootstrap", "internal/agent/backoff", "internal/agent/health"}, "programs run without a server"},
+	{"internal/agent/supervisor", []string{"internal/atomicfile", "internal/printable", "internal/process", "internal/envoy/bootstrap", "internal/agent/backoff", "internal/agent/health"}, "programs run without a server"},
 	{"internal/agent", []string{
 		"internal/agent/...", "internal/handover", "internal/mesh", "internal/relay", "internal/process", "internal/atomicfile", "internal/httpapi", "internal/admin/api", "internal/admin/client", "internal/registry", "internal/registry/...", "internal/envoy", "internal/envoy/bootstrap", "xds",
 	}, "the agent knows the server only by its API, and Envoy by the names of its resources"},

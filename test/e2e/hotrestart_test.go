@@ -50,7 +50,7 @@ func epoch(admin int) int {
 }
 
 // TestEnvoyIsHotRestarted replaces the Envoy of a service by other executables, under traffic by HTTP/1.1 and gRPC: no request
-// is lost. A stream stays open until the Envoy before ends.
+// is lost. A stream on which nothing happens stays open until the Envoy before ends, and its caller gets a GOAWAY before.
 func TestEnvoyIsHotRestarted(t *testing.T) {
 	documents := failStatic()
 	documents["mesh.yaml"] = "kind: Mesh\nname: shop\ndefaults: {timeout: 0s, retries: 0}\n"
@@ -60,9 +60,9 @@ func TestEnvoyIsHotRestarted(t *testing.T) {
 	flags := options{args: []string{"--envoy", executable, "--drain-timeout", "2s"}}
 	m.startInstance("payments", "payments-1", options{env: []string{kindVariable + "=grpc"}})
 	web := m.startInstance("web", "web-1", flags)
-	edge := m.launchEdge("public", "http")
-	answers(t, edge.url, "any.example.com", "web-1")
-	loads := []*traffic{startTraffic(t, edge.url, "any.example.com"), startCalls(t, connect(t, web.egress))}
+	direct := fmt.Sprintf("http://127.0.0.1:%d", web.ingress)
+	answers(t, direct, "web", "web-1")
+	loads := []*traffic{startTraffic(t, direct, "web"), startCalls(t, connect(t, web.egress))}
 	for _, load := range loads {
 		load.sends(t, rate)
 	}
@@ -85,7 +85,7 @@ func TestEnvoyIsHotRestarted(t *testing.T) {
 			if out, err := m.upgrade("web"); err == nil || !strings.Contains(out, "still draining") {
 				t.Errorf("an upgrade while two Envoys run: %v: %s", err, out)
 			}
-			stream.ends(t)
+			stream.endsAfterGoAway(t)
 		}
 		eventually(t, "the Envoy before has ended", func() string {
 			if strings.Count(web.output.String(), "the envoy before has ended") != n+1 {
@@ -191,19 +191,25 @@ func openStream(t *testing.T, port int) *stream {
 	return nil
 }
 
-// ends waits until the stream ends.
-func (s *stream) ends(t *testing.T) {
+// endsAfterGoAway waits until the stream ends, and wants a GOAWAY before.
+func (s *stream) endsAfterGoAway(t *testing.T) {
 	t.Helper()
 	if err := s.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
+	told := false
 	for {
 		frame, err := s.framer.ReadFrame()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
 			t.Fatalf("the stream has not ended within %v", patience)
-		}
-		if err != nil || frame.Header().Type == http2.FrameRSTStream {
+		case err != nil || frame.Header().Type == http2.FrameRSTStream:
+			if !told {
+				t.Errorf("the stream ended without a GOAWAY: %v, %v", frame, err)
+			}
 			return
+		case frame.Header().Type == http2.FrameGoAway:
+			told = true
 		}
 	}
 }

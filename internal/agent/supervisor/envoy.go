@@ -41,9 +41,10 @@ const envoyGrace = 5 * time.Second
 // Envoy keeps an Envoy running.
 type Envoy struct {
 	EnvoyConfig
-	arguments []string    // of each Envoy, before EnvoyOptions.Args
-	lines     *lineWriter // what Envoy prints
-	admin     *admin
+	bootstraps [2]string   // of Envoys with even and with odd epochs: each has a file by which it is drained
+	arguments  []string    // of each Envoy, before EnvoyOptions.Args
+	lines      *lineWriter // what Envoy prints
+	admin      *admin
 
 	base     uint32                     // of the family that runs, or ran last; owned by Run
 	replaces atomic.Bool                // one Envoy is being replaced by the next
@@ -69,6 +70,7 @@ type EnvoyConfig struct {
 	Out   io.Writer       // what Envoy prints
 	Log   *slog.Logger
 
+	Folder string // for files that Envoy reads, an absolute path; "" is none
 	// DrainTimeout is how long an Envoy that is replaced by another one has for what is in flight.
 	DrainTimeout time.Duration
 	Thread       *process.Thread // starts Envoy; nil is a thread of its own
@@ -89,18 +91,22 @@ type EnvoyOptions struct {
 // removed before Envoy is started again, and an agent that is killed would leave it behind.
 func NewEnvoy(c EnvoyConfig) (*Envoy, error) {
 	c.Bootstrap.MaxHeap = cmp.Or(c.MaxHeap, MaxHeap(os.DirFS("/")))
-	content, err := bootstrap.Envoy(c.Bootstrap)
-	if err != nil {
-		return nil, err
-	}
-	args := []string{"--config-yaml", string(content), "--log-level", cmp.Or(c.LogLevel, "warning")}
+	args := []string{"--log-level", cmp.Or(c.LogLevel, "warning")}
 	if c.Concurrency > 0 {
 		args = append(args, "--concurrency", strconv.Itoa(c.Concurrency))
 	}
-	lines := &lineWriter{prefix: "envoy | ", out: c.Out}
-	return &Envoy{
-		EnvoyConfig: c, arguments: args, lines: lines, admin: newAdmin(c.Bootstrap.AdminPort),
-	}, nil
+	e := &Envoy{
+		EnvoyConfig: c, arguments: args, lines: &lineWriter{prefix: "envoy | ", out: c.Out}, admin: newAdmin(c.Bootstrap.AdminPort),
+	}
+	for n := range e.bootstraps {
+		c.Bootstrap.DrainFile = e.drainFile(n)
+		content, err := bootstrap.Envoy(c.Bootstrap)
+		if err != nil {
+			return nil, err
+		}
+		e.bootstraps[n] = string(content)
+	}
+	return e, nil
 }
 
 // Released is the Envoy that Run has let go of; nil if there is none. Run must have returned.

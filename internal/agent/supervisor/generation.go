@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/doyen-mesh/doyen/internal/atomicfile"
 	"github.com/doyen-mesh/doyen/internal/process"
 )
 
@@ -57,13 +58,14 @@ func (e *Envoy) startFirst() (generation, error) {
 // start starts an Envoy. With an epoch, the one before it hands over its sockets and drains.
 func (e *Envoy) start(id Identity) (generation, error) {
 	e.forget(id.Base)
+	e.drainCallers(id.Epoch, false)
 	child, err := process.Start(e.command(id))
 	return generation{id, child}, err
 }
 
 // command is that of an Envoy.
 func (e *Envoy) command(id Identity) process.Command {
-	args := slices.Clone(e.arguments)
+	args := append([]string{"--config-yaml", e.bootstraps[id.Epoch%len(e.bootstraps)]}, e.arguments...)
 	if id.Base == 0 {
 		args = append(args, "--disable-hot-restart")
 	} else {
@@ -72,6 +74,27 @@ func (e *Envoy) command(id Identity) process.Command {
 			"--drain-time-s", strconv.Itoa(drain), "--parent-shutdown-time-s", strconv.Itoa(drain+int(parentGrace.Seconds())))
 	}
 	return process.Command{Path: e.Path, Args: append(args, e.Args...), Group: e.Group, Stdout: e.lines, Stderr: e.lines, Thread: e.Thread, MaxFiles: true}
+}
+
+// drainFile is the file by which the Envoy of an epoch is drained; "" for none. See bootstrap.Options.
+func (e *Envoy) drainFile(epoch int) string {
+	if e.Folder == "" {
+		return ""
+	}
+	return filepath.Join(e.Folder, fmt.Sprintf("envoy-drain-%d", epoch%len(e.bootstraps)))
+}
+
+// drainCallers makes the Envoy of an epoch ask all its callers to leave, or says that it is not to.
+func (e *Envoy) drainCallers(epoch int, drain bool) {
+	content := []byte("0")
+	if drain {
+		content = []byte("1")
+	}
+	if file := e.drainFile(epoch); file != "" {
+		if err := atomicfile.Write(file, content, 0o600); err != nil {
+			e.Log.Warn("a file for envoy cannot be written: callers with long streams are not asked to leave when envoy is replaced", "error", err)
+		}
+	}
 }
 
 // forget removes the memory of a family that is over, when the next one is base. Envoy itself leaves it.
@@ -90,7 +113,7 @@ func (e *Envoy) fingerprint() string {
 			fmt.Fprintln(sum, info.Size(), info.ModTime().UnixNano())
 		}
 	}
-	fmt.Fprintf(sum, "%q", append(slices.Clone(e.arguments), e.Args...))
+	fmt.Fprintf(sum, "%q", slices.Concat(e.bootstraps[:1], e.arguments, e.Args))
 	return hex.EncodeToString(sum.Sum(nil))
 }
 

@@ -118,14 +118,22 @@ func (e *Envoy) takeOver(ctx context.Context, old generation, id Identity) (gene
 	return next, nil
 }
 
-// seeOff waits until an Envoy that is replaced has ended, which the next one makes it do.
+// seeOff waits until an Envoy that is replaced has ended, which the next one makes it do. It asks callers to leave with its
+// responses. After half of its time, the others are asked.
 func (e *Envoy) seeOff(old generation) {
+	half := time.NewTimer(e.DrainTimeout / 2)
+	defer half.Stop()
 	limit := time.NewTimer(max(time.Second, e.DrainTimeout) + 2*parentGrace)
 	defer limit.Stop()
-	select {
-	case <-old.Done():
-	case <-limit.C:
-		old.Stop(envoyGrace, e.Hurry)
+	for running := true; running; {
+		select {
+		case <-old.Done():
+			running = false
+		case <-half.C:
+			e.drainCallers(old.Epoch, true)
+		case <-limit.C:
+			old.Stop(envoyGrace, e.Hurry)
+		}
 	}
 	e.parent.Store(nil)
 	e.Log.Info("the envoy before has ended", "pid", old.PID(), "status", old.Code())

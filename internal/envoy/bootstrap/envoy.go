@@ -79,7 +79,7 @@ func basic(o Options) (*bootstrapv3.Bootstrap, error) {
 			IgnoreGlobalConnLimit: true,
 		},
 	}
-	if b.OverloadManager, err = overload(o.MaxHeap); err != nil {
+	if b.OverloadManager, err = overload(o); err != nil {
 		return nil, err
 	}
 	if o.CA != "" {

@@ -27,6 +27,10 @@ type Options struct {
 	// MaxHeap is how much memory Envoy may use, in bytes. Near to it, Envoy answers requests with 503 and then accepts no
 	// connections, instead of being killed. 0 is no limit.
 	MaxHeap uint64
+	// DrainFile is a file whose content makes Envoy ask all its callers to leave, when it changes from 0 to 1 by a rename:
+	// HTTP/2 connections get a GOAWAY, HTTP/1 connections are closed after their next response. It must be there when
+	// Envoy starts. "" is none.
+	DrainFile string
 	// CA is a PEM file with the operating system's certificate authorities. They are used for externals over TLS that
 	// have no authorities of their own. SystemCA finds the file; without it, connections to those externals fail.
 	CA string
