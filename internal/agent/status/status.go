@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/doyen-mesh/doyen/internal/agent/secrets"
@@ -97,6 +98,8 @@ func Upgrade(ctx context.Context, socket string) error {
 	defer cancel()
 	response, content, err := exchange(ctx, socket, http.MethodPost, upgradePath)
 	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		return nil // it has begun to already, because somebody else has asked
 	case err != nil:
 		return err
 	case response.StatusCode == http.StatusNotFound, response.StatusCode == http.StatusMethodNotAllowed:
