@@ -14,7 +14,7 @@ VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknow
 # Packages whose tests run many Envoys under load: one package at a time, so that they have the machine.
 CROWDED := $(addprefix github.com/doyen-mesh/doyen/,internal/envoy internal/agent internal/demo test/conformance test/e2e test/chaos test/capture)
 
-.PHONY: help build demo test lint clients dynamodb debian generate bench bench-full chaos soak clean
+.PHONY: help build demo test lint clients dynalite debian generate bench bench-full chaos soak clean
 
 help: ## explain the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ build: ## build bin/doyen
 demo: build $(ENVOY_DEPENDENCY) ## run a whole mesh on this machine; DIR=folder keeps its documents there
 	bin/doyen demo $(if $(DIR),--dir $(DIR))
 
-test: lint build $(ENVOY_DEPENDENCY) clients dynamodb debian ## lint, then every test, with real Envoys and real gRPC clients
+test: lint build $(ENVOY_DEPENDENCY) clients dynalite debian ## lint, then every test, with real Envoys and real gRPC clients
 	go test -race $(filter-out $(CROWDED),$(shell go list ./...))
 	go test -race -p 1 -timeout 14m $(CROWDED)
 	cd bench && go test -p 1 ./...
@@ -62,8 +62,8 @@ clean: ## remove what was built and fetched
 clients: ## install the gRPC clients of other languages that tests drive
 	@sh test/conformance/clients/install.sh $(CACHE)/clients
 
-dynamodb: ## install DynamoDB Local, which tests run
-	@sh test/dynamoserver/install.sh $(CACHE)/dynamodb
+dynalite: ## install the server with which DynamoDB is tested
+	@sh test/dynamoserver/install.sh $(CACHE)/dynalite
 
 debian: ## install the programs that tests run, on Debian as root; none is started as a service
 	@for tool in redis-server ip nft tc dig curl; do command -v $$tool >/dev/null || missing="$${missing:-} $$tool"; done; \

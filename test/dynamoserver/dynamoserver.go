@@ -1,4 +1,5 @@
-// Package dynamoserver runs Amazon's DynamoDB Local for tests, with its tables in memory.
+// Package dynamoserver runs real servers that speak DynamoDB's protocol, for tests: dynalite, which keeps its tables in
+// memory. Amazon's own DynamoDB Local has a licence of its own, and no one can read what it does.
 package dynamoserver
 
 import (
@@ -25,7 +26,7 @@ const patience = 30 * time.Second
 type Server struct {
 	t       testing.TB
 	port    int
-	folder  string // where it is installed
+	program string
 	dir     string
 	process *exec.Cmd
 }
@@ -33,11 +34,11 @@ type Server struct {
 // Start starts a server without tables on a free port of loopback.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	installed := machine.Cached(t, filepath.Join("dynamodb", "installed"))
-	if _, err := exec.LookPath("java"); err != nil || installed == "" {
-		machine.Missing(t, "there is no DynamoDB Local: let make test bring it")
+	program := machine.Cached(t, filepath.Join("dynalite", "node_modules", "dynalite", "cli.js"))
+	if _, err := exec.LookPath("node"); err != nil || program == "" {
+		machine.Missing(t, "there is no dynalite: let make test bring one")
 	}
-	s := &Server{t: t, port: machine.FreePorts(t, 1)[0], folder: filepath.Dir(installed), dir: t.TempDir()}
+	s := &Server{t: t, port: machine.FreePorts(t, 1)[0], program: program, dir: t.TempDir()}
 	t.Cleanup(s.Kill)
 	s.Restart()
 	return s
@@ -55,10 +56,7 @@ func (s *Server) Restart() {
 		s.t.Fatal(err)
 	}
 	defer log.Close()
-	lib := filepath.Join(s.folder, "lib")
-	s.process = exec.Command("java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.library.path="+lib,
-		"-cp", filepath.Join(s.folder, "classes")+":"+filepath.Join(lib, "*"), "Local",
-		"-inMemory", "-sharedDb", "-disableTelemetry", "-port", strconv.Itoa(s.port))
+	s.process = exec.Command("node", s.program, "--host", "127.0.0.1", "--port", strconv.Itoa(s.port), "--createTableMs", "100", "--deleteTableMs", "100")
 	s.process.Stdout, s.process.Stderr = log, log
 	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.process.Start(); err != nil {
@@ -71,7 +69,7 @@ func (s *Server) Restart() {
 			return
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("DynamoDB Local does not listen within %v", patience)
+			s.t.Fatalf("dynalite does not listen within %v", patience)
 		}
 	}
 }
@@ -117,7 +115,7 @@ func (s *Server) Do(call, body string) string {
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != http.StatusOK {
-		s.t.Fatalf("DynamoDB Local: %s: %s %s %v", call, response.Status, answer, err)
+		s.t.Fatalf("dynalite: %s: %s %s %v", call, response.Status, answer, err)
 	}
 	return string(answer)
 }
