@@ -188,6 +188,9 @@ func (p *page) client(c relay.Client, now time.Time) {
 	default:
 		p.add("    the copy on disk was current %s ago", span(now.Sub(c.Saved)))
 	}
+	if c.Unsaved != "" {
+		p.add("    the copy could not be saved: %s", c.Unsaved)
+	}
 	if c.Ignored != "" {
 		p.add("    the copy that was there at the start was ignored: %s", c.Ignored)
 	}

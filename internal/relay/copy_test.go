@@ -189,3 +189,26 @@ func TestVirtualHostsArePushed(t *testing.T) {
 		stop()
 	}
 }
+
+// A copy that is too large to be read is not written, and the status says so.
+func TestCopyTooLarge(t *testing.T) {
+	c := newControl(t)
+	c.publish("n", "1")
+	folder := t.TempDir()
+	store := newStore(folder, slog.New(slog.DiscardHandler))
+	store.limit = 10
+	socket, r, _ := startRelayWith(t, Options{}, c.address)
+	p := startProgram(t, socket, "n", client.Delta, nil)
+	p.subscribe()
+	c.inSync("n", everything...)
+	eventually(t, func() error {
+		store.saveAll(r.all())
+		if got := r.Status()[0]; got.Unsaved == "" || !got.Saved.IsZero() {
+			return fmt.Errorf("status %+v: want that the copy could not be saved", got)
+		}
+		return nil
+	})
+	if files, err := os.ReadDir(folder); err != nil || len(files) > 0 {
+		t.Errorf("files %v, %v: want none", files, err)
+	}
+}

@@ -22,17 +22,18 @@ type session struct {
 	id    string // of the node
 	log   *slog.Logger
 
-	mu       sync.Mutex // guards the rest; no engine lock is taken under it but that of a cache
-	node     *corev3.Node
-	streams  map[uint64]interest
-	asked    map[xds.Ref]int // by how many streams each name is subscribed to
-	types    map[string]*collection
-	upstream *upstream // nil while the client has no stream
-	holding  bool      // the copy from disk is not served yet
-	saved    time.Time // of the copy on disk; zero for none
-	accepted int       // counts the updates that the client acknowledged, in whole or in part
-	onDisk   int       // accepted of the copy on disk
-	ignored  error     // why the copy on disk was not used when the relay started; nil if it was, or there is none
+	mu        sync.Mutex // guards the rest; no engine lock is taken under it but that of a cache
+	node      *corev3.Node
+	streams   map[uint64]interest
+	asked     map[xds.Ref]int // by how many streams each name is subscribed to
+	types     map[string]*collection
+	upstream  *upstream // nil while the client has no stream
+	holding   bool      // the copy from disk is not served yet
+	saved     time.Time // of the copy on disk; zero for none
+	accepted  int       // counts the updates that the client acknowledged, in whole or in part
+	onDisk    int       // accepted of the copy on disk
+	saveError error     // why the copy on disk could not be written last; nil when it was
+	ignored   error     // why the copy on disk was not used when the relay started; nil if it was, or there is none
 }
 
 // upstream is the stream to a server on behalf of one client. It lives as long as the client has a
@@ -434,6 +435,13 @@ func (s *session) unsaved() (content []byte, number int, err error) {
 	}
 	content, err = encode(s.id, s.types)
 	return content, s.accepted, err
+}
+
+// savingFailed notes why a copy could not be written; nil when it was.
+func (s *session) savingFailed(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.saveError = err
 }
 
 // savedAs notes that a copy is on disk.

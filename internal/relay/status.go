@@ -21,6 +21,8 @@ type Client struct {
 	// acknowledged last.
 	Saved   time.Time `json:"saved,omitzero"`
 	Current bool      `json:"current"`
+	// Unsaved is why the copy on disk could not be written last.
+	Unsaved string `json:"unsaved,omitempty"`
 	// Resources is how many resources the client acknowledged, by type URL; Pending are the types of which it
 	// has not answered the latest update.
 	Resources map[string]int `json:"resources"`
@@ -69,6 +71,9 @@ func (s *session) status() Client {
 		}
 	}
 	slices.Sort(c.Pending)
+	if s.saveError != nil {
+		c.Unsaved = s.saveError.Error()
+	}
 	if s.ignored != nil {
 		c.Ignored = s.ignored.Error()
 	}

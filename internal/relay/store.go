@@ -23,6 +23,7 @@ import (
 // its place and renamed, so that a file is whole or not there, and the checksum finds what a disk lost.
 type store struct {
 	folder string
+	limit  int // bytes of a file: what is larger is neither written nor read
 	log    *slog.Logger
 	due    chan struct{} // one slot: something is to be saved
 }
@@ -43,7 +44,7 @@ type saved struct {
 }
 
 func newStore(folder string, log *slog.Logger) *store {
-	return &store{folder: folder, log: log, due: make(chan struct{}, 1)}
+	return &store{folder: folder, limit: maxCopy, log: log, due: make(chan struct{}, 1)}
 }
 
 // wake lets run save what changed. It never blocks.
@@ -88,9 +89,12 @@ func (s *store) saveAll(sessions []*session) {
 		switch {
 		case err == nil && content == nil:
 			continue
+		case len(content) > s.limit:
+			err = fmt.Errorf("%d bytes are more than the %d of the largest copy", len(content), s.limit)
 		case err == nil:
 			err = s.save(c.id, content)
 		}
+		c.savingFailed(err)
 		if err != nil {
 			s.log.Warn("a client's configuration cannot be saved: it would not survive a restart while no server answers", "node", c.id, "error", err)
 			continue
@@ -160,8 +164,8 @@ func (s *store) load(id string) (*saved, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > maxCopy {
-		return nil, fmt.Errorf("%s: %d bytes are more than the %d of the largest copy", name, info.Size(), maxCopy)
+	if info.Size() > int64(s.limit) {
+		return nil, fmt.Errorf("%s: %d bytes are more than the %d of the largest copy", name, info.Size(), s.limit)
 	}
 	content, err := os.ReadFile(name)
 	if err != nil {
