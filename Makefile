@@ -28,6 +28,7 @@ demo: build $(ENVOY_DEPENDENCY) ## run a whole mesh on this machine; DIR=folder 
 test: lint build $(ENVOY_DEPENDENCY) clients dynalite debian ## lint, then every test, with real Envoys and real gRPC clients
 	go test -race $(filter-out $(CROWDED),$(shell go list ./...))
 	go test -race -p 1 -timeout 14m $(CROWDED)
+	DOYEN_TEST_RELAY=1 go test -timeout 8m -skip 'TestRandomPublications/.*rejects_true' ./test/conformance
 	cd bench && go test -p 1 ./...
 
 lint: $(STATICCHECK) ## formatting, go vet and staticcheck
