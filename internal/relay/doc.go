@@ -10,11 +10,13 @@
 //	                                                   Store: the last good configuration on disk
 //
 // The relay never acknowledges for a client: an update is accepted towards the server after the
-// client has accepted it, and rejected with the client's own message after the client has rejected it.
+// client has accepted it, and rejected with the client's own message after the client has rejected it. A stream that
+// ends has not answered. What the client rejected stays what the server has for it, as at a server; the server decides
+// what is offered again.
 //
 // Secrets may name files on the host. The relay's clients then get the content of the files in place of the names
 // (Options.NamesFiles). What the relay keeps, and saves, has the names.
 //
-// Its one invariant: what is on disk, and what is served while no server answers, was acknowledged by
-// that client as a whole response of its server.
+// Its one invariant: each resource on disk was acknowledged by that client, and a client that connects while no server
+// answers is served only such resources.
 package relay

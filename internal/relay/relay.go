@@ -37,8 +37,8 @@ type Options struct {
 	// Folder holds the copies of clients' configurations. It must be private to the relay's user, and is made if it is
 	// not there. "" is none: what clients have is kept in memory only.
 	Folder string
-	// CopyDelay is how long a client that connects after a restart of the relay waits for a server that does not answer
-	// before it is served from the copy on disk; 0 means 500 ms. When no server can be reached it does not wait.
+	// CopyDelay is how long a client that connects waits for a server that does not answer before it is served from the
+	// relay's copy; 0 means 500 ms. When no server can be reached it does not wait.
 	CopyDelay time.Duration
 	// PushVirtualHosts says that the servers do so, and makes the relay do so (xds.ServerOptions).
 	PushVirtualHosts bool
