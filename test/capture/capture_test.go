@@ -35,8 +35,6 @@ func TestCapture(t *testing.T) {
 	if out := m.run("nft list table inet doyen_capture"); !strings.Contains(out, "ip6 daddr") {
 		t.Errorf("IPv6 is not redirected:\n%s", out)
 	}
-	t.Log("an external whose host has the name of the external: Envoy finds the host, and not itself")
-	m.prints("the store greets first", curl+"telnet://store:5432")
 
 	t.Log("what is not of the mesh is not touched")
 	untouched := "outside, asked by " + m.host.IP.String() + " with 2 headers"
@@ -83,6 +81,15 @@ func TestCapture(t *testing.T) {
 	before := m.redirects()
 	must(t, m.host.SignalChildren(t.Context(), agent.PID(), syscall.SIGKILL, "envoy"))
 	m.prints("users", curl+"http://users/")
+	t.Log("an Envoy that starts finds the host of an external with the same name, and not itself")
+	eventually(t, "Envoy knows the address of the external", func() string {
+		endpoints := m.run(curl + "http://127.0.0.1:9901/clusters?filter=store")
+		if !strings.Contains(endpoints, "store::"+outside+":5432::cx_total") || strings.Contains(endpoints, "store::127.") {
+			return endpoints
+		}
+		return ""
+	})
+	m.prints("the store greets first", curl+"telnet://store:5432")
 	if after := m.redirects(); after != before {
 		t.Errorf("the rules have changed:\n%s\nbefore:\n%s", after, before)
 	}
