@@ -21,7 +21,7 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// Options are the parts that the API shows. All are required except Store, Hosts and Profiles.
+// Options are the parts that the API shows. All are required except Store, Listed, Hosts and Profiles.
 type Options struct {
 	Version   string
 	Started   time.Time
@@ -31,9 +31,10 @@ type Options struct {
 	XDS       *xds.Server
 	Instances http.Handler // the registry's own API
 	Metrics   http.Handler
-	Store     func() *api.Store // how sharing instances goes; nil, or a result of nil: they are not shared
-	Hosts     []string          // names besides IP addresses and localhost under which the server may be called
-	Profiles  bool              // serve /debug/pprof/
+	Store     func() *api.Store         // how sharing instances goes; nil, or a result of nil: they are not shared
+	Listed    func() *api.InstancesFile // the file that lists instances; nil, or a result of nil: there is none
+	Hosts     []string                  // names besides IP addresses and localhost under which the server may be called
+	Profiles  bool                      // serve /debug/pprof/
 }
 
 type admin struct {

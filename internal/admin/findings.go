@@ -25,6 +25,12 @@ const (
 func findings(s api.Status, proxies []*shownProxy, unhealthy []serviceCount, missingEdges []mesh.EdgeName, now time.Time) []api.Finding {
 	found := []api.Finding{}
 	found = append(found, documentFindings(s.Config)...)
+	if file := s.InstancesFile; file != nil && file.Problem != "" {
+		found = append(found, api.Finding{
+			Kind: api.InstancesRefused, Subject: file.Path, Since: file.Since,
+			Message: file.Problem + "; the instances listed before stay", Hint: "correct the file: the server reads it by itself",
+		})
+	}
 	if store := s.Store; store != nil && !store.Connected && now.Sub(store.Since) >= storeGrace {
 		found = append(found, api.Finding{
 			Kind: api.StoreAway, Subject: store.Address, Since: store.Since,

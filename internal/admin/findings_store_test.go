@@ -38,3 +38,16 @@ func TestStoreAway(t *testing.T) {
 		}
 	}
 }
+
+// TestInstancesFileRefused: an instances file whose content is not in force is a finding.
+func TestInstancesFileRefused(t *testing.T) {
+	file := api.InstancesFile{Path: "/etc/doyen/instances.yaml"}
+	if found := findings(api.Status{InstancesFile: &file}, nil, nil, nil, time.Now()); len(found) != 0 {
+		t.Errorf("findings %+v, though all is well", found)
+	}
+	file.Problem = "instances.yaml:3:7: no address"
+	found := findings(api.Status{InstancesFile: &file}, nil, nil, nil, time.Now())
+	if len(found) != 1 || found[0].Kind != api.InstancesRefused || found[0].Subject != file.Path || !strings.Contains(found[0].Message, file.Problem) {
+		t.Errorf("findings %+v", found)
+	}
+}

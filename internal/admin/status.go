@@ -33,6 +33,9 @@ func (a *admin) status(w http.ResponseWriter, _ *http.Request) {
 	if a.Store != nil {
 		status.Store = a.Store()
 	}
+	if a.Listed != nil {
+		status.InstancesFile = a.Listed()
+	}
 	status.Findings = findings(status, proxies, failing, seen.missingEdges(proxies), time.Now())
 	body, err := encodeStatus(status, proxies)
 	if err != nil {

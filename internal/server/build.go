@@ -119,7 +119,7 @@ func (s *server) handler() http.Handler {
 	return admin.Handler(admin.Options{
 		Version: s.Version, Started: time.Now(), Hosts: s.Hosts, Profiles: s.Profiles,
 		Documents: s.documents, Registry: s.registry, Control: s.control, XDS: s.xds,
-		Metrics: s.metricsPage(), Store: s.storeStatus,
+		Metrics: s.metricsPage(), Store: s.storeStatus, Listed: s.instancesFile,
 		Instances: api.Handler(api.Options{
 			Registry:  s.registry,
 			Known:     s.known,

@@ -96,6 +96,7 @@ type server struct {
 	registry  *registry.Registry
 	sharer    *share.Sharer // nil: instances are not shared
 	sources   *sources.Runner
+	listed    *sources.File // nil when there is none
 	control   *control.Control
 	xds       *xds.Server
 	metrics   *xdsmetrics.Metrics

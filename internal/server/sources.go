@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/doyen-mesh/doyen/internal/admin/api"
 	"github.com/doyen-mesh/doyen/internal/registry/sources"
 )
 
@@ -19,6 +20,7 @@ func (s *server) openSources() error {
 		if err != nil {
 			return err
 		}
+		s.listed = file
 		var servers []string
 		if s.Resolver != "" {
 			servers = []string{s.Resolver}
@@ -27,4 +29,16 @@ func (s *server) openSources() error {
 	}
 	s.sources = sources.NewRunner(s.registry, s.Log, all...)
 	return nil
+}
+
+// instancesFile is the state of the file that lists instances; nil when there is none.
+func (s *server) instancesFile() *api.InstancesFile {
+	if s.listed == nil {
+		return nil
+	}
+	status := &api.InstancesFile{Path: s.Instances}
+	if r := s.listed.Refused(); r != nil {
+		status.Problem, status.Since = r.Reason, r.Since.UTC()
+	}
+	return status
 }

@@ -4,10 +4,13 @@ import "time"
 
 // Status answers GET /v1/status: the whole mesh as one server sees it.
 type Status struct {
-	Server   Server    `json:"server"`
-	Config   Config    `json:"config"`
-	Expiry   []Doubt   `json:"expiry"`          // paused expiry, by service; empty when leases end as they should
-	Store    *Store    `json:"store,omitempty"` // where servers share instances; absent when this one does not
+	Server Server  `json:"server"`
+	Config Config  `json:"config"`
+	Expiry []Doubt `json:"expiry"`          // paused expiry, by service; empty when leases end as they should
+	Store  *Store  `json:"store,omitempty"` // where servers share instances; absent when this one does not
+	// InstancesFile is the file that lists instances; absent when the server has none.
+	InstancesFile *InstancesFile `json:"instancesFile,omitempty"`
+
 	Summary  Summary   `json:"summary"`
 	Findings []Finding `json:"findings"` // what is wrong; empty when nothing is
 	Proxies  []Proxy   `json:"proxies"`  // by node and client
@@ -42,20 +45,21 @@ type FindingKind string
 
 // The kinds of findings, in the order in which status lists them.
 const (
-	DocumentsUnreadable FindingKind = "documents-unreadable" // the folder cannot be read
-	DocumentsRefused    FindingKind = "documents-refused"    // the folder has problems
-	DocumentsHeld       FindingKind = "documents-held"       // a change waits for a person
-	StoreAway           FindingKind = "store-away"           // the store in which servers share instances does not answer
-	StoreFaulty         FindingKind = "store-faulty"         // a key or an entry of that store cannot be used
-	ExpiryPaused        FindingKind = "expiry-paused"        // too many instances stopped checking in at once
-	ServiceUnhealthy    FindingKind = "service-unhealthy"    // none of a service's instances is healthy
-	EdgeMissing         FindingKind = "edge-missing"         // no proxy runs an Edge document
-	ProxyMissing        FindingKind = "proxy-missing"        // a registered instance's proxy is not connected
-	DuplicateNode       FindingKind = "duplicate-node"       // several clients use one node ID
-	ProxyUnconfigured   FindingKind = "proxy-unconfigured"   // a connected proxy is sent nothing
-	ProxyOutdated       FindingKind = "proxy-outdated"       // the documents cannot be compiled for a proxy
-	ProxyRejected       FindingKind = "proxy-rejected"       // a proxy rejected a change
-	ProxyPending        FindingKind = "proxy-pending"        // a proxy has not acknowledged a change for too long
+	DocumentsUnreadable FindingKind = "documents-unreadable"   // the folder cannot be read
+	DocumentsRefused    FindingKind = "documents-refused"      // the folder has problems
+	DocumentsHeld       FindingKind = "documents-held"         // a change waits for a person
+	InstancesRefused    FindingKind = "instances-file-refused" // what is in the file that lists instances is not in force
+	StoreAway           FindingKind = "store-away"             // the store in which servers share instances does not answer
+	StoreFaulty         FindingKind = "store-faulty"           // a key or an entry of that store cannot be used
+	ExpiryPaused        FindingKind = "expiry-paused"          // too many instances stopped checking in at once
+	ServiceUnhealthy    FindingKind = "service-unhealthy"      // none of a service's instances is healthy
+	EdgeMissing         FindingKind = "edge-missing"           // no proxy runs an Edge document
+	ProxyMissing        FindingKind = "proxy-missing"          // a registered instance's proxy is not connected
+	DuplicateNode       FindingKind = "duplicate-node"         // several clients use one node ID
+	ProxyUnconfigured   FindingKind = "proxy-unconfigured"     // a connected proxy is sent nothing
+	ProxyOutdated       FindingKind = "proxy-outdated"         // the documents cannot be compiled for a proxy
+	ProxyRejected       FindingKind = "proxy-rejected"         // a proxy rejected a change
+	ProxyPending        FindingKind = "proxy-pending"          // a proxy has not acknowledged a change for too long
 )
 
 // Server is the server that answered.
@@ -94,6 +98,13 @@ type StoreFault struct {
 	Problem string    `json:"problem"`
 	Hint    string    `json:"hint,omitempty"`
 	Since   time.Time `json:"since"`
+}
+
+// InstancesFile is the state of the file that lists instances which do not check in.
+type InstancesFile struct {
+	Path    string    `json:"path"`
+	Problem string    `json:"problem,omitempty"` // why what is in the file now is not in force; "" when it is
+	Since   time.Time `json:"since,omitzero"`    // of Problem
 }
 
 // Problem is one mistake in a document.

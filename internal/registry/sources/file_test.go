@@ -107,7 +107,57 @@ func TestFileAtStart(t *testing.T) {
 	}
 	write(t, path, "services: [{name: 7up}]")
 	f, err := OpenFile(path, kept, log)
-	if err != nil || len(f.first.instances) != 1 {
-		t.Errorf("got %+v, %v: want what was valid before", f, err)
+	if err != nil || len(f.current.instances) != 1 {
+		t.Fatalf("got %+v, %v: want what was valid before", f, err)
 	}
+	if r := f.Refused(); r == nil || !strings.Contains(r.Reason, "instances.yaml") {
+		t.Errorf("refused %+v: want the reason", r)
+	}
+}
+
+// TestMassRemovalFromFileIsHeld checks that content without most of the entries is in force only after it has stayed for
+// as long as a lease, also over a restart, and at once when the entries are there again.
+func TestMassRemovalFromFileIsHeld(t *testing.T) {
+	const four = "services: [{name: users, instances: ['10.0.0.1:80', '10.0.0.2:80', '10.0.0.3:80', {dns: users.example.com, port: 80}]}]\n"
+	all := []string{"users 10.0.0.1:80", "users 10.0.0.2:80", "users 10.0.0.3:80"}
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		path, kept := filepath.Join(dir, "instances.yaml"), filepath.Join(dir, "kept")
+		write(t, path, four)
+		log := slog.New(slog.DiscardHandler)
+		f, err := OpenFile(path, kept, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, one)
+		if restarted, err := OpenFile(path, kept, log); err != nil || len(restarted.current.instances) != 3 || restarted.Refused() == nil {
+			t.Errorf("after a restart: %+v, %v: want what was in force before", restarted, err)
+		}
+		s := &source{}
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = f.Run(ctx, s.set) })
+		defer running.Wait()
+		defer cancel()
+
+		time.Sleep(absenceDoubt - time.Minute)
+		s.expect(t, all...)
+		if r := f.Refused(); r == nil || !strings.Contains(r.Reason, "lacks 3 of the 4 entries") {
+			t.Errorf("refused %+v: want what it lacks", r)
+		}
+		write(t, path, four)
+		time.Sleep(5 * time.Second)
+		s.expect(t, all...)
+		if r := f.Refused(); r != nil {
+			t.Errorf("refused: %+v, though nothing is missing any more", r)
+		}
+		write(t, path, one)
+		time.Sleep(absenceDoubt - time.Minute)
+		s.expect(t, all...)
+		time.Sleep(2 * time.Minute)
+		s.expect(t, "users 10.0.0.1:80")
+		if r := f.Refused(); r != nil {
+			t.Errorf("refused: %+v, though it is in force", r)
+		}
+	})
 }
