@@ -65,9 +65,9 @@ The agent sets these variables for the application:
 	flags.Lookup("tag").DefValue = "" // help would show an empty map
 	flags.BoolVar(&o.Proxyless, "no-envoy", false, "run without Envoy: the application is a gRPC program that speaks xDS itself")
 	flags.StringVar(&o.HealthCommand, "health-command", "", "`command` for sh that checks the application's health instead of the manifest's check: it exits with status 0 while the application can take traffic")
-	flags.DurationVar(&o.HealthCommandTimeout, "health-command-timeout", agent.DefaultHealthCommandTimeout, "longest time for the health command to exit before it is killed")
-	flags.DurationVar(&o.DrainTimeout, "drain-timeout", agent.DefaultDrainTimeout, "longest time to wait for callers to stop calling and for requests in flight to finish")
-	flags.DurationVar(&o.StopTimeout, "stop-timeout", agent.DefaultStopTimeout, "longest time for the application to exit before it is killed")
+	flags.Var(durationValue(&o.HealthCommandTimeout, agent.DefaultHealthCommandTimeout), "health-command-timeout", "longest time for the health command to exit before it is killed")
+	flags.Var(durationValue(&o.DrainTimeout, agent.DefaultDrainTimeout), "drain-timeout", "longest time to wait for callers to stop calling and for requests in flight to finish")
+	flags.Var(durationValue(&o.StopTimeout, agent.DefaultStopTimeout), "stop-timeout", "longest time for the application to exit before it is killed")
 	fromEnvironment(cmd, "service", "DOYEN_SERVICE")
 	fromEnvironment(cmd, "address", "DOYEN_ADDRESS")
 	addHostFlags(cmd, &o.HostOptions)

@@ -40,7 +40,7 @@ On SIGHUP, or by doyen agent upgrade, the agent replaces its own program by the 
 	flags := cmd.Flags()
 	flags.Var(nameValue(&o.Edge, "name", mesh.ParseEdgeName), "edge", "the Edge document to run")
 	flags.Var(&portsValue[string]{to: &o.ListenerPorts, parse: parseListener}, "listener-port", "port of a listener, NAME=PORT (default: the document's); 0 is any free port")
-	flags.DurationVar(&o.DrainTimeout, "drain-timeout", agent.DefaultDrainTimeout, "longest time to wait for requests in flight to finish")
+	flags.Var(durationValue(&o.DrainTimeout, agent.DefaultDrainTimeout), "drain-timeout", "longest time to wait for requests in flight to finish")
 	addHostFlags(cmd, &o.HostOptions)
 	addProxyFlags(cmd, &o.Proxy, &o.Zone, &o.Network, &o.AdminPort)
 	logs.add(cmd)

@@ -83,6 +83,7 @@ func TestMistakes(t *testing.T) {
 		{"bad domain", nil, "server --config . --dns-domain me_sh", 2, []string{"want DNS labels such as mesh"}},
 		{"bad log level", nil, "server --config . --log-level loud", 2, []string{"want debug, info, warn or error"}},
 		{"bad log format", nil, "server --config . --log-format xml", 2, []string{"want text or json"}},
+		{"negative duration", nil, "agent --service users --health-command-timeout -3s -- true", 2, []string{`error: doyen agent: --health-command-timeout "-3s": want a duration such as 30s or 5m`}},
 		{"bad duration", nil, "agent --service users --drain-timeout soon -- true", 2, []string{`error: doyen agent: --drain-timeout "soon": want a duration such as 30s or 5m`}},
 		{"bad name", nil, "agent --service Users -- true", 2, []string{`service name "Users"`, "want 1-63 of a-z"}},
 		{"bad IP", nil, "agent --service users --address localhost -- true", 2, []string{"want an IP address at which callers reach this machine"}},

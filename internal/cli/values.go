@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/doyen-mesh/doyen/internal/agent/servers"
 )
@@ -140,6 +141,21 @@ func sizeValue(to *uint64) *textValue[uint64] {
 				}
 			}
 			return 0, errors.New("want a size of at least 16MiB, such as 512MiB or 2GiB")
+		},
+	}
+}
+
+// durationValue is a flag that holds a time to wait, which is never negative; it is initially.
+func durationValue(to *time.Duration, initially time.Duration) *textValue[time.Duration] {
+	*to = initially
+	return &textValue[time.Duration]{
+		to: to, kind: "duration", show: time.Duration.String,
+		parse: func(s string) (time.Duration, error) {
+			d, err := time.ParseDuration(s)
+			if err != nil || d < 0 {
+				return 0, errors.New("want a duration such as 30s or 5m")
+			}
+			return d, nil
 		},
 	}
 }
