@@ -2,7 +2,13 @@
 
 package handover
 
-import "github.com/doyen-mesh/doyen/internal/process"
+import (
+	"errors"
+
+	"github.com/doyen-mesh/doyen/internal/process"
+)
+
+var errUnsupported = errors.New("a program is replaced on Linux only")
 
 // Exec is possible on Linux only.
 func (p Program) Exec(*process.Thread, Offer) error { return errUnsupported }

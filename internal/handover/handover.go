@@ -202,5 +202,3 @@ func (r *Received) Take(name string) (*os.File, error) {
 	delete(r.Files, name)
 	return file, nil
 }
-
-var errUnsupported = errors.New("a program is replaced on Linux only")
