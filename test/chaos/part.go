@@ -54,6 +54,33 @@ func (p *part) kill() { p.process.Kill() }
 // stop ends the part in an orderly way.
 func (p *part) stop() { p.process.Stop(stopGrace, nil) }
 
+// upgradeLimit bounds how long an agent may take to replace its program.
+const upgradeLimit = 30 * time.Second
+
+// upgraded is what an agent logs when it has replaced its program.
+const upgraded = "going on with the programs that run"
+
+// upgrade makes an agent replace its own program, and waits until it has.
+func (p *part) upgrade(ctx context.Context) error {
+	times := func() (int, error) {
+		text, err := os.ReadFile(p.log)
+		return strings.Count(string(text), upgraded), err
+	}
+	before, err := times()
+	if err != nil {
+		return err
+	}
+	p.process.Signal(syscall.SIGHUP)
+	_, _, err = eventually(ctx, upgradeLimit, func(context.Context) error {
+		now, err := times()
+		if err == nil && now == before {
+			err = fmt.Errorf("%s was not upgraded", p.name)
+		}
+		return err
+	})
+	return err
+}
+
 // restart starts the part again after it has ended.
 func (p *part) restart() error {
 	<-p.process.Done()

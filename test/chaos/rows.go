@@ -57,6 +57,7 @@ func matrix() []row {
 		{"an application killed", 0, killApplication, aWhile, startDead},
 		{"an instance stopped while no server answers", 0, inTurn(killServers(all), stopAgent), aWhile, inTurn(startServers, startDead)},
 		{"every instance replaced, one after another", short, replaceInstances, 0, nil},
+		{"every agent upgraded in place, one after another", 0, upgradeAgents, aWhile, nil},
 		{"every server restarted, one after another", shared | short, restartServersInTurn, 0, nil},
 		{"a host frozen and thawed", 0, freezeHost, longHold, thawHost},
 		{"a host without its cable", 0, pullCable, longHold, plugCable},
@@ -150,6 +151,16 @@ func stopAgent(_ context.Context, f *fleet) error { f.users[0].stop(); return ni
 func replaceInstances(ctx context.Context, f *fleet) error {
 	for _, p := range append(slices.Clone(f.users), f.quotes...) {
 		if err := f.renew(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// upgradeAgents makes all agents replace their programs, while their applications and Envoys run on.
+func upgradeAgents(ctx context.Context, f *fleet) error {
+	for _, p := range append(slices.Clone(f.users), f.quotes...) {
+		if err := p.upgrade(ctx); err != nil {
 			return err
 		}
 	}
