@@ -84,7 +84,7 @@ func ServeHandler(ctx context.Context, sockets *Sockets, h dns.Handler) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, server := range []*dns.Server{
 		{PacketConn: sockets.UDP, UDPSize: maxUDP, Handler: h},
-		{Listener: netutil.LimitListener(sockets.TCP, maxConnections), ReadTimeout: queryPatience, WriteTimeout: queryPatience, IdleTimeout: idle, Handler: h},
+		{Listener: netutil.LimitListener(pausingListener{sockets.TCP}, maxConnections), ReadTimeout: queryPatience, WriteTimeout: queryPatience, IdleTimeout: idle, Handler: h},
 	} {
 		group.Go(func() error { return serve(ctx, server) })
 	}
