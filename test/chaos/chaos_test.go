@@ -30,7 +30,7 @@ func TestFaults(t *testing.T) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		machine.Missing(t, err.Error())
 	}
-	o := options{programs: programs{envoy: machine.Envoy(t), redis: "redis-server"}, servers: 3}
+	o := options{programs: programs{envoy: machine.Envoy(t), redis: "redis-server"}, size: usual}
 	for _, w := range matrix() {
 		if w.traits.has(short) {
 			o.rows = append(o.rows, w)

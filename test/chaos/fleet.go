@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,8 +22,11 @@ import (
 	"github.com/doyen-mesh/doyen/test/chaos/lab"
 )
 
-// startLimit bounds how long the whole fleet may take until it is converged for the first time.
-const startLimit = time.Minute
+// The whole fleet may take startLimit, and startEach for each Envoy, until it is converged for the first time.
+const (
+	startLimit = time.Minute
+	startEach  = 3 * time.Second
+)
 
 // programs are the executables that the fleet consists of.
 type programs struct {
@@ -31,12 +35,23 @@ type programs struct {
 	keep                bool   // the folder with logs, documents and data stays
 }
 
+// size is how large a fleet is.
+type size struct {
+	servers int // one server has no store
+	envoys  int // one is the caller's, the others are those of users
+	rate    int // requests a second of each caller
+}
+
+// usual is the size with which the matrix is meant to run.
+var usual = size{servers: 3, envoys: 4, rate: 100}
+
 // fleet is a mesh in the lab: servers, a store if they share one, instances, and callers under steady traffic.
 //
 //	caller (Envoy) ----> users-1..3 (Envoy)      HTTP
 //	desk (gRPC)    ----> quotes-1..2 (gRPC)      proxyless
 type fleet struct {
 	programs
+	size    size
 	network *lab.Network
 	dir     string
 	store   *part // nil when the servers do not share one
@@ -45,7 +60,8 @@ type fleet struct {
 	users   []*part
 	quotes  []*part
 	loads   []*load
-	edits   int // documents added by edit
+	relays  []*part // those in front of servers while these are delayed
+	edits   int     // documents added by edit
 
 	emptied  emptied
 	watching sync.WaitGroup
@@ -62,9 +78,10 @@ type server struct {
 
 // load is steady traffic from one caller.
 type load struct {
-	name  string
-	meter traffic.Meter
-	part  *part // the program that sends it
+	name   string
+	meter  *traffic.Meter
+	before traffic.Figures // of the programs that sent it before
+	part   *part           // the program that sends it
 }
 
 const (
@@ -107,16 +124,16 @@ calls: [quotes]
 
 // newFleet starts servers (with a store between them if there are several) and everything else, and waits until the
 // mesh is converged.
-func newFleet(ctx context.Context, p programs, servers int) (*fleet, error) {
+func newFleet(ctx context.Context, p programs, s size) (*fleet, error) {
 	dir, err := os.MkdirTemp("", "doyen-chaos-")
 	if err != nil {
 		return nil, err
 	}
-	f := &fleet{programs: p, dir: dir, unwatch: func() {}}
-	if err := f.build(ctx, servers); err != nil {
+	f := &fleet{programs: p, size: s, dir: dir, unwatch: func() {}}
+	if err := f.build(ctx); err != nil {
 		return f, err
 	}
-	if _, _, err = eventually(ctx, startLimit, f.converged); err != nil {
+	if _, _, err = eventually(ctx, startLimit+time.Duration(s.envoys)*startEach, f.converged); err != nil {
 		return f, err
 	}
 	ctx, f.unwatch = context.WithCancel(ctx)
@@ -128,7 +145,7 @@ func newFleet(ctx context.Context, p programs, servers int) (*fleet, error) {
 	return f, nil
 }
 
-func (f *fleet) build(ctx context.Context, servers int) (err error) {
+func (f *fleet) build(ctx context.Context) (err error) {
 	if err := os.MkdirAll(f.file("mesh"), 0o755); err != nil {
 		return err
 	}
@@ -139,18 +156,18 @@ func (f *fleet) build(ctx context.Context, servers int) (err error) {
 		return err
 	}
 	var options []string
-	if servers > 1 {
+	if f.size.servers > 1 {
 		if err := f.startStore(ctx); err != nil {
 			return err
 		}
 		options = []string{"--store", fmt.Sprintf("redis://%v:%d", f.store.host.IP, storePort)}
 	}
-	for i := range servers {
+	for i := range f.size.servers {
 		if err := f.startServer(ctx, fmt.Sprintf("server-%d", i+1), options); err != nil {
 			return err
 		}
 	}
-	for i := range 3 {
+	for i := range f.size.envoys - 1 {
 		if err := f.startInstance(ctx, &f.users, "users", i+1); err != nil {
 			return err
 		}
@@ -219,6 +236,9 @@ func (f *fleet) startInstance(ctx context.Context, parts *[]*part, service strin
 	return p.start()
 }
 
+// stateDir is the state folder of the agent of p.
+func (f *fleet) stateDir(p *part) string { return f.file("state/" + p.name) }
+
 // agent makes p the agent of a service that runs an application.
 func (f *fleet) agent(p *part, service string, options []string, application ...string) {
 	var servers, xds []string
@@ -229,7 +249,7 @@ func (f *fleet) agent(p *part, service string, options []string, application ...
 	args := []string{
 		"agent", "--service", service, "--address", p.host.IP.String(), "--drain-timeout", "10s",
 		"--server", strings.Join(servers, ","), "--xds", strings.Join(xds, ","),
-		"--envoy", f.envoy, "--envoy-concurrency", "1", "--state-dir", f.file("state/" + p.name),
+		"--envoy", f.envoy, "--envoy-concurrency", "1", "--state-dir", f.stateDir(p),
 	}
 	args = append(append(args, options...), "--")
 	p.command = process.Command{Path: f.doyen, Args: append(args, application...), Env: f.environment()}
@@ -237,8 +257,9 @@ func (f *fleet) agent(p *part, service string, options []string, application ...
 
 // startCallers starts the two programs that call, and the traffic.
 func (f *fleet) startCallers(ctx context.Context) error {
-	http := &load{name: "HTTP through Envoys"}
-	grpc := &load{name: "proxyless gRPC"}
+	http := &load{name: "HTTP through Envoys", meter: &traffic.Meter{}}
+	grpc := &load{name: "proxyless gRPC", meter: &traffic.Meter{}}
+	rate := fmt.Sprintf("%s=%d", rateVariable, f.size.rate)
 	f.loads = []*load{http, grpc}
 	for _, service := range []string{"caller", "desk"} {
 		p, err := f.newPart(ctx, service)
@@ -250,11 +271,11 @@ func (f *fleet) startCallers(ctx context.Context) error {
 	caller, desk := f.callers[0], f.callers[1]
 	f.agent(caller, "caller", nil, f.doyen, "demo-app", "users", "caller")
 	f.agent(desk, "desk", []string{"--no-envoy", "--port", "50052"}, f.self)
-	desk.command.Env = append(desk.command.Env, programVariable+"=desk")
-	desk.command.Stdout = &traffic.Reader{Meter: &grpc.meter}
+	desk.command.Env = append(desk.command.Env, programVariable+"=desk", rate)
+	desk.command.Stdout = &traffic.Reader{Meter: grpc.meter}
 	grpc.part = desk
 	http.part = &part{name: "load", host: caller.host, log: f.file("load.log"), command: process.Command{
-		Path: f.self, Env: append(f.environment(), programVariable+"=load"), Stdout: &traffic.Reader{Meter: &http.meter},
+		Path: f.self, Env: append(f.environment(), programVariable+"=load", rate), Stdout: &traffic.Reader{Meter: http.meter},
 	}}
 	for _, p := range []*part{caller, desk, http.part} {
 		if err := p.start(); err != nil {
@@ -279,7 +300,7 @@ func (f *fleet) environment() []string {
 func (f *fleet) close() error {
 	f.unwatch()
 	f.watching.Wait()
-	parts := append(append(append([]*part{}, f.callers...), f.users...), f.quotes...)
+	parts := slices.Concat(f.instances(), f.relays)
 	for _, s := range f.servers {
 		parts = append(parts, s.part)
 	}
@@ -305,7 +326,10 @@ func (f *fleet) close() error {
 
 // instances are the parts that are registered as instances.
 func (f *fleet) instances() []*part {
-	return append(append(append([]*part{}, f.users...), f.quotes...), f.callers...)
+	return slices.Concat(f.called(), f.callers)
 }
+
+// called are the instances of the services that are called.
+func (f *fleet) called() []*part { return slices.Concat(f.users, f.quotes) }
 
 func at(ip netip.Addr, port int) string { return netip.AddrPortFrom(ip, uint16(port)).String() }

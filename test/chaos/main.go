@@ -52,7 +52,7 @@ func main() {
 // options are what the command line says.
 type options struct {
 	programs
-	servers    int
+	size       size
 	rows       []row
 	json, list bool
 	soak       time.Duration
@@ -65,7 +65,9 @@ func parse() options {
 	var brief bool
 	flag.StringVar(&o.envoy, "envoy", cmp.Or(os.Getenv("DOYEN_ENVOY"), "envoy"), "`path` of the Envoy executable")
 	flag.StringVar(&o.redis, "redis", "redis-server", "`path` of the Redis executable")
-	flag.IntVar(&o.servers, "servers", 3, "`number` of servers; one server has no store")
+	flag.IntVar(&o.size.servers, "servers", usual.servers, "`number` of servers; one server has no store")
+	flag.IntVar(&o.size.envoys, "envoys", usual.envoys, "`number` of Envoys: the caller's, and one for each instance of the service that it calls")
+	flag.IntVar(&o.size.rate, "rate", usual.rate, "`requests` per second of each of the two callers")
 	flag.StringVar(&only, "rows", "", "inject only the faults whose names match the regular `expression`")
 	flag.BoolVar(&brief, "short", false, "inject the faults of the short form")
 	flag.DurationVar(&o.soak, "soak", 0, "inject faults drawn at random for this `time`, instead of each one once")
@@ -74,13 +76,17 @@ func parse() options {
 	flag.BoolVar(&o.keep, "keep", false, "keep the folder with the logs of all programs")
 	flag.BoolVar(&o.list, "list", false, "list the faults, and inject none")
 	flag.Parse()
+	if o.size.servers < 1 || o.size.envoys < 3 || o.size.rate < 1 {
+		fmt.Fprintln(os.Stderr, "chaos: want at least one server, three Envoys and one request per second")
+		os.Exit(2)
+	}
 	pattern, err := regexp.Compile(only)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "chaos: -rows:", err)
 		os.Exit(2)
 	}
 	for _, w := range matrix() {
-		if pattern.MatchString(w.name) && (w.traits.has(short) || !brief) && (o.servers > 1 || !w.traits.has(shared)) {
+		if pattern.MatchString(w.name) && (w.traits.has(short) || !brief) && (o.size.servers > 1 || !w.traits.has(shared)) {
 			o.rows = append(o.rows, w)
 		}
 	}
@@ -109,7 +115,7 @@ func (o options) run(ctx context.Context, w io.Writer) (err error) {
 	if o.doyen, err = build(dir, slices.ContainsFunc(o.rows, func(w row) bool { return w.traits.has(times) })); err != nil {
 		return err
 	}
-	f, err := newFleet(ctx, o.programs, o.servers)
+	f, err := newFleet(ctx, o.programs, o.size)
 	if o.keep {
 		fmt.Fprintln(os.Stderr, "chaos: the logs are in", f.dir)
 	}

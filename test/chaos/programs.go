@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -20,19 +21,23 @@ import (
 	"github.com/doyen-mesh/doyen/internal/traffic"
 )
 
-// programVariable makes this executable run as one of the fleet's programs.
-const programVariable = "LAB_PROGRAM"
+// programVariable makes this executable run as one of the fleet's programs, rateVariable is how many requests it sends
+// a second.
+const (
+	programVariable = "LAB_PROGRAM"
+	rateVariable    = "LAB_RATE"
+)
 
 const (
-	loadRate    = 100 // requests a second
 	callTimeout = 4 * time.Second
 	retryFirst  = 100 * time.Millisecond // pause between the calls before the first answer
 )
 
 // fleetPrograms are the programs of the fleet that are not doyen's, by name.
 var fleetPrograms = map[string]func(ctx context.Context) error{
-	"load": callThroughEnvoy,
-	"desk": callProxyless,
+	"load":  callThroughEnvoy,
+	"desk":  callProxyless,
+	"delay": relayDelayed,
 }
 
 // runProgram runs the named program until it is told to end.
@@ -82,6 +87,10 @@ func callProxyless(ctx context.Context) error {
 
 // steadily calls until ctx ends, from the first answer on, and writes the figures to stdout.
 func steadily(ctx context.Context, call func(context.Context) (string, error)) error {
+	rate, err := strconv.Atoi(os.Getenv(rateVariable))
+	if err != nil {
+		return fmt.Errorf("%s: %w", rateVariable, err)
+	}
 	for {
 		if _, err := call(ctx); err == nil {
 			break
@@ -92,6 +101,6 @@ func steadily(ctx context.Context, call func(context.Context) (string, error)) e
 	}
 	var m traffic.Meter
 	go traffic.Report(ctx, &m, os.Stdout)
-	traffic.Steadily(ctx, loadRate, &m, func() (string, error) { return call(context.WithoutCancel(ctx)) })
+	traffic.Steadily(ctx, rate, &m, func() (string, error) { return call(context.WithoutCancel(ctx)) })
 	return nil
 }

@@ -26,6 +26,7 @@ const slow = 2 * time.Second
 type result struct {
 	Fault     string        `json:"fault"`
 	Sent      int           `json:"sent"`
+	Rate      float64       `json:"rate"` // requests per second of all callers
 	Failed    int           `json:"failed"`
 	Reason    string        `json:"reason,omitempty"` // of the last failed request
 	Converged time.Duration `json:"converged"`        // from healing until everything is as it was, in nanoseconds
@@ -49,6 +50,7 @@ func inflict(ctx context.Context, f *fleet, w row) result {
 	for i, now := range f.figures() {
 		d := now.Since(before[i])
 		r.Sent += d.Sent
+		r.Rate += d.PerSecond()
 		r.Failed += d.Failed
 		if d.Failed > 0 {
 			r.Reason = f.loads[i].name + ": " + d.Reason
@@ -88,7 +90,7 @@ func (r *result) recover(ctx context.Context, f *fleet, w row) error {
 func (f *fleet) figures() []traffic.Figures {
 	var all []traffic.Figures
 	for _, l := range f.loads {
-		all = append(all, l.meter.Figures())
+		all = append(all, l.figures())
 	}
 	return all
 }
@@ -111,7 +113,7 @@ type printer struct {
 
 func (p printer) head() {
 	if !p.json {
-		fmt.Fprintf(p.w, "%-4s  %-58s  %8s  %8s  %9s\n", "", "FAULT", "REQUESTS", "FAILED", "CONVERGED")
+		fmt.Fprintf(p.w, "%-4s  %-58s  %8s  %6s  %8s  %9s\n", "", "FAULT", "REQUESTS", "PER S", "FAILED", "CONVERGED")
 	}
 }
 
@@ -131,7 +133,7 @@ func (p printer) print(r result) {
 	if !r.ok() {
 		word = "FAIL"
 	}
-	fmt.Fprintf(p.w, "%-4s  %-58s  %8d  %8d  %7.1f s\n", word, r.Fault, r.Sent, r.Failed, r.Converged.Seconds())
+	fmt.Fprintf(p.w, "%-4s  %-58s  %8d  %6.0f  %8d  %7.1f s\n", word, r.Fault, r.Sent, r.Rate, r.Failed, r.Converged.Seconds())
 	if r.Converged > slow && r.Err == "" {
 		fmt.Fprintf(p.w, "      waited for: %.400s\n", r.Waited)
 	}

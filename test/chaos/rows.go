@@ -50,6 +50,7 @@ func matrix() []row {
 		{"one server killed", short | shared, killServers(1), aWhile, startServers},
 		{"all servers killed", short, killServers(all), aWhile, startServers},
 		{"all servers killed, then an Envoy", 0, inTurn(killServers(all), killEnvoy), aWhile, startServers},
+		{"all servers killed, then a gRPC program restarted", 0, inTurn(killServers(all), restartDesk), aWhile, startServers},
 		{"all servers killed, then an agent restarted", 0, inTurn(killServers(all), killAgent, startDead), aWhile, startServers},
 		{"a server restarted during a change", short, inTurn(edit, restartServer), aWhile, nil},
 		{"an agent killed", short, killAgent, aWhile, startDead},
@@ -67,6 +68,7 @@ func matrix() []row {
 		{"half of all instances gone", 0, killHalf, aWhile, startDead},
 		{"20 % of packets to an instance and a server lost", 0, losePackets, longHold, hearAll},
 		{"a slow link to a server", 0, slowLink, longHold, fastLink},
+		{"200 ms of delay to every server, then an agent restarted", 0, inTurn(delayServers, edit, killAgent, startDead, awaitConverged), aWhile, undelayServers},
 		{"the store killed", short | shared, killStore, aWhile, startStore},
 		{"the store killed while an instance joins", shared, inTurn(killStore, killAgent, startDead), aWhile, startStore},
 		{"the store killed, an instance stopped and its server restarted", shared, inTurn(killStore, stopAgent, restartServer), aWhile, inTurn(startStore, startDead)},
@@ -91,6 +93,12 @@ func inTurn(steps ...step) step {
 		}
 		return nil
 	}
+}
+
+// awaitConverged waits until the mesh is complete although the fault is not healed yet.
+func awaitConverged(ctx context.Context, f *fleet) error {
+	_, _, err := eventually(ctx, convergeLimit, f.converged)
+	return err
 }
 
 func nothing(context.Context, *fleet) error { return nil }
@@ -149,7 +157,7 @@ func stopAgent(_ context.Context, f *fleet) error { f.users[0].stop(); return ni
 
 // replaceInstances is a rolling deploy of both services.
 func replaceInstances(ctx context.Context, f *fleet) error {
-	for _, p := range append(slices.Clone(f.users), f.quotes...) {
+	for _, p := range f.called() {
 		if err := f.renew(ctx, p); err != nil {
 			return err
 		}
@@ -157,9 +165,10 @@ func replaceInstances(ctx context.Context, f *fleet) error {
 	return nil
 }
 
-// upgradeAgents makes all agents replace their programs, while their applications and Envoys run on.
+// upgradeAgents makes all agents replace their programs, also those of the callers, while their applications and Envoys
+// run on.
 func upgradeAgents(ctx context.Context, f *fleet) error {
-	for _, p := range append(slices.Clone(f.users), f.quotes...) {
+	for _, p := range f.instances() {
 		if err := p.upgrade(ctx); err != nil {
 			return err
 		}
@@ -210,7 +219,7 @@ func stepServersClock(_ context.Context, f *fleet) error {
 }
 
 func killHalf(_ context.Context, f *fleet) error {
-	for _, p := range []*part{f.users[0], f.users[1], f.quotes[0]} {
+	for _, p := range slices.Concat(f.users[:(len(f.users)+1)/2], f.quotes[:len(f.quotes)/2]) {
 		p.kill()
 	}
 	return nil

@@ -152,15 +152,30 @@ func (h *Host) Ignore(ctx context.Context, others ...*Host) error {
 	return h.filter(ctx, rules...)
 }
 
-// Hear ends Lose and Ignore.
+// Redirect leads connections from other hosts, but not from the program that runs the lab, to other ports of this host.
+// It does not change connections that are open.
+func (h *Host) Redirect(ctx context.Context, ports map[int]int) error {
+	var rules []string
+	for from, to := range ports {
+		rules = append(rules, fmt.Sprintf("ip saddr != %v tcp dport %d redirect to :%d", subnet.Addr().Next(), from, to))
+	}
+	return h.table(ctx, "type nat hook prerouting priority dstnat;", rules)
+}
+
+// Hear ends Lose, Ignore and Redirect.
 func (h *Host) Hear(ctx context.Context) error { return h.filter(ctx) }
 
 // filter replaces the rules for what reaches the host.
 func (h *Host) filter(ctx context.Context, rules ...string) error {
+	return h.table(ctx, "type filter hook input priority 0;", rules)
+}
+
+// table replaces the chain of rules for what reaches the host.
+func (h *Host) table(ctx context.Context, chain string, rules []string) error {
 	const table = "inet lab"
 	script := "add table " + table + "\ndelete table " + table + "\n"
 	if len(rules) > 0 {
-		script += "table " + table + " {\nchain input {\ntype filter hook input priority 0;\n" + strings.Join(rules, "\n") + "\n}\n}\n"
+		script += "table " + table + " {\nchain rules {\n" + chain + "\n" + strings.Join(rules, "\n") + "\n}\n}\n"
 	}
 	cmd := exec.CommandContext(ctx, "ip", "netns", "exec", h.Name, "nft", "-f", "-")
 	cmd.Stdin = strings.NewReader(script)
