@@ -370,17 +370,23 @@ func (s *session) connection(u *upstream, err error) {
 	u.reason = err
 	if connected {
 		u.away = false
-		u.late.Stop()
+		if !s.holding {
+			u.late.Stop()
+		}
 		return
 	}
 	s.serveAlone(u)
 }
 
-// overdue serves the client while a server that was asked has not answered yet.
+// overdue serves the client while a server that was asked has not answered yet, or has sent nothing.
 func (s *session) overdue(u *upstream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.upstream != u || u.connected || u.away {
+	if s.upstream != u || u.away {
+		return
+	}
+	if u.connected { // the server has nothing newer than the copy
+		s.serveCopy()
 		return
 	}
 	s.log.Info("no server answers yet: the client is served from the relay's copy", "saved", s.saved)
