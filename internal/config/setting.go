@@ -18,6 +18,7 @@ type Setting struct {
 	bound           []int // in Bounds; nil if the setting has none
 	boundName       string
 	zero            string // what 0 means; "" if it is an ordinary value
+	unset           string // what yamldoc.Unset means; "" if the setting always has a value
 	requestsOnly    bool
 	sharedByCallers bool // a call cannot set it
 }
@@ -38,7 +39,7 @@ func settingsOf(group reflect.Type, outer Setting) (all []Setting) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		s.Path = strings.TrimPrefix(outer.Path+"."+name, ".")
 		s.index = append(append([]int{}, outer.index...), f.Index...)
-		s.zero = f.Tag.Get("zero")
+		s.zero, s.unset = f.Tag.Get("zero"), f.Tag.Get("unset")
 		s.sharedByCallers = f.Tag.Get("callers") == "same"
 		s.requestsOnly = outer.requestsOnly || f.Tag.Get("requests") == "only"
 		if s.boundName = f.Tag.Get("bound"); s.boundName != "" {
@@ -147,6 +148,9 @@ func format(v reflect.Value) string {
 
 // format is the value with what it means.
 func (s Setting) format(v reflect.Value) string {
+	if s.unset != "" && v.Int() == yamldoc.Unset {
+		return s.unset
+	}
 	if s.zero != "" && v.CanInt() && v.Int() == 0 {
 		return format(v) + " (" + s.zero + ")"
 	}

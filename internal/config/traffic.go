@@ -70,8 +70,9 @@ type CircuitBreaker struct {
 	// Requests that are waiting for a response.
 	Requests yamldoc.Setting[int] `json:"requests,omitzero" unit:"requests" range:"1-1000000" default:"1024" example:"500"`
 
-	// Retries in progress. This limit prevents retry storms.
-	Retries yamldoc.Setting[int] `json:"retries,omitzero" unit:"retries" range:"0-1000000" default:"3" example:"10"`
+	// Retries in progress. This limit prevents retry storms. The default grows with the number of
+	// requests; a number is a fixed limit.
+	Retries yamldoc.Setting[int] `json:"retries,omitzero" unit:"retries" range:"0-1000000" unset:"20 % of active requests, at least 10" example:"10"`
 }
 
 // Outliers set when a proxy ejects an instance because of the responses that the proxy received from it. Each

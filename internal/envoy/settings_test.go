@@ -7,13 +7,16 @@ import (
 	"strings"
 	"testing"
 
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/doyen-mesh/doyen/internal/compile"
 	"github.com/doyen-mesh/doyen/internal/config"
 	"github.com/doyen-mesh/doyen/internal/envoy"
 	"github.com/doyen-mesh/doyen/internal/ir"
 	"github.com/doyen-mesh/doyen/internal/mesh"
+	"github.com/doyen-mesh/doyen/xds"
 )
 
 // TestEverySettingIsAppliedOrReported sets each setting of the documents, one at a time, to its example in the
@@ -42,6 +45,73 @@ func TestEverySettingIsAppliedOrReported(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Retries have the retry budget that explain shows, unless a document sets a number.
+func TestRetryBudget(t *testing.T) {
+	const budget = "20 % of active requests, at least 10"
+	for _, test := range []struct{ name, mesh, service, call, want string }{
+		{"built-in", "{}", "{}", "{}", budget},
+		{"other limits", "{}", "{}", "{circuitBreaker: {requests: 9}}", budget},
+		{"by the mesh", "{circuitBreaker: {retries: 7}}", "{}", "{}", "7"},
+		{"by the service", "{circuitBreaker: {retries: 7}}", "{circuitBreaker: {retries: 8}}", "{}", "8"},
+		{"none at once", "{}", "{}", "{circuitBreaker: {retries: 0}}", "0"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			snapshot, problems := config.Parse(config.Files{"mesh.yaml": fmt.Appendf(nil, `
+kind: Mesh
+name: m
+defaults: %s
+---
+kind: Service
+name: users
+ports: 80
+traffic: %s
+---
+kind: Service
+name: web
+calls: [{to: users, traffic: %s}]
+`, test.mesh, test.service, test.call)})
+			if problems != nil {
+				t.Fatal(problems)
+			}
+			explained, _ := snapshot.Documents.ExplainCall("web", "users")
+			for _, e := range explained {
+				if e.Setting == "circuitBreaker.retries" && e.Value != test.want {
+					t.Errorf("explain shows %q: want %q", e.Value, test.want)
+				}
+			}
+			p, err := compile.Compile(&snapshot.Documents, mesh.View{Node: mesh.Node{Role: mesh.Sidecar, Service: "web"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := retryLimit(t, mustResources(t, p), "users"); got != test.want {
+				t.Errorf("the cluster has the limit %q: want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// retryLimit returns the limit on the retries of a cluster, in the words of explain.
+func retryLimit(t *testing.T, resources []envoy.Resource, name string) string {
+	t.Helper()
+	for _, r := range resources {
+		if r.Type() != xds.ClusterType || r.Name() != name {
+			continue
+		}
+		var c clusterv3.Cluster
+		if err := proto.Unmarshal(r.Body(), &c); err != nil {
+			t.Fatal(err)
+		}
+		limits := c.GetCircuitBreakers().GetThresholds()[0]
+		if budget := limits.GetRetryBudget(); budget != nil {
+			return fmt.Sprintf("%v %% of active requests, at least %d", budget.GetBudgetPercent().GetValue(), budget.GetMinRetryConcurrency().GetValue())
+		}
+		if limits.GetMaxRetries() != nil {
+			return fmt.Sprint(limits.GetMaxRetries().GetValue())
+		}
+	}
+	return "none"
 }
 
 // settingExamples returns the examples of all settings in a group of fields, by path.

@@ -58,8 +58,11 @@ type Limits struct {
 	Connections     int `json:"connections" setting:"circuitBreaker.connections"`
 	PendingRequests int `json:"pendingRequests" setting:"circuitBreaker.pendingRequests"`
 	Requests        int `json:"requests" setting:"circuitBreaker.requests"`
-	Retries         int `json:"retries" setting:"circuitBreaker.retries"`
+	Retries         int `json:"retries" setting:"circuitBreaker.retries"` // or RetryBudget
 }
+
+// RetryBudget instead of a number of retries limits them to a share of the active requests.
+const RetryBudget = -1
 
 // Outliers say when an endpoint is left out because of what this proxy has seen of it.
 type Outliers struct {

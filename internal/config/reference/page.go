@@ -143,7 +143,7 @@ func initial(f yamldoc.Field) string {
 	case f.Default != "":
 		return code(f.Default)
 	default:
-		return ""
+		return cell(f.Unset)
 	}
 }
 

@@ -138,6 +138,9 @@ func property(f yamldoc.Field) schema {
 	if f.Unit != "" {
 		p.Description += " In " + f.Unit + "."
 	}
+	if f.Unset != "" {
+		p.Description += " Default: " + f.Unset + "."
+	}
 	p.Default = literal(f.Default)
 	if example := literal(f.Example); example != nil {
 		p.Examples = []any{example}

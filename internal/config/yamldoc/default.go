@@ -18,7 +18,7 @@ func (r *Reader) setDefaults(v reflect.Value, fields []field, given map[string]b
 }
 
 // BuiltIn gives each setting of the struct that into points to, and of the structs below it, the value of its
-// default tag. A setting without that tag stays absent.
+// default tag, or Unset if it has an unset tag. A setting without these tags stays absent.
 func (r *Reader) BuiltIn(into any) { r.builtIn(reflect.ValueOf(into).Elem()) }
 
 func (r *Reader) builtIn(v reflect.Value) {
@@ -27,6 +27,9 @@ func (r *Reader) builtIn(v reflect.Value) {
 		switch {
 		case f.setting && f.initial != nil:
 			r.setDefault(at.Field(settingValue), f, *f.initial)
+			give(at, mesh.Origin{})
+		case f.setting && f.unset != "":
+			at.Field(settingValue).SetInt(Unset)
 			give(at, mesh.Origin{})
 		case at.Kind() == reflect.Struct && !f.setting:
 			r.builtIn(at)

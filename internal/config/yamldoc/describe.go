@@ -23,6 +23,7 @@ type Field struct {
 	List     bool   // several are allowed, or one alone
 	Required bool
 	Default  string // as in YAML
+	Unset    string // what holds without the field, in words, if that is no value of the field
 	Low      string // the lowest value
 	High     string // the highest value
 	Unit     string
@@ -85,7 +86,7 @@ func describe(t reflect.Type, docs map[string]string) Group {
 func (f field) describe(doc string) Field {
 	d := Field{
 		Name: f.name, Doc: doc, List: valueType(f.Type).Kind() == reflect.Slice, Required: f.required,
-		Default: f.Tag.Get("default"), Unit: f.Tag.Get("unit"), Example: f.Tag.Get("example"), Format: f.format, Words: f.words,
+		Default: f.Tag.Get("default"), Unset: f.unset, Unit: f.Tag.Get("unit"), Example: f.Tag.Get("example"), Format: f.format, Words: f.words,
 	}
 	d.Low, d.High, _ = strings.Cut(f.bounds.text, "-")
 	if strings.Contains(d.Default, ",") {

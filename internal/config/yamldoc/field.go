@@ -13,6 +13,7 @@ import (
 //	json      the name in YAML and JSON
 //	required  "true": the field must be there
 //	default   the value of an absent field, in the form of YAML; of a list, with commas
+//	unset     of a Setting without default: what holds if no document sets it, in words; its built-in value is Unset
 //	range     lowest and highest value, "1-65535" or "1ms-24h"
 //	unit      what a number counts
 //	enum      the words that are allowed, with commas
@@ -28,6 +29,7 @@ type field struct {
 	format   string
 	setting  bool    // it is a Setting
 	initial  *string // the default tag; nil if there is none
+	unset    string  // the unset tag
 }
 
 // fieldsOf returns the fields of t that people write, those of embedded structs included, in the
@@ -62,6 +64,7 @@ func newField(owner reflect.Type, f reflect.StructField, name string) field {
 		words:       list(f.Tag.Get("enum")),
 		format:      f.Tag.Get("format"),
 		setting:     isSetting(f.Type),
+		unset:       f.Tag.Get("unset"),
 	}
 	if text, ok := f.Tag.Lookup("default"); ok {
 		made.initial = &text

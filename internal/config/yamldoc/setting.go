@@ -27,6 +27,10 @@ func (s Setting[T]) MarshalJSON() ([]byte, error) { return json.Marshal(s.Value)
 
 func (s Setting[T]) setting() {}
 
+// Unset is the built-in value of a number whose default is not a number. It is below every range, so no document can
+// set it. The unset tag says what holds instead.
+const Unset = -1
+
 // The fields of a Setting, by their index.
 const (
 	settingValue = iota
