@@ -72,7 +72,7 @@ type CircuitBreaker struct {
 
 	// Retries in progress. This limit prevents retry storms. The default grows with the number of
 	// requests; a number is a fixed limit.
-	Retries yamldoc.Setting[int] `json:"retries,omitzero" unit:"retries" range:"0-1000000" unset:"20 % of active requests, at least 10" example:"10"`
+	Retries yamldoc.Setting[int] `json:"retries,omitzero" unit:"retries" range:"0-1000000" unset:"20 % of the requests of the last second, at least 10" example:"10"`
 }
 
 // Outliers set when a proxy ejects an instance because of the responses that the proxy received from it. Each

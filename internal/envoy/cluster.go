@@ -120,6 +120,7 @@ func circuitBreakers(l *ir.Limits) *clusterv3.CircuitBreakers {
 	if l.Retries == ir.RetryBudget {
 		t.RetryBudget = &clusterv3.CircuitBreakers_Thresholds_RetryBudget{
 			BudgetPercent:       &typev3.Percent{Value: retryBudgetPercent},
+			BudgetInterval:      durationpb.New(retryBudgetInterval),
 			MinRetryConcurrency: wrapperspb.UInt32(minRetries),
 		}
 	} else {
@@ -128,14 +129,16 @@ func circuitBreakers(l *ir.Limits) *clusterv3.CircuitBreakers {
 	return &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{t}}
 }
 
-// The retry budget limits retries to a share of the requests that are active or pending. A fixed number does not fit all
+// The retry budget limits retries to a share of the requests of the last second. A fixed number does not fit all
 // services: when a host dies silently, all its requests are retried at about the same time, and Envoy's 3 at once are
-// too few for a busy service. With 20 %, Envoy's default, at most about a fifth of the requests to an overloaded service
-// are retries. A share of few requests allows hardly any retry, so a quiet service gets 10 at once, which is a small
-// load; Envoy's default is 3.
+// too few for a busy service. A share of the active requests, Envoy's default, does not fit either: a retry that meets
+// another dead host lasts for a connect timeout, and other requests are answered within milliseconds. With 20 %, at most
+// about a fifth of the requests to an overloaded service are retries. A share of few requests allows hardly any retry,
+// so a quiet service gets 10 at once, which is a small load.
 const (
-	retryBudgetPercent = 20
-	minRetries         = 10
+	retryBudgetPercent  = 20
+	retryBudgetInterval = time.Second
+	minRetries          = 10
 )
 
 // envoyOutliers ejects an endpoint after a number of consecutive errors. Errors in responses and connection errors

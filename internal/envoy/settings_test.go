@@ -49,7 +49,7 @@ func TestEverySettingIsAppliedOrReported(t *testing.T) {
 
 // Retries have the retry budget that explain shows, unless a document sets a number.
 func TestRetryBudget(t *testing.T) {
-	const budget = "20 % of active requests, at least 10"
+	const budget = "20 % of the requests of the last second, at least 10"
 	for _, test := range []struct{ name, mesh, service, call, want string }{
 		{"built-in", "{}", "{}", "{}", budget},
 		{"other limits", "{}", "{}", "{circuitBreaker: {requests: 9}}", budget},
@@ -105,7 +105,7 @@ func retryLimit(t *testing.T, resources []envoy.Resource, name string) string {
 		}
 		limits := c.GetCircuitBreakers().GetThresholds()[0]
 		if budget := limits.GetRetryBudget(); budget != nil {
-			return fmt.Sprintf("%v %% of active requests, at least %d", budget.GetBudgetPercent().GetValue(), budget.GetMinRetryConcurrency().GetValue())
+			return fmt.Sprintf("%v %% of the requests of the last second, at least %d", budget.GetBudgetPercent().GetValue(), budget.GetMinRetryConcurrency().GetValue())
 		}
 		if limits.GetMaxRetries() != nil {
 			return fmt.Sprint(limits.GetMaxRetries().GetValue())

@@ -61,7 +61,7 @@ type Limits struct {
 	Retries         int `json:"retries" setting:"circuitBreaker.retries"` // or RetryBudget
 }
 
-// RetryBudget instead of a number of retries limits them to a share of the active requests.
+// RetryBudget instead of a number of retries limits them to a share of recent requests.
 const RetryBudget = -1
 
 // Outliers say when an endpoint is left out because of what this proxy has seen of it.

@@ -97,7 +97,6 @@ ports: [8080]
 health: {http: /healthz, interval: 1s}
 traffic:
   retries: {attempts: 3, on: [connect-failure, refused-stream, reset-before-request, reset, gateway-error], perTryTimeout: 1s}
-  circuitBreaker: {retries: 1000}
 ---
 kind: Service
 name: quotes
