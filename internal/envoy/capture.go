@@ -43,13 +43,13 @@ func (e encoder) captureListener(c ir.Capture) *listenerv3.Listener {
 	return l
 }
 
-// captureReferences returns the routes of HTTP calls and the clusters of tunnels.
+// captureReferences returns the clusters of tunnels, sorted by name, without duplicates, and the routes of HTTP calls.
 func captureReferences(c ir.Capture) []xds.Ref {
-	references := routeReference(EgressName)
+	var clusters []xds.Ref
 	for _, t := range c.Tunnels {
-		references = append(references, clusterReference(t.Target)...)
+		clusters = append(clusters, clusterReference(t.Target)...)
 	}
-	return references
+	return append(byName(clusters), routeReference(EgressName)...)
 }
 
 // CapturedHosts returns the virtual addresses of all hosts for which a sidecar has the listener for captured connections

@@ -79,8 +79,13 @@ func hostReferences(hosts []ir.VirtualHost) []xds.Ref {
 			all = append(all, clusterReference(r.Target)...)
 		}
 	}
-	slices.SortFunc(all, func(a, b xds.Ref) int { return strings.Compare(a.Name, b.Name) })
-	return slices.Compact(all)
+	return byName(all)
+}
+
+// byName returns references to one type sorted by name, without duplicates.
+func byName(references []xds.Ref) []xds.Ref {
+	slices.SortFunc(references, func(a, b xds.Ref) int { return strings.Compare(a.Name, b.Name) })
+	return slices.Compact(references)
 }
 
 // egressRoutes returns a sidecar's routes by host, and the answer for every other host.
