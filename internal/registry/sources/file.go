@@ -73,8 +73,11 @@ func OpenFile(path, kept string, log *slog.Logger) (*File, error) {
 		}
 	}
 	f.read = f.stat()
-	if err := f.load(); err != nil && !earlier {
-		return nil, err
+	if err := f.load(); err != nil {
+		if !earlier {
+			return nil, err
+		}
+		f.warn(err)
 	}
 	return f, nil
 }
@@ -103,7 +106,9 @@ func (f *File) Run(ctx context.Context, set func([]registry.Instance)) error {
 		if now != f.read {
 			f.read, f.held = now, time.Time{}
 		}
-		if f.load() == nil {
+		if err := f.load(); err != nil {
+			f.warn(err)
+		} else {
 			f.log.Info("instances file is read", "file", f.path, "instances", len(f.current.instances), "names", len(f.current.lookups))
 			f.publish(set)
 		}
@@ -136,7 +141,6 @@ func (f *File) load() error {
 		err = f.guard(fresh)
 	}
 	if err != nil {
-		f.log.Warn("instances file is not in force: its last valid content stays", "error", err)
 		f.refused.Store(&Refused{Reason: err.Error(), Since: time.Now()})
 		return err
 	}
@@ -146,6 +150,10 @@ func (f *File) load() error {
 		f.log.Warn("instances file is not kept for the next start", "error", err)
 	}
 	return nil
+}
+
+func (f *File) warn(err error) {
+	f.log.Warn("instances file is not in force: its last valid content stays", "error", err)
 }
 
 // guard returns an error if fresh lacks more than half of what is current: a script that went wrong is more likely than
