@@ -88,6 +88,8 @@ Text from outside (node IDs, messages of proxies, values in documents) is never 
 | ` + "`server`" + ` | version, start time and published revision of the server |
 | ` + "`config`" + ` | the documents: ` + "`revision`, `folder`, `problems`, `held`, `error`" + ` |
 | ` + "`expiry`" + ` | services whose instances stopped checking in all at once |
+| ` + "`store`" + ` | the store in which servers share instances; absent without ` + "`--store`" + ` |
+| ` + "`instancesFile`" + ` | the file of ` + "`--instances`" + `: ` + "`path`" + `, and ` + "`problem`" + ` and ` + "`since`" + ` while its content is not in force; absent without it |
 | ` + "`summary`" + ` | counts of instances by state, and of proxies: ` + "`connected`, `inSync`, `missing`" + ` |
 | ` + "`findings`" + ` | what is wrong, each with ` + "`kind`, `subject`, `message`, and where known `hint` and `since`; empty when `status --check`" + ` exits with 0 |
 | ` + "`proxies`" + ` | every proxy by node ID: ` + "`node`, `client`, `role`, `service` or `edge`, `zone`, `network`, `kind`, `connected`, `since`, `inSync`, `state`, `stateSince`, `why`, `revision`, `unreachable`, `types`" + ` |
@@ -97,6 +99,9 @@ Text from outside (node IDs, messages of proxies, values in documents) is never 
 | ` + "`documents-unreadable`" + ` | the folder cannot be read |
 | ` + "`documents-refused`" + ` | the folder has problems, so the last valid documents stay in force |
 | ` + "`documents-held`" + ` | a change that removes most of the mesh waits for ` + "`doyen accept`" + ` |
+| ` + "`instances-file-refused`" + ` | the content of the file of ` + "`--instances`" + ` is not in force, so the instances listed before stay |
+| ` + "`store-away`" + ` | the store in which servers share instances has not answered for five seconds |
+| ` + "`store-faulty`" + ` | a key or an entry of that store cannot be used |
 | ` + "`expiry-paused`" + ` | too many instances stopped checking in at once; see ` + "`doyen expiry`" + ` |
 | ` + "`service-unhealthy`" + ` | a service has instances that fail their checks, and no healthy one |
 | ` + "`edge-missing`" + ` | no connected proxy runs an Edge document |
