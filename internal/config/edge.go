@@ -39,7 +39,7 @@ type EdgeListener struct {
 }
 
 // EdgeTLS names PEM files on the edge's own host. Their content is never sent to the server. doyen edge reads them, and
-// uses new content within a second, also of files that were missing or no good before. While there is nothing to use,
+// uses new content within a second, also of files that were missing or unusable before. While there is nothing to use,
 // the listener closes connections, and doyen status shows why.
 type EdgeTLS struct {
 	// The certificate chain, the edge's own certificate first.

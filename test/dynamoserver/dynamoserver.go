@@ -1,5 +1,5 @@
 // Package dynamoserver runs real servers that speak DynamoDB's protocol, for tests: dynalite, which keeps its tables in
-// memory. Amazon's own DynamoDB Local has a licence of its own, and no one can read what it does.
+// memory. Amazon's DynamoDB Local is not used, because it has no open-source licence.
 package dynamoserver
 
 import (

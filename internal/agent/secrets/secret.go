@@ -15,7 +15,7 @@ import (
 	"github.com/doyen-mesh/doyen/xds"
 )
 
-// reread is how often files are read although they look the same. Those that were no good are read at every look.
+// reread is how often files are read although they look the same. Those that could not be used are read at every look.
 const reread = 10 * time.Second
 
 // secret is one secret that names files, and what is in them.
@@ -28,7 +28,7 @@ type secret struct {
 	seen    []version // at the last look
 	last    []version // of what was read last; nil when that is to be read again
 	readAt  time.Time
-	latest  *pair // what was read last; nil when that is no good, for the reason err
+	latest  *pair // what was read last; nil when that cannot be used, for the reason err
 	err     error
 	used    *pair // the last good one
 	content relay.Content
